@@ -1,0 +1,1 @@
+"""Bareboat: a container orchestrator that speaks the Kubernetes API."""

@@ -1,0 +1,58 @@
+"""The hooks: who is enabled contributes, and the kernel runs what was contributed.
+
+Entry-point group ``bareboat.plugins``; hook marker from ``hookimpl``. Hooks are synchronous, are called once at start, and
+return objects. Implementations may take fewer arguments than the specification. Order, weights and options come from the
+cluster file, never from registration order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from bareboat.contracts.admission import AdmissionPlugin
+    from bareboat.contracts.auth import Authenticator, Authorizer, Reader
+    from bareboat.contracts.scheduling import SchedulingPolicy
+
+GROUP = "bareboat.plugins"
+PROJECT = "bareboat"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def bareboat_authenticators(reader: Reader, options: dict[str, Any]) -> list[Authenticator]:  # type: ignore[empty-body]
+    """Authenticators, tried in the order of ``authentication`` in the cluster file. ``options`` are the plugin's own."""
+
+
+@hookspec
+def bareboat_authorizers(reader: Reader, options: dict[str, Any]) -> list[Authorizer]:  # type: ignore[empty-body]
+    """Authorizers, asked in the order of ``authorization`` in the cluster file."""
+
+
+@hookspec
+def bareboat_bootstrap_objects() -> list[dict[str, Any]]:  # type: ignore[empty-body]
+    """Objects that a new cluster has, as trees; created at start where missing (and reconciled where they say autoupdate)."""
+
+
+@hookspec
+def bareboat_admission(reader: Reader, options: dict[str, Any]) -> list[AdmissionPlugin]:  # type: ignore[empty-body]
+    """Admission plugins, run in the order of ``admission`` in the cluster file."""
+
+
+@hookspec
+def bareboat_scheduling_policies(options: dict[str, Any]) -> list[SchedulingPolicy]:  # type: ignore[empty-body]
+    """Scheduling policies, named in the profile of the cluster file."""
+
+
+@hookspec
+def bareboat_controllers() -> list[type[Any]]:  # type: ignore[empty-body]
+    """Subclasses of ``bareboat.reconcile.controller.Controller`` to run beside the kernel's own."""
+
+
+@hookspec
+def bareboat_observers() -> list[Any]:  # type: ignore[empty-body]
+    """Objects with ``observe(event: str, fields: dict)``: told of starts, stops and failures; their errors are logged and isolated."""
