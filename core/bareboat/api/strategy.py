@@ -1,0 +1,105 @@
+"""What a kind adds to the verbs: defaults, what clients may not set, validation, warnings, field selectors.
+
+The verbs (``api.verbs``) call a strategy at fixed points; the strategies of the built-in kinds live in ``api.kinds``, one
+module per group. A strategy works on decoded Structs in place and knows nothing of requests, storage or HTTP.
+
+Order on create: decode, ``default``, mutating admission, ``prepare_create``, metadata rules, ``validate_create``.
+Order on update: decode, ``default``, mutating admission, ``prepare_update(new, old)``, ``validate_update(new, old)``.
+Subresources that write part of an object (``status``, ``resize``, ``approval`` …) have a ``SubresourceStrategy``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bareboat.contracts.auth import UserInfo
+from bareboat.models.status import Cause
+
+
+class WriteContext:
+    """Who writes, when, and what they may know: handed to ``prepare_*``. ``now`` is RFC3339."""
+
+    __slots__ = ("dry_run", "ids", "now", "user", "warnings")
+
+    def __init__(self, user: UserInfo, now: str, ids: Any, *, dry_run: bool = False) -> None:
+        self.user = user
+        self.now = now
+        self.ids = ids
+        self.dry_run = dry_run
+        self.warnings: list[str] = []
+
+
+class SubresourceStrategy:
+    """Writes through ``/<name>``: by default what ``status`` does: only the status changes."""
+
+    part: str = "status"
+
+    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
+        """Take ``part`` from ``new`` and everything else from ``old``; metadata as upstream's rules for the subresource."""
+        del ctx
+        wanted = getattr(new, self.part)
+        managed = new.metadata.managedFields
+        for field in new.__struct_fields__:
+            if field not in (self.part, "apiVersion", "kind", "metadata"):
+                setattr(new, field, getattr(old, field))
+        setattr(new, self.part, wanted)
+        labels, annotations = old.metadata.labels, old.metadata.annotations
+        finalizers, owners = old.metadata.finalizers, old.metadata.ownerReferences
+        new.metadata.labels, new.metadata.annotations = labels, annotations
+        new.metadata.finalizers, new.metadata.ownerReferences = finalizers, owners
+        new.metadata.managedFields = managed
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        del new, old
+        return []
+
+
+class Strategy:
+    """The rules of one kind. The base is a kind without status, without defaults and with a DNS-1123 subdomain for a name."""
+
+    #: spec changes raise metadata.generation (False for ConfigMap, Secret, Event …)
+    has_generation: bool = True
+    #: PUT of an unknown name creates it (upstream: AllowCreateOnUpdate)
+    allow_create_on_update: bool = False
+    #: PUT without a resourceVersion is accepted (upstream: AllowUnconditionalUpdate)
+    allow_unconditional_update: bool = True
+    #: DELETE waits for the agent or a controller (pods: terminationGracePeriodSeconds; 0 = at once)
+    graceful: bool = False
+    #: field selectors beyond metadata.name and metadata.namespace: JSON path -> getter
+    selectable: dict[str, Any] = {}
+    #: subresources that write part of the object
+    subresources: dict[str, SubresourceStrategy] = {"status": SubresourceStrategy()}
+
+    def validate_name(self, name: str) -> list[str]:
+        from bareboat.models.names import dns1123_subdomain
+
+        return dns1123_subdomain(name)
+
+    def default(self, obj: Any) -> None:
+        """Fill in what upstream's defaulting fills in. Runs on every decoded body and on patched objects."""
+
+    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
+        """Reset what clients may not set (status), set generation 1 when ``has_generation``."""
+
+    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
+        """Keep what this write may not change (status), raise generation when the spec differs."""
+
+    def validate_create(self, obj: Any) -> list[Cause]:
+        return []
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        return []
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        """Texts for Warning headers."""
+        del obj, old
+        return []
+
+    def grace_seconds(self, obj: Any, requested: int | None) -> int:
+        """For graceful kinds: how long a delete waits; 0 means remove now."""
+        del obj, requested
+        return 0
+
+    def default_propagation(self) -> str:
+        """Background for all but the kinds where upstream orphans (none in v1 groups but batch/v1 Jobs of legacy clients)."""
+        return "Background"
