@@ -1,0 +1,77 @@
+"""From the cluster file to loaded plugins: which entry points it names, loaded all at once so that every problem is told at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bareboat.cluster.file.reading import Lines
+from bareboat.cluster.file.shape import ClusterFile, Runtime, Use
+from bareboat.plugins.inventory import DRIVER_GROUPS
+from bareboat.plugins.loader import Choice, Hooks, LoadedDriver, Loader
+from bareboat.plugins.problems import PluginErrors, Problem
+
+
+class NodePlugins(msgspec.Struct, frozen=True, kw_only=True):
+    """Drivers of a node; ``runtimes`` by handler, "" being the default."""
+
+    runtimes: dict[str, LoadedDriver]
+    network: LoadedDriver
+    proxy: LoadedDriver
+
+
+class ServerPlugins(msgspec.Struct, frozen=True, kw_only=True):
+    store: LoadedDriver
+    hooks: Hooks
+
+
+def _choice(entry: Use | Runtime, path: str, lines: Lines | None) -> Choice:
+    where = f"line {lines.of('$.' + path)}: {path}" if lines else path
+    return Choice(use=entry.use, dist=entry.dist, options=entry.options, where=where)
+
+
+def node_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> NodePlugins:
+    """Raises PluginErrors."""
+    wanted: list[tuple[str, Choice]] = [
+        (DRIVER_GROUPS["runtime"], _choice(r, f"node.runtimes[{i}].use", lines)) for i, r in enumerate(cluster.node.runtimes)
+    ]
+    wanted.append((DRIVER_GROUPS["network"], _choice(cluster.node.network, "node.network.use", lines)))
+    wanted.append((DRIVER_GROUPS["proxy"], _choice(cluster.node.proxy, "node.proxy.use", lines)))
+    *runtimes, network, proxy = loader.drivers(wanted)
+    by_handler = {"": runtimes[0]}
+    by_handler.update({r.handler: d for r, d in zip(cluster.node.runtimes, runtimes, strict=True) if r.handler})
+    return NodePlugins(runtimes=by_handler, network=network, proxy=proxy)
+
+
+def server_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> ServerPlugins:
+    """Raises PluginErrors."""
+    (store,) = loader.drivers([(DRIVER_GROUPS["store"], _choice(cluster.store, "store.use", lines))])
+    hooks = loader.hooks([_choice(p, f"plugins[{i}].use", lines) for i, p in enumerate(cluster.plugins)])
+    return ServerPlugins(store=store, hooks=hooks)
+
+
+def check(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> None:
+    """Load everything that the file names, as server and node would. Raises PluginErrors with all problems of all of it."""
+    problems: list[Problem] = []
+    for load in (server_plugins, node_plugins):
+        try:
+            load(cluster, loader, lines)
+        except PluginErrors as error:
+            problems += error.problems
+    if problems:
+        raise PluginErrors(problems)
+
+
+def ordered(contributed: list[Any], names: list[str], what: str) -> list[Any]:
+    """The contributed objects named in the file, in its order; all of them, as contributed, when the file names none."""
+    if not names:
+        return contributed
+    by_name = {c.name: c for c in contributed}
+    missing = [n for n in names if n not in by_name]
+    if missing:
+        known = ", ".join(sorted(by_name)) or "none"
+        raise PluginErrors(
+            [Problem(plugin=n, group=what, message=f"no enabled plugin contributes it; contributed: {known}") for n in missing]
+        )
+    return [by_name[n] for n in names]

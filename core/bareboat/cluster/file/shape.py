@@ -1,0 +1,96 @@
+"""The shape of the cluster file. Every Struct refuses unknown fields; every default is what ``bareboat up`` uses without a file.
+
+kind: Cluster
+name: demo
+server: {address: 127.0.0.1, port: 6443}
+networking: {podCIDR: 10.244.0.0/16, serviceCIDR: 10.96.0.0/16, nodePorts: 30000-32767}
+store: {use: sqlite}
+node:
+  runtimes: [{use: process}]
+  network: {use: bridge}
+  proxy: {use: nftables}
+plugins: [{use: rbac}, {use: sched-policies}]
+authorization: [node, rbac]
+scheduling: [{use: least-allocated, weight: 1}, {use: balanced-allocation, weight: 1}]
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plugin by name. ``dist`` pins the distribution it must come from; ``options`` are the plugin's own."""
+
+    use: str
+    dist: str = ""
+    options: dict[str, Any] = {}
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A runtime plugin; ``handler`` is the RuntimeClass handler it serves besides being the default ("" = default only)."""
+
+    use: str
+    dist: str = ""
+    options: dict[str, Any] = {}
+    handler: str = ""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``address`` to listen on, ``port`` (0 = any free one), ``names`` further names and addresses for the certificate."""
+
+    address: str = "127.0.0.1"
+    port: Port = 6443
+    names: list[str] = []
+
+
+class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``podCIDR`` is cut into one /24 per node. ``nodePorts`` is the range of Service node ports."""
+
+    podCIDR: str = "10.244.0.0/16"
+    serviceCIDR: str = "10.96.0.0/16"
+    nodePorts: Annotated[str, msgspec.Meta(min_length=3)] = "30000-32767"
+    domain: str = "cluster.local"
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every node loads. The first runtime is the default."""
+
+    runtimes: list[Runtime] = msgspec.field(default_factory=lambda: [Runtime(use="process")])
+    network: Use = Use(use="bridge")
+    proxy: Use = Use(use="nftables")
+    labels: dict[str, str] = {}
+    maxPods: Annotated[int, msgspec.Meta(ge=1)] = 110
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A scheduling policy that an enabled plugin contributes, and its weight."""
+
+    use: str
+    weight: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
+
+
+class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file. ``plugins`` enables hook plugins; the lists after it order and weigh what they contribute."""
+
+    kind: Literal["Cluster"] = "Cluster"
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=30)] = "bareboat"
+    server: Server = Server()
+    networking: Networking = Networking()
+    store: Use = Use(use="sqlite")
+    node: Node = Node()
+    plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies")])
+    authentication: list[str] = []
+    authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
+    admission: list[str] = []
+    scheduling: list[Policy] = msgspec.field(default_factory=lambda: [Policy(use="least-allocated"), Policy(use="balanced-allocation")])
+
+
+def fake(name: str = "bareboat") -> ClusterFile:
+    """The cluster of ``bareboat up --fake``: nodes as data, no root."""
+    node = Node(runtimes=[Runtime(use="fake")], network=Use(use="fake"), proxy=Use(use="fake"))
+    return ClusterFile(name=name, node=node)
