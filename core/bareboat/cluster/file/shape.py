@@ -2,7 +2,7 @@
 
 kind: Cluster
 name: demo
-server: {address: 127.0.0.1, port: 6443}
+server: {address: 0.0.0.0, port: 6443}
 networking: {podCIDR: 10.244.0.0/16, serviceCIDR: 10.96.0.0/16, nodePorts: 30000-32767}
 store: {use: sqlite}
 node:
@@ -43,7 +43,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``address`` to listen on, ``port`` (0 = any free one), ``names`` further names and addresses for the certificate."""
 
-    address: str = "127.0.0.1"
+    address: str = "0.0.0.0"  # noqa: S104  pods and other nodes must reach it; TLS and RBAC guard it
     port: Port = 6443
     names: list[str] = []
 

@@ -1,0 +1,1 @@
+"""Subcommands. Each module has ``add(subparsers)`` and a ``run(arguments)`` that returns the exit code."""

@@ -1,0 +1,135 @@
+"""``bareboat plugins list|show|check``: what is installed, what the cluster file enables, and whether it is sound."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from typing import Any
+
+from bareboat.cli.options import add_cluster_options, cluster_of
+from bareboat.cli.screen import print_json, table
+from bareboat.cluster.errors import ClusterError
+from bareboat.cluster.file.choices import check
+from bareboat.cluster.file.shape import ClusterFile
+from bareboat.contracts import hooks
+from bareboat.plugins.inventory import DRIVER_GROUPS, Installed, Inventory
+from bareboat.plugins.loader import Loader
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in (
+        ("list", "every installed plugin and whether this cluster uses it"),
+        ("show", "one plugin: where it comes from, its options, its capabilities"),
+        ("check", "load what the cluster file names (or one plugin) as the kernel would, and list every problem"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        add_cluster_options(action)
+        action.add_argument("--output", "-o", choices=["table", "json"], default="table")
+        if name != "list":
+            action.add_argument("plugin", nargs="?" if name == "check" else None, help="name of a plugin")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    actions = {"list": _list, "show": _show, "check": _check}
+    return actions[arguments.action](arguments, Inventory())
+
+
+def _list(arguments: argparse.Namespace, inventory: Inventory) -> int:
+    cluster, _, _ = cluster_of(arguments)
+    used = _enabled(cluster)
+    rows = [(p.name, p.group, p.distribution, p.version, "enabled" if (p.group, p.name) in used else "installed") for p in inventory.all()]
+    if arguments.output == "json":
+        print_json([dict(zip(("name", "contract", "distribution", "version", "state"), row, strict=True)) for row in rows])
+    else:
+        table(("NAME", "CONTRACT", "DISTRIBUTION", "VERSION", "STATE"), rows)
+    return 0
+
+
+def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
+    node = cluster.node
+    used = {(DRIVER_GROUPS["runtime"], r.use) for r in node.runtimes} | {(hooks.GROUP, p.use) for p in cluster.plugins}
+    return used | {
+        (DRIVER_GROUPS["network"], node.network.use),
+        (DRIVER_GROUPS["proxy"], node.proxy.use),
+        (DRIVER_GROUPS["store"], cluster.store.use),
+    }
+
+
+def _named(inventory: Inventory, name: str) -> list[Installed]:
+    found = [p for p in inventory.all() if p.name == name]
+    if not found:
+        known = ", ".join(sorted({p.name for p in inventory.all()}))
+        raise ClusterError(f"no plugin {name!r} is installed; installed: {known}")
+    return found
+
+
+def _show(arguments: argparse.Namespace, inventory: Inventory) -> int:
+    shown = [_description(p, inventory) for p in _named(inventory, arguments.plugin)]
+    if arguments.output == "json":
+        print_json(shown)
+        return 0
+    for description in shown:
+        for key, value in description.items():
+            if isinstance(value, dict):
+                print(f"{key}:")
+                for name, text in value.items():
+                    print(f"  {name:<24} {text}")
+            else:
+                print(f"{key + ':':<14} {value}")
+        print()
+    return 0
+
+
+def _description(plugin: Installed, inventory: Inventory) -> dict[str, Any]:
+    description: dict[str, Any] = {
+        "name": plugin.name,
+        "contract": plugin.group,
+        "distribution": f"{plugin.distribution} {plugin.version}",
+        "object": plugin.target,
+    }
+    found = inventory.entry_point(plugin).load()
+    if plugin.group == hooks.GROUP:
+        names = [h for h in vars(hooks) if h.startswith("bareboat_") and hasattr(found, h)]
+        return {**description, "hooks": ", ".join(names)}
+    description["summary"] = found.info.summary
+    description["options"] = {f.encode_name: _default(f) for f in _fields(found.Options)}
+    capabilities = getattr(found, "capabilities", None)
+    if capabilities is not None:
+        description["capabilities"] = {name: str(getattr(capabilities, name)) for name in capabilities.__struct_fields__}
+    description["mixins"] = (
+        ", ".join(c.__name__ for c in inspect.getmro(found)[1:] if c.__module__.startswith("bareboat.contracts")) or "none"
+    )
+    return description
+
+
+def _fields(options: type[Any]) -> tuple[Any, ...]:
+    import msgspec
+
+    return msgspec.structs.fields(options)
+
+
+def _default(field: Any) -> str:
+    import msgspec
+
+    if field.default is not msgspec.NODEFAULT:
+        return f"default {field.default!r}"
+    return "required" if field.default_factory is msgspec.NODEFAULT else f"default {field.default_factory()!r}"
+
+
+def _check(arguments: argparse.Namespace, inventory: Inventory) -> int:
+    loader = Loader(inventory)
+    if not arguments.plugin:
+        cluster, lines, _ = cluster_of(arguments)
+        check(cluster, loader, lines)
+        print(f"all plugins that cluster {cluster.name!r} names can be loaded")
+        return 0
+    faults = {p.label: loader.check(p) for p in _named(inventory, arguments.plugin)}
+    if arguments.output == "json":
+        print_json(faults)
+    else:
+        for label, found in faults.items():
+            print(f"{label}: {'sound' if not found else ''}")
+            for fault in found:
+                print(f"  - {fault}")
+    return 1 if any(faults.values()) else 0

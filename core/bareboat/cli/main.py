@@ -1,0 +1,64 @@
+"""The command line: parses, picks the subcommand, and turns expected errors into one clear message and exit code 1.
+
+argparse and late imports, because ``bareboat server`` and ``bareboat agent`` are long-lived processes whose start time and
+memory count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+import bareboat
+
+#: name → one-line help, in the order of `bareboat --help`
+COMMANDS = {
+    "up": "bring up a cluster on this machine and leave it running",
+    "down": "stop the cluster and remove every trace of it from the machine",
+    "status": "what runs, on which nodes, with how much memory",
+    "demo": "bring up a cluster, run the example on it, show it working, clean up",
+    "plugins": "list, show and check plugins",
+    "server": "run the control plane in this process",
+    "agent": "run the agent of one or more nodes in this process",
+}
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser; with ``only``, just that subcommand's module is imported."""
+    parser = argparse.ArgumentParser(prog="bareboat", description="A container orchestrator that ships without a crew.")
+    parser.add_argument("--version", action="version", version=f"bareboat {bareboat.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if only in (None, name):
+            module = importlib.import_module(f"bareboat.cli.commands.{name}")
+            module.add(sub)
+            sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the ``bareboat`` command."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    first = next((w for w in words if not w.startswith("-")), None)
+    arguments = build_parser(first if first in COMMANDS else None).parse_args(words)
+    try:
+        code = arguments.run(arguments)
+    except KeyboardInterrupt:
+        code = 130
+    except _expected() as error:
+        print(f"bareboat {arguments.command}: {error}", file=sys.stderr)
+        code = 1
+    sys.exit(code)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    from bareboat.cluster.errors import ClusterError
+    from bareboat.cluster.file.reading import ClusterFileError
+    from bareboat.cluster.processes import StartFailed
+    from bareboat.contracts.errors import DriverError
+    from bareboat.plugins.problems import PluginErrors
+
+    return (ClusterError, ClusterFileError, StartFailed, PluginErrors, DriverError)

@@ -1,0 +1,58 @@
+"""Options that several subcommands share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from bareboat.cluster.file.reading import Lines, read
+from bareboat.cluster.file.shape import ClusterFile, Server, fake
+from bareboat.cluster.layout import Layout
+
+
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """--config, --name, --data-dir."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="cluster file (default: DATA/cluster.yaml if it exists, else the built-in defaults)"
+    )
+    parser.add_argument("--name", help="cluster name (default: the cluster file's, else bareboat)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the cluster keeps its files (default: /var/lib/bareboat/NAME)")
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """--port, --address, --write-kubeconfig."""
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="port of the API server, 0 for any free one (default: the cluster file's, else 6443)"
+    )
+    parser.add_argument("--address", help="address to listen on (default: the cluster file's, else all)")
+    parser.add_argument("--write-kubeconfig", type=Path, metavar="FILE", help="also write the administrator's kubeconfig here, mode 0600")
+
+
+def cluster_of(arguments: argparse.Namespace) -> tuple[ClusterFile, Lines | None, Layout]:
+    """The cluster file in force, its lines (None for the defaults) and the layout. Raises ClusterFileError."""
+    name = arguments.name or "bareboat"
+    layout = Layout(arguments.data_dir) if arguments.data_dir else Layout.default(name)
+    path: Path | None = arguments.config
+    if path is None and layout.cluster_file.exists():
+        path = layout.cluster_file
+    lines: Lines | None = None
+    if path is not None:
+        cluster, lines = read(path)
+        if not arguments.data_dir and not arguments.name:
+            layout = Layout.default(cluster.name)
+    else:
+        cluster = fake(name) if getattr(arguments, "fake", False) else ClusterFile(name=name)
+    if arguments.name:
+        cluster = msgspec.structs.replace(cluster, name=arguments.name)
+    return _with_server(cluster, arguments), lines, layout
+
+
+def _with_server(cluster: ClusterFile, arguments: argparse.Namespace) -> ClusterFile:
+    port = getattr(arguments, "port", None)
+    address = getattr(arguments, "address", None)
+    server = Server(
+        port=cluster.server.port if port is None else port, address=address or cluster.server.address, names=cluster.server.names
+    )
+    return msgspec.structs.replace(cluster, server=server)

@@ -1,0 +1,59 @@
+"""``bareboat down``: stop the processes, then remove what their drivers left on the machine, then the node hosts.
+
+Containers outlive agents on purpose, so every node is swept by ``bareboat agent --teardown`` in its own network namespace:
+the drivers list what they have (also what an earlier process started) and remove it. The data directory stays unless
+``purge`` is asked for: the next ``up`` brings the same cluster back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bareboat.cluster import state as states
+from bareboat.cluster.errors import ClusterError
+from bareboat.cluster.hosts import Hosts
+from bareboat.cluster.layout import Layout
+from bareboat.cluster.processes import start, stop
+from bareboat.cluster.state import NodeState
+from bareboat.cluster.up import Reporter
+
+
+async def down(layout: Layout, report: Reporter, *, purge: bool = False) -> None:
+    """Twice is fine. Raises ClusterError if nothing was ever started from this data directory."""
+    state = states.load(layout)
+    if state is None:
+        raise ClusterError(f"no cluster was started from {layout.data_dir}: give the --data-dir or --name that `up` had")
+    with report.step("Agents stopped"):
+        await asyncio.gather(*(stop(p) for p in {n.process.pid: n.process for n in state.nodes if n.process}.values()))
+    if not state.fake:
+        with report.step("Containers, networks and rules removed"):
+            await asyncio.gather(*(_sweep(layout, node) for node in state.nodes))
+    with report.step("Control plane stopped"):
+        if state.server:
+            await stop(state.server)
+    if not state.fake and os.geteuid() == 0:
+        Hosts(layout).remove()
+        _remove_runtime_dirs(layout, state.nodes)
+    layout.state_file.unlink(missing_ok=True)
+    if purge:
+        with report.step("Data removed"):
+            await asyncio.to_thread(shutil.rmtree, layout.data_dir)
+
+
+async def _sweep(layout: Layout, node: NodeState) -> None:
+    arguments = ["agent", "--data-dir", str(layout.data_dir), "--config", str(layout.cluster_file), "--node", node.name, "--teardown"]
+    process, _ = await start(arguments, layout.logs / f"{node.name}.log", netns=_existing(node.netns))
+    await stop(process, grace=30.0)
+
+
+def _existing(netns: str) -> str:
+    return netns if netns and Path(f"/run/netns/{netns}").exists() else ""
+
+
+def _remove_runtime_dirs(layout: Layout, nodes: list[Any]) -> None:
+    for instance in [layout.instance(), *(layout.instance(n.name) for n in nodes)]:
+        shutil.rmtree(Path("/run/bareboat") / instance, ignore_errors=True)

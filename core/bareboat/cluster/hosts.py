@@ -1,0 +1,98 @@
+"""Several nodes on one machine: a network namespace per node, joined by one bridge on the machine.
+
+    bb<instance> (bridge, 172.30.X.1/24)  ──veth──  n1: eth0 172.30.X.11
+                                          ──veth──  n2: eth0 172.30.X.12 …
+
+The bridge's address is where the nodes reach the API server; traffic of the nodes to the outside is masqueraded by the
+machine only if it forwards already: nothing of the machine's own configuration is changed but forwarding on the bridge.
+pyroute2 does the work; ``remove`` undoes all of it and may be called at any time, any number of times.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from bareboat.cluster.layout import Layout
+
+
+class Hosts:
+    """The node hosts of one cluster on this machine."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.instance = layout.instance()
+        self.bridge = f"bb{self.instance}"
+        third = int(self.instance[:2], 16)
+        self.network = ipaddress.IPv4Network(f"172.30.{third}.0/24")
+
+    @property
+    def gateway(self) -> str:
+        return str(self.network[1])
+
+    def netns(self, node: str) -> str:
+        return f"bareboat-{self.instance}-{node}"
+
+    def address(self, index: int) -> str:
+        """Of the node with this index, counted from 0; at most 200 nodes."""
+        return str(self.network[11 + index])
+
+    def create(self, nodes: list[str]) -> None:
+        """Make bridge, namespaces and links; what exists is kept."""
+        from pyroute2 import IPRoute
+
+        with IPRoute() as ip:
+            bridge = self._bridge(ip)
+            for index, node in enumerate(nodes):
+                self._join(ip, bridge, node, index)
+
+    def _bridge(self, ip: Any) -> int:
+        found = ip.link_lookup(ifname=self.bridge)
+        if not found:
+            ip.link("add", ifname=self.bridge, kind="bridge")
+            found = ip.link_lookup(ifname=self.bridge)
+            ip.addr("add", index=found[0], address=self.gateway, prefixlen=24)
+        ip.link("set", index=found[0], state="up")
+        Path(f"/proc/sys/net/ipv4/conf/{self.bridge}/forwarding").write_text("1")
+        return int(found[0])
+
+    def _join(self, ip: Any, bridge: int, node: str, index: int) -> None:
+        from pyroute2 import NetNS, netns
+
+        name = self.netns(node)
+        if name in netns.listnetns():
+            return
+        netns.create(name)
+        outside = f"bh{self.instance[:6]}{index}"
+        ip.link("add", ifname=outside, kind="veth", peer={"ifname": "eth0", "net_ns_fd": name})
+        link = ip.link_lookup(ifname=outside)[0]
+        ip.link("set", index=link, master=bridge, state="up")
+        with NetNS(name) as inside:
+            eth0 = inside.link_lookup(ifname="eth0")[0]
+            inside.addr("add", index=eth0, address=self.address(index), prefixlen=24)
+            inside.link("set", index=inside.link_lookup(ifname="lo")[0], state="up")
+            inside.link("set", index=eth0, state="up")
+            inside.route("add", dst="default", gateway=self.gateway)
+
+    def remove(self) -> None:
+        """Delete the namespaces (their links go with them) and the bridge."""
+        from pyroute2 import IPRoute, netns
+
+        for name in netns.listnetns():
+            if name.startswith(f"bareboat-{self.instance}-"):
+                netns.remove(name)
+        with IPRoute() as ip:
+            for link in ip.link_lookup(ifname=self.bridge):
+                ip.link("del", index=link)
+
+
+def primary_address() -> str:
+    """The machine's address towards the default route; 127.0.0.1 on a machine without one. Nothing is sent."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
