@@ -1,0 +1,64 @@
+"""The leaf types of Kubernetes objects and how the codec turns what a client sent into its canonical form.
+
+A quantity, a time or base64 text is a plain `str` in the object; its class here only tells msgspec to call `canonical` while decoding.
+Also here: the factories by which generated types say that a field is written although it is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from msgspec import Meta
+
+from bareboat.models import base64, quantity, times
+
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+IntOrString: TypeAlias = Int32 | str
+
+if TYPE_CHECKING:
+    Quantity: TypeAlias = str
+    Time: TypeAlias = str
+    MicroTime: TypeAlias = str
+    Bytes: TypeAlias = str
+else:
+
+    class _Text(type):
+        """Every `str` is an instance: msgspec checks what the hook returns."""
+
+        __instancecheck__ = str.__instancecheck__
+
+    class Quantity(metaclass=_Text): ...
+
+    class Time(metaclass=_Text): ...
+
+    class MicroTime(metaclass=_Text): ...
+
+    class Bytes(metaclass=_Text): ...
+
+
+_CANONICAL: dict[Any, Callable[[Any], str]] = {
+    Quantity: quantity.canonical,
+    Time: times.canonical,
+    MicroTime: times.canonical_micro,
+    Bytes: base64.canonical,
+}
+
+
+def canonical(kind: Any, value: Any) -> str:
+    """The msgspec hook: raises ValueError with upstream's message."""
+    return _CANONICAL[kind](value)
+
+
+def nothing() -> None:
+    """The zero of a field that is written as null."""
+
+
+def preset(text: str) -> Callable[[], str]:
+    """A factory of one string, without a Python frame."""
+    return text.__str__
+
+
+empty_list: Callable[[], list[Any]] = [].copy
+empty_map: Callable[[], dict[str, Any]] = {}.copy
