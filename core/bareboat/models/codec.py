@@ -1,0 +1,93 @@
+"""Bytes to objects and back.
+
+In: JSON as clients write it. Out: typed objects in canonical form, canonical JSON, and upstream's own words for what is wrong.
+The fast way is one typed pass of msgspec that knows quantities, times and base64. Whatever that refuses (nulls, unknown fields, wrong
+types) goes the slow way over the raw tree, which mends or names it. Defaults and validation are not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from bareboat.models import lenient, presence, scalars
+from bareboat.models.lenient import DecodeError
+
+__all__ = ["DecodeError", "copy", "decode", "decode_strict", "encode", "from_tree", "to_tree"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_DECODERS: dict[type, Callable[[bytes], Any]] = {}
+_REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_encode = msgspec.json.Encoder().encode
+
+
+def decode(cls: type[T], data: bytes) -> T:
+    """Lenient: unknown fields are dropped, nulls are zeros. Raises DecodeError with upstream's message."""
+    try:
+        return _decoder(cls)(data)  # type: ignore[no-any-return]
+    except _REFUSED:
+        return lenient.decode(cls, data)[0]
+
+
+def decode_strict(cls: type[T], data: bytes) -> tuple[T, list[str]]:
+    """Also lists unknown and duplicate fields, as upstream words and orders them."""
+    try:
+        decoded = _decoder(cls)(data)
+    except _REFUSED:
+        return lenient.decode(cls, data)
+    if _has_duplicates(data):
+        return lenient.decode(cls, data)
+    return decoded, []
+
+
+def encode(obj: msgspec.Struct) -> bytes:
+    """Canonical JSON: fields in upstream's order, present when upstream writes them."""
+    data = _encode(obj)
+    if b":[]" in data:
+        return _with_nulls(obj, data)
+    return data
+
+
+def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
+    """The plain tree of what `encode` writes."""
+    tree: dict[str, Any] = msgspec.json.decode(encode(obj))
+    return tree
+
+
+def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
+    """Raises DecodeError as `decode` does."""
+    return decode(cls, _encode(tree))
+
+
+def copy(obj: T) -> T:
+    """A deep copy."""
+    return _decoder(type(obj))(_encode(obj))  # type: ignore[no-any-return]
+
+
+def _decoder(cls: type) -> Callable[[bytes], Any]:
+    known = _DECODERS.get(cls)
+    if known is None:
+        known = _DECODERS[cls] = msgspec.json.Decoder(cls, dec_hook=scalars.canonical).decode
+    return known
+
+
+def _has_duplicates(data: bytes) -> bool:
+    """Whether the body has more keys than the tree that it makes. May say yes for unusual spelling: the slow way then decides."""
+    return _encode(msgspec.json.decode(data)).count(b'":') != data.count(b'":')
+
+
+def _with_nulls(obj: msgspec.Struct, data: bytes) -> bytes:
+    """An empty list that must be written is null, but for the items of a list object."""
+    emptied = list(presence.empty_lists(obj))
+    if not emptied:
+        return data
+    for owner, attr in emptied:
+        setattr(owner, attr, None)
+    try:
+        return _encode(obj)
+    finally:
+        for owner, attr in emptied:
+            setattr(owner, attr, [])

@@ -1,0 +1,97 @@
+"""JSON as it was written. In: the bytes of a body. Out: a tree that still has duplicate keys, their order and the spelling of numbers.
+
+Only the slow way of the codec reads this; it is stricter about syntax than Python and, like Go, lenient about broken Unicode.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+
+class Pairs(list[tuple[str, Any]]):
+    """An object: its members in order, duplicates included."""
+
+
+class Number(float):
+    """A number that is no integer, with its spelling."""
+
+    text: str
+
+
+class SyntaxFault(ValueError):  # noqa: N818
+    """The body is not JSON."""
+
+
+def parse(data: bytes) -> Any:
+    """Raises SyntaxFault."""
+    text = data.decode("utf-8", "replace")
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise SyntaxFault(_describe(text, error)) from None
+    except RecursionError:
+        raise SyntaxFault("exceeded max depth") from None
+
+
+def plain(value: Any) -> Any:
+    """The tree as dicts and lists, for the fields that hold any JSON; of duplicate keys the last counts."""
+    if isinstance(value, Pairs):
+        return {_clean(key): plain(item) for key, item in value}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return _clean(value) if isinstance(value, str) else value
+
+
+def kind(value: Any) -> str:
+    """What Go's errors call the value."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, Pairs):
+        return "object"
+    if isinstance(value, list):
+        return "array"
+    return "string" if isinstance(value, str) else "number"
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates become U+FFFD, as in Go."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+clean = _clean
+
+
+def _number(text: str) -> Number:
+    number = Number(text)
+    number.text = text
+    return number
+
+
+def _constant(text: str) -> NoReturn:
+    raise SyntaxFault(f"invalid character '{text[0]}' looking for beginning of value")
+
+
+def _describe(text: str, error: json.JSONDecodeError) -> str:
+    if error.pos >= len(text.rstrip()):
+        return "unexpected end of JSON input"
+    char = text[error.pos]
+    if error.msg == "Extra data":
+        return f"invalid character '{char}' after top-level value"
+    if error.msg == "Expecting ',' delimiter":
+        place = "after object key:value pair" if text[: error.pos].rfind("{") > text[: error.pos].rfind("[") else "after array element"
+        return f"invalid character '{char}' {place}"
+    if error.msg == "Expecting ':' delimiter":
+        return f"invalid character '{char}' after object key"
+    if error.msg.startswith("Expecting property name"):
+        return f"invalid character '{char}' looking for beginning of object key string"
+    if error.msg.startswith("Invalid control character"):
+        return f"invalid character {json.dumps(char)[1:-1]!r} in string literal"
+    if error.msg.startswith("Invalid \\escape"):
+        return f"invalid character '{text[error.pos + 1 : error.pos + 2]}' in string escape code"
+    return f"invalid character '{char}' looking for beginning of value"
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=Pairs, parse_float=_number, parse_constant=_constant)
