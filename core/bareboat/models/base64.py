@@ -17,6 +17,10 @@ def canonical(value: Any) -> str:
     return text
 
 
+def encode(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode()
+
+
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 

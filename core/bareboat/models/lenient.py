@@ -96,9 +96,10 @@ class _Walk:
             if value is None:
                 continue
             self.struct = kind.name
-            self.stack.append(name)
+            depth = len(self.stack)
+            self.stack += [*field.inlined, name]
             cleaned = self._value(field.shape, printed(field.go_type, kind), value, here)
-            self.stack.pop()
+            del self.stack[depth:]
             self.struct = outer
             if cleaned is not None:
                 tree[name] = cleaned
@@ -184,30 +185,37 @@ class _Walk:
         return value if isinstance(value, bool) else self._save(rawjson.kind(value), go_type)
 
     def integer32(self, value: Any, go_type: str) -> Any:
-        return self._integer(value, go_type, 2**31)
+        return self._integer(value, go_type, -(2**31), 2**31)
 
     def integer64(self, value: Any, go_type: str) -> Any:
-        return self._integer(value, go_type, 2**63)
+        return self._integer(value, go_type, -(2**63), 2**63)
 
-    def _integer(self, value: Any, go_type: str, limit: int) -> Any:
+    def _integer(self, value: Any, go_type: str, low: int, limit: int) -> Any:
         if rawjson.kind(value) != "number":
             return self._save(rawjson.kind(value), go_type)
-        if isinstance(value, Number) or not -limit <= value < limit:
+        if isinstance(value, Number) or not low <= value < limit:
             return self._save(f"number {_spelled(value)}", go_type)
         return value
 
     def double(self, value: Any, go_type: str) -> Any:
-        return float(value) if rawjson.kind(value) == "number" else self._save(rawjson.kind(value), go_type)
+        return value if rawjson.kind(value) == "number" else self._save(rawjson.kind(value), go_type)
 
     def binary(self, value: Any, go_type: str) -> Any:
+        if rawjson.kind(value) == "array":
+            return self._octets(value)
         if not isinstance(value, str):
-            return self._save(rawjson.kind(value), "uint8" if isinstance(value, list) and not isinstance(value, Pairs) else go_type)
+            return self._save(rawjson.kind(value), go_type)
         try:
             return base64.canonical(value)
         except ValueError as error:
             if self.fault is None:
                 self.fault = str(error)
             return None
+
+    def _octets(self, value: list[Any]) -> str:
+        """Go also reads bytes from a list of numbers."""
+        octets = [0 if item is None else self._integer(item, "uint8", 0, 256) for item in value]
+        return base64.encode(bytes(octet or 0 for octet in octets))
 
     def int_or_string(self, value: Any, go_type: str) -> Any:
         if isinstance(value, str):

@@ -15,6 +15,7 @@ from bareboat.models import base64, quantity, times
 
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Double: TypeAlias = int | float  # a whole number is written without its point, as Go does
 IntOrString: TypeAlias = Int32 | str
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ class Field(msgspec.Struct, frozen=True, gc=False):
     merge_key: str
     patch_strategy: str
     map_type: str
+    inlined: tuple[str, ...]  # Go structs between the type and the field that JSON does not show
 
     @property
     def kind(self) -> str:
@@ -64,7 +65,7 @@ class TypeSchema:
         self.published: str = row["published"]
         self.kinds = tuple((group, version, kind) for group, version, kind in row["kinds"])
         self.map_type: str = row["map_type"]
-        self.fields = tuple(Field(*values[:7], tuple(values[7]), *values[8:]) for values in row["fields"])
+        self.fields = tuple(_field(values) for values in row["fields"])
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -85,6 +86,10 @@ class TypeSchema:
 
     def __repr__(self) -> str:
         return f"TypeSchema({self.key})"
+
+
+def _field(row: list[Any]) -> Field:
+    return msgspec.convert(dict(zip(Field.__struct_fields__, row, strict=True)), Field)
 
 
 _KNOWN: dict[str, TypeSchema] = {}

@@ -40,7 +40,13 @@ class FieldFacts:
     merge_key: str
     strategy: str
     map_type: str
+    inlined: tuple[str, ...]
     own: bool
+
+    def as_json(self) -> list[Any]:
+        """In the order of the fields of `bareboat.models.schema.Field`."""
+        merging = [self.list_type, self.map_keys, self.merge_key, self.strategy, self.map_type]
+        return [self.name, self.attr, self.shape, self.kind + self.flag, self.go, self.number, *merging, self.inlined]
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,7 @@ class TypeFacts:
         return f"{self.module}.{self.name}"
 
     def as_json(self) -> dict[str, Any]:
-        rows = [
-            [f.name, f.attr, f.shape, f.kind + f.flag, f.go, f.number, f.list_type, f.map_keys, f.merge_key, f.strategy, f.map_type]
-            for f in self.fields
-        ]
+        rows = [field.as_json() for field in self.fields]
         return {"published": self.published, "kinds": self.kinds, "map_type": self.map_type, "fields": rows}
 
 
@@ -101,6 +104,7 @@ def _field(row: TypeRow, field: FieldRow, schema: dict[str, Any] | None) -> Fiel
         merge_key=known.get("x-kubernetes-patch-merge-key", ""),
         strategy=known.get("x-kubernetes-patch-strategy", ""),
         map_type=known.get("x-kubernetes-map-type", ""),
+        inlined=field.inlined,
         own=field.own,
     )
 

@@ -26,7 +26,7 @@ SCALARS = {
     "bool": "_b.bool",
     "int32": "_s.Int32",
     "int64": "_s.Int64",
-    "double": "_b.float",
+    "double": "_s.Double",
     "bytes": "_s.Bytes",
     "time": "_s.Time",
     "microtime": "_s.MicroTime",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 IMPLIED = {"s": "string", "b": "bool", "l": "[]string", "m": "map[string]string"}
 TOKEN = re.compile(r"(?P<name>[^=]+)=(?P<number>[0-9.]*)(?P<kind>[sbnlmpot])(?P<flag>[!0]?)(?::(?P<go>.+))?")
-LINE = re.compile(r"(?P<module>\w+/\w+) (?P<name>\w+)(?: \[(?P<gv>[^\]]+)\])?:(?P<fields>.*)")
+LINE = re.compile(r"(?P<module>\w+/\w+) (?P<name>\w+)(?: \((?P<inlined>[^)]+)\))?(?: \[(?P<gv>[^\]]+)\])?:(?P<fields>.*)")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class FieldRow:
     kind: str
     flag: str
     go: str
+    inlined: tuple[str, ...] = ()  # Go structs that JSON does not show, outermost first
     own: bool = False  # kind and apiVersion of the type itself
 
 
@@ -41,11 +42,12 @@ def read(path: Path) -> Iterator[TypeRow]:
         found = LINE.fullmatch(line)
         if found is None:
             raise ValueError(f"{path.name}: cannot read {line[:80]!r}")
-        fields = tuple(_field(token) for token in found["fields"].split())
+        inlined = dict(pair.split("=") for pair in (found["inlined"] or "").split())
+        fields = tuple(_field(token, inlined) for token in found["fields"].split())
         yield TypeRow(found["module"].replace("/", "_"), found["name"], found["gv"] or "", fields)
 
 
-def _field(token: str) -> FieldRow:
+def _field(token: str, inlined: dict[str, str]) -> FieldRow:
     if token in ("kind", "apiVersion"):
         return FieldRow(token, "", "s", "", "string", own=True)
     found = TOKEN.fullmatch(token)
@@ -54,4 +56,6 @@ def _field(token: str) -> FieldRow:
     go = found["go"] or IMPLIED.get(found["kind"], "")
     if not go:
         raise ValueError(f"field {token!r} needs a Go type")
-    return FieldRow(found["name"], found["number"], found["kind"], found["flag"], go)
+    number = found["number"].split(".")
+    names = tuple(inlined[".".join(number[:depth])] for depth in range(1, len(number)))
+    return FieldRow(found["name"], found["number"], found["kind"], found["flag"], go, names)
