@@ -1,0 +1,1 @@
+"""Clock, ids, tasks, backoff. No I/O; imports nothing of ours."""

@@ -1,0 +1,83 @@
+"""Time as an argument: what the wall clock says, how much has passed, and waiting.
+
+Virtual time comes from the event loop: a loop whose ``time()`` jumps when nothing is ready makes every sleep, timeout and
+timer virtual, and ``LoopClock`` derives the wall clock from it. So production code may use asyncio's own timers freely.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """``now`` is aware UTC; ``timestamp`` RFC3339 in seconds, ``micro`` with six decimals; ``monotonic`` in seconds."""
+
+    def now(self) -> datetime: ...
+
+    def timestamp(self) -> str: ...
+
+    def micro(self) -> str: ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+def rfc3339(moment: datetime) -> str:
+    """``2026-01-02T03:04:05Z``."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_micro(moment: datetime) -> str:
+    """``2026-01-02T03:04:05.123456Z``."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def timestamp(self) -> str:
+        return rfc3339(self.now())
+
+    def micro(self) -> str:
+        return rfc3339_micro(self.now())
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class LoopClock:
+    """Follows the running loop's time from ``start`` on: virtual when the loop is."""
+
+    def __init__(self, start: datetime | None = None, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._start = start or datetime(2026, 1, 1, tzinfo=UTC)
+        self._loop = loop
+        self._zero: float | None = loop.time() if loop else None
+
+    def monotonic(self) -> float:
+        loop = self._loop or asyncio.get_running_loop()
+        if self._zero is None:
+            self._zero = loop.time()
+        return loop.time()
+
+    def now(self) -> datetime:
+        passed = self.monotonic() - (self._zero or 0.0)
+        return self._start + timedelta(seconds=passed)
+
+    def timestamp(self) -> str:
+        return rfc3339(self.now())
+
+    def micro(self) -> str:
+        return rfc3339_micro(self.now())
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

@@ -1,0 +1,105 @@
+"""What a pod asks of a node: resource requests summed as upstream does, and the host ports it needs. Pure functions.
+
+Sum of the containers and restartable init containers, or the largest ordinary init container (plus the sidecars started
+before it) if that is more, plus overhead. Units: cpu in millicores, everything else in its own unit (bytes, pieces).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from bareboat.contracts.scheduling import PodRequest
+from bareboat.models import core_v1
+from bareboat.models.quantity import Quantity
+
+#: What a container without a request counts as when nodes are scored (millicores, bytes).
+DEFAULT_CPU = 100.0
+DEFAULT_MEMORY = 200.0 * 2**20
+
+HostPort = tuple[str, str, int]
+
+
+class PodUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a placed pod takes from its node; ``ports`` are (host IP, protocol, port)."""
+
+    requests: dict[str, float]
+    nonzero: dict[str, float]
+    ports: frozenset[HostPort] = frozenset()
+
+
+def amount(resource: str, quantity: str) -> float:
+    """A quantity in the scheduler's unit."""
+    parsed = Quantity.parse(quantity)
+    return float(parsed.milli() if resource == "cpu" else parsed.value())
+
+
+def amounts(resources: Mapping[str, str]) -> dict[str, float]:
+    return {name: amount(name, value) for name, value in resources.items()}
+
+
+def pod_use(pod: core_v1.Pod) -> PodUse:
+    """The pod's share of a node; counts one of the resource "pods"."""
+    requests = _total(pod, lambda c: amounts(c.resources.requests))
+    nonzero = _total(pod, _with_defaults)
+    requests["pods"] = 1.0
+    return PodUse(requests=requests, nonzero=nonzero, ports=frozenset(_host_ports(pod)))
+
+
+def pod_request(pod: core_v1.Pod, use: PodUse) -> PodRequest:
+    """What policies see of the pod."""
+    return PodRequest(pod=pod, requests=use.requests, nonzero=use.nonzero)
+
+
+def _with_defaults(container: core_v1.Container) -> dict[str, float]:
+    wanted = amounts({k: v for k, v in container.resources.requests.items() if k in ("cpu", "memory")})
+    return {"cpu": wanted.get("cpu", DEFAULT_CPU), "memory": wanted.get("memory", DEFAULT_MEMORY)}
+
+
+def _total(pod: core_v1.Pod, of: Callable[[core_v1.Container], dict[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    sidecars: dict[str, float] = {}
+    largest: dict[str, float] = {}
+    for container in pod.spec.initContainers:
+        wanted = of(container)
+        if container.restartPolicy == "Always":
+            _add(sidecars, wanted)
+            _maximum(largest, sidecars)
+        else:
+            _maximum(largest, _sum(wanted, sidecars))
+    for container in pod.spec.containers:
+        _add(total, of(container))
+    _add(total, sidecars)
+    _maximum(total, largest)
+    _add(total, amounts(pod.spec.overhead))
+    return total
+
+
+def _add(into: dict[str, float], other: Mapping[str, float]) -> None:
+    for name, value in other.items():
+        into[name] = into.get(name, 0.0) + value
+
+
+def _sum(left: Mapping[str, float], right: Mapping[str, float]) -> dict[str, float]:
+    result = dict(left)
+    _add(result, right)
+    return result
+
+
+def _maximum(into: dict[str, float], other: Mapping[str, float]) -> None:
+    for name, value in other.items():
+        into[name] = max(into.get(name, 0.0), value)
+
+
+def _host_ports(pod: core_v1.Pod) -> Iterable[HostPort]:
+    for container in [*pod.spec.containers, *(c for c in pod.spec.initContainers if c.restartPolicy == "Always")]:
+        for port in container.ports:
+            if port.hostPort:
+                yield (port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort)  # noqa: S104  the API's word for every address
+
+
+def ports_clash(wanted: frozenset[HostPort], taken: Iterable[HostPort]) -> bool:
+    """0.0.0.0 clashes with every address."""
+    wildcard = "0.0.0.0"  # noqa: S104
+    return any((p == t and proto == tproto and (ip == tip or wildcard in (ip, tip))) for ip, proto, p in wanted for tip, tproto, t in taken)

@@ -1,0 +1,1 @@
+"""Pod network of one node: bridge, veth pairs, addresses, routes, masquerade, hostPorts."""

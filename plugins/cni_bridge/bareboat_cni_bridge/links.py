@@ -1,0 +1,118 @@
+"""Bridge, veth pairs, addresses and routes through netlink (pyroute2's asyncio classes). Knows nothing of pods or pools.
+
+Every function makes the host equal to what is asked and may be repeated.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pyroute2 import AsyncIPRoute, NetlinkError
+
+from bareboat.contracts.errors import NotFound, Unavailable
+
+#: Route scope "link" (rtnetlink(7)).
+SCOPE_LINK = 253
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+@asynccontextmanager
+async def _netlink(netns: str = "") -> AsyncIterator[Any]:
+    try:
+        async with AsyncIPRoute(netns=netns) if netns else AsyncIPRoute() as ip:
+            yield ip
+    except NetlinkError as error:
+        raise Unavailable(f"netlink: {error}", reason="NetlinkFailed") from error
+    except FileNotFoundError as error:
+        raise NotFound(f"network namespace {netns} is gone") from error
+
+
+async def _index(ip: Any, name: str) -> int:
+    found = await ip.link_lookup(ifname=name)
+    return int(found[0]) if found else 0
+
+
+async def ensure_bridge(name: str, gateway: str, prefix: int, mtu: int, service_cidr: str, peers: dict[str, str]) -> None:
+    """The bridge with its address, the route of the Service range into it, and exactly one route per peer's pod CIDR."""
+    async with _netlink() as ip:
+        if not await _index(ip, name):
+            await ip.link("add", ifname=name, kind="bridge")
+        index = await _index(ip, name)
+        await ip.addr("replace", index=index, address=gateway, prefixlen=prefix)
+        await ip.link("set", index=index, state="up", **({"mtu": mtu} if mtu else {}))
+        if service_cidr:
+            await ip.route("replace", dst=service_cidr, oif=index)
+        for cidr, via in peers.items():
+            await ip.route("replace", dst=cidr, gateway=via)
+    sysctl = Path("/proc/sys/net/ipv4/conf") / name
+    (sysctl / "send_redirects").write_text("0")
+    (sysctl / "rp_filter").write_text("2")
+
+
+async def drop_routes(cidrs: set[str]) -> None:
+    async with _netlink() as ip:
+        for cidr in cidrs:
+            try:
+                await ip.route("del", dst=cidr)
+            except NetlinkError as error:
+                if error.code != errno.ESRCH:
+                    raise
+
+
+async def attach(bridge: str, host_end: str, netns: str, pod_end: str, address: str, gateway: str, mtu: int) -> str:
+    """A veth pair from the bridge into ``netns`` with ``address``/32 and the default route; the pod end's MAC address."""
+    async with _netlink() as ip:
+        if not await _index(ip, host_end):
+            extra = {"mtu": mtu} if mtu else {}
+            await ip.link("add", ifname=host_end, kind="veth", peer={"ifname": pod_end, "net_ns_fd": netns, **extra}, **extra)
+        await ip.link("set", index=await _index(ip, host_end), master=await _index(ip, bridge), state="up")
+    async with _netlink(netns) as inside:
+        index = await _index(inside, pod_end)
+        await inside.addr("replace", index=index, address=address, prefixlen=32)
+        await inside.link("set", index=await _index(inside, "lo"), state="up")
+        await inside.link("set", index=index, state="up")
+        await inside.route("replace", dst=f"{gateway}/32", oif=index, scope=SCOPE_LINK)
+        await inside.route("replace", dst="default", gateway=gateway, oif=index)
+        return await _mac(inside, index)
+
+
+async def _mac(ip: Any, index: int) -> str:
+    async for link in await ip.get_links(index):
+        return str(link.get_attr("IFLA_ADDRESS"))
+    raise NotFound(f"interface {index} is gone")
+
+
+async def remove(*names: str) -> None:
+    """Delete interfaces; those that are gone are fine (their namespace may have taken them along)."""
+    async with _netlink() as ip:
+        for name in names:
+            index = await _index(ip, name)
+            if index:
+                await ip.link("del", index=index)
+
+
+async def check(bridge: str, host_end: str, netns: str, pod_end: str, address: str) -> None:
+    """Raise NotFound unless both ends, the address and the bridge membership are in place."""
+    async with _netlink() as ip:
+        index, master = await _index(ip, host_end), await _index(ip, bridge)
+        if not index or not master:
+            raise NotFound(f"interface {host_end if master else bridge} is gone")
+        async for link in await ip.get_links(index):
+            if link.get_attr("IFLA_MASTER") != master:
+                raise NotFound(f"interface {host_end} is not in bridge {bridge}")
+    async with _netlink(netns) as inside:
+        index = await _index(inside, pod_end)
+        if not index:
+            raise NotFound(f"interface {pod_end} is gone from {netns}")
+        addresses = [a.get_attr("IFA_ADDRESS") async for a in await inside.get_addr(index=index)]
+        if address not in addresses:
+            raise NotFound(f"address {address} is gone from {netns}")
+
+
+async def bridge_is_up(name: str) -> bool:
+    async with _netlink() as ip:
+        return bool(await _index(ip, name))

@@ -1,0 +1,70 @@
+"""The node's nftables rules for masquerade and hostPorts: one table of our own, replaced in one transaction. Text only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from bareboat.contracts.cni import NetworkConfig
+from bareboat.contracts.cri import PortMapping
+from bareboat.contracts.errors import Unavailable
+
+#: Set on connections that must be masqueraded because they come back to the pod that opened them.
+HAIRPIN_MARK = "0x8000"
+
+
+def table_name(instance: str) -> str:
+    return f"bareboat-{instance}-cni"
+
+
+def ruleset(table: str, config: NetworkConfig, ports: Iterable[tuple[str, PortMapping]], *, masquerade: bool) -> str:
+    """The whole table. ``ports`` are (pod address, mapping)."""
+    forwards = [line for address, port in ports for line in _forward(address, port)]
+    hide = f"ip saddr {config.pod_cidr} ip daddr != {{ {config.cluster_cidr}, {config.service_cidr}, 224.0.0.0/4 }} masquerade"
+    return "\n".join(
+        [
+            f"table ip {table} {{}}",
+            f"delete table ip {table}",
+            f"table ip {table} {{",
+            "  chain hostports {",
+            *(f"    {line}" for line in forwards),
+            "  }",
+            "  chain prerouting { type nat hook prerouting priority dstnat + 10; policy accept; fib daddr type local jump hostports; }",
+            "  chain output { type nat hook output priority dstnat + 10; policy accept; fib daddr type local jump hostports; }",
+            "  chain postrouting {",
+            "    type nat hook postrouting priority srcnat; policy accept;",
+            f"    meta mark & {HAIRPIN_MARK} == {HAIRPIN_MARK} masquerade",
+            *([f"    {hide}"] if masquerade else []),
+            "  }",
+            "}",
+            "",
+        ]
+    )
+
+
+def _forward(address: str, port: PortMapping) -> list[str]:
+    protocol = port.protocol.lower()
+    target = f"ip daddr {port.host_ip} " if port.host_ip not in ("", "0.0.0.0") else ""  # noqa: S104
+    match = f"{target}{protocol} dport {port.host_port}"
+    return [
+        f"ip saddr {address} {match} meta mark set meta mark or {HAIRPIN_MARK}",
+        f"{match} dnat to {address}:{port.container_port}",
+    ]
+
+
+async def apply(text: str) -> None:
+    """Run one nft transaction. Raises Unavailable with nft's own words."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "nft", "-f", "-", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+    except FileNotFoundError as error:
+        raise Unavailable("the nft command is missing: install the package nftables", reason="NftMissing") from error
+    _, errors = await process.communicate(text.encode())
+    if process.returncode:
+        raise Unavailable(f"nft refused the rules: {errors.decode(errors='replace').strip()}", reason="NftFailed")
+
+
+async def delete(table: str) -> None:
+    """Remove the table; it need not exist."""
+    await apply(f"table ip {table} {{}}\ndelete table ip {table}\n")

@@ -1,0 +1,1 @@
+"""Service addresses of one node through nftables."""

@@ -1,0 +1,1 @@
+"""Scheduling policies: least-allocated and balanced-allocation."""
