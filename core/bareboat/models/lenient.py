@@ -30,7 +30,7 @@ class DecodeError(ValueError):
         self.syntax = syntax
 
 
-class _TypeFault(Exception):  # noqa: N818
+class _TypeFault(Exception):
     """A value of the wrong JSON type met inside a type that decodes itself: ends the decoding."""
 
     def __init__(self, value: str, go_type: str) -> None:
@@ -256,7 +256,8 @@ _SCALARS: dict[str, Callable[[_Walk, Any, str], Any]] = {
     "microtime": _Walk.micro_time,
     "any": _Walk.anything,
 }
-_ZEROS: dict[str, Any] = {"string": "", "bool": False, "int32": 0, "int64": 0, "double": 0.0, "bytes": "", "intorstring": 0, "quantity": "0"}
+_ZEROS: dict[str, Any] = {"string": "", "bytes": "", "bool": False, "quantity": "0"}
+_ZEROS |= {"int32": 0, "int64": 0, "double": 0, "intorstring": 0}
 
 
 def zero(shape: str) -> Any:

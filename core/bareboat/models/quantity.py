@@ -40,7 +40,7 @@ class Quantity:
     def parse(cls, text: str | int | float) -> Quantity:
         """Raises ValueError with upstream's message."""
         if isinstance(text, bool) or not isinstance(text, str | int | float):
-            raise ValueError(FORMAT_ERROR)
+            raise ValueError(FORMAT_ERROR)  # noqa: TRY004 - the error of every text that is no quantity
         return _parse(str(text).strip())
 
     @classmethod
@@ -189,5 +189,5 @@ def _text(value: Any) -> str:
     if value is None:
         return "0"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(FORMAT_ERROR)
+        raise ValueError(FORMAT_ERROR)  # noqa: TRY004
     return repr(value)

@@ -19,7 +19,7 @@ class Number(float):
     text: str
 
 
-class SyntaxFault(ValueError):  # noqa: N818
+class SyntaxFault(ValueError):
     """The body is not JSON."""
 
 

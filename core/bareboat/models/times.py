@@ -126,4 +126,6 @@ def _cannot(value: str, layout: str, rest: str, name: str) -> ValueError:
 def _json_kind(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
-    return {dict: "object", list: "array"}.get(type(value), "number")
+    if isinstance(value, dict):
+        return "object"
+    return "array" if isinstance(value, list) else "number"
