@@ -154,10 +154,8 @@ class _Parser:
             raise SelectorError(f"found '{key}', expected: identifier")
         if faults := names.qualified_name(key):
             raise SelectorError(f"<nil>: Invalid value: {quote(key)}: {'; '.join(faults)}")
-        if self.peek()[0] in ("end", ","):
+        if negated or self.peek()[0] in ("end", ","):
             return requirement(key, "!" if negated else "exists", [])
-        if negated:
-            raise SelectorError(f"found '{self.peek()[1]}', expected: ',' or 'end of string'")
         operator = self.operator()
         values = self.value_set() if operator in ("in", "notin") else {self.exact_value()}
         return requirement(key, operator, sorted(values))
