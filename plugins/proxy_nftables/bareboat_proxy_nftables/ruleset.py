@@ -111,12 +111,12 @@ add set ip {t} rejected {{ type ipv4_addr . inet_proto . inet_service; }}
 add set ip {t} nodes {{ type ipv4_addr; }}
 add chain ip {t} dispatch
 add chain ip {t} refuse
-add chain ip {t} prerouting {{ type nat hook prerouting priority dstnat; policy accept; }}
-add chain ip {t} output {{ type nat hook output priority dstnat; policy accept; }}
-add chain ip {t} postrouting {{ type nat hook postrouting priority srcnat; policy accept; }}
-add chain ip {t} input-filter {{ type filter hook input priority filter; policy accept; }}
-add chain ip {t} forward-filter {{ type filter hook forward priority filter; policy accept; }}
-add chain ip {t} output-filter {{ type filter hook output priority filter; policy accept; }}
+add chain ip {t} prerouting {{ type nat hook prerouting priority -100; policy accept; }}
+add chain ip {t} output {{ type nat hook output priority -100; policy accept; }}
+add chain ip {t} postrouting {{ type nat hook postrouting priority 100; policy accept; }}
+add chain ip {t} input-filter {{ type filter hook input priority 0; policy accept; }}
+add chain ip {t} forward-filter {{ type filter hook forward priority 0; policy accept; }}
+add chain ip {t} output-filter {{ type filter hook output priority 0; policy accept; }}
 flush chain ip {t} dispatch
 flush chain ip {t} refuse
 flush chain ip {t} prerouting
