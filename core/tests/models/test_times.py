@@ -1,0 +1,35 @@
+"""Times: canonical text and the words of Go for what is wrong."""
+
+import pytest
+
+from bareboat.models import times
+
+
+def test_canonical_times_stay_and_zones_are_converted():
+    assert times.canonical("2026-01-02T03:04:05Z") == "2026-01-02T03:04:05Z"
+    assert times.canonical("2026-01-02T03:04:05.999-02:30") == "2026-01-02T05:34:05Z"
+    assert times.canonical("0001-01-01T00:00:00Z") == "0001-01-01T00:00:00Z"
+
+
+def test_micro_times_need_six_digits():
+    assert times.canonical_micro("2026-01-02T03:04:05.000006Z") == "2026-01-02T03:04:05.000006Z"
+    with pytest.raises(ValueError, match=r'cannot parse "Z" as "\.000000"'):
+        times.canonical_micro("2026-01-02T03:04:05Z")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", 'cannot parse "" as "2006"'),
+        ("2026-01-02", 'cannot parse "" as "T"'),
+        ("2026-01-02 03:04:05Z", 'cannot parse " 03:04:05Z" as "T"'),
+        ("2026-13-02T03:04:05Z", "month out of range"),
+        ("2026-02-30T03:04:05Z", "day out of range"),
+        ("2026-01-02T03:04:05", 'cannot parse "" as "Z07:00"'),
+        ("2026-01-02T03:04:05Zx", 'extra text: "x"'),
+    ],
+)
+def test_wrong_times_are_explained(text, message):
+    with pytest.raises(ValueError, match="parsing time") as caught:
+        times.canonical(text)
+    assert message in str(caught.value)
