@@ -111,7 +111,9 @@ def test_a_disabled_plugin_is_never_imported():
 
 
 def hook_module(**functions):
-    return types.SimpleNamespace(**{name: hooks.hookimpl(function) for name, function in functions.items()})
+    module = types.ModuleType("hooks_under_test")
+    vars(module).update({name: hooks.hookimpl(function) for name, function in functions.items()})
+    return module
 
 
 def test_hooks_are_collected_in_the_order_of_the_file_with_their_own_options(plugin_module):
@@ -128,7 +130,7 @@ def test_a_misspelled_or_async_hook_is_refused(plugin_module):
 
     plugin_module.wrong = hook_module(bareboat_admision=lambda: [])
     plugin_module.late = hook_module(bareboat_observers=bareboat_observers)
-    plugin_module.empty = types.SimpleNamespace()
+    plugin_module.empty = types.ModuleType("empty")
     points = [point(n, n, group=hooks.GROUP) for n in ("wrong", "late", "empty")]
     with pytest.raises(PluginErrors) as caught:
         Loader(Inventory(points)).hooks([Choice(use=n) for n in ("wrong", "late", "empty")])

@@ -1,0 +1,95 @@
+"""Store: the contract of what keeps the cluster's objects, an append-only revision log with compare-and-swap above it.
+
+Vocabulary. A *row* is one write of one key: its revision (1, 2, 3 … without gap within one store), the value, and the
+revision of the key's row before it. A *tombstone* is the row of a delete; it keeps the last value. The kernel's log
+(``store.log``) assigns revisions, checks compare-and-swap and keeps the live rows in memory; a driver makes rows durable.
+
+Rules
+* ``append`` is all or nothing, and durable when it returns. Rows come in revision order, the first is head + 1; anything
+  else raises Conflict and writes nothing. If it raises, none of the rows exist.
+* One server has the store at a time: ``open`` raises Unavailable, naming the remedy, when another has it.
+* A store of a newer schema, or a damaged one, is refused with InvalidConfig and not made worse.
+* ``compact(revision)`` forgets rows at or below ``revision`` that a later row at or below it replaces, and tombstones; what is live
+  stays readable. It works in small steps: call it until it returns ``revision``.
+
+Errors: Exhausted when there is no space (nothing was written), Unavailable when the back end is away, InvalidConfig as above.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from bareboat.contracts.driver import Driver
+
+GROUP = "bareboat.store.v1"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One write. ``created`` is the revision at which the key came to be, ``previous`` that of the row before (0 = none).
+
+    ``expires_at`` is seconds since the epoch (0 = never): the kernel deletes the key after that; the driver only keeps it.
+    """
+
+    key: str
+    revision: int
+    created: int
+    previous: int
+    value: bytes
+    deleted: bool = False
+    expires_at: float = 0.0
+
+
+class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
+    """``bytes_used`` on disk or in memory, ``rows`` kept, ``head`` and ``compacted`` revisions."""
+
+    rows: int
+    bytes_used: int
+    head: int
+    compacted: int
+
+
+class Compacted(Exception):
+    """The wanted revision is no longer kept; ``compacted`` is the oldest that can be asked for."""
+
+    def __init__(self, compacted: int) -> None:
+        super().__init__(f"revision is compacted; the oldest kept is {compacted}")
+        self.compacted = compacted
+
+
+class Store(Driver):
+    """The verbs. One caller at a time: the kernel never overlaps two."""
+
+    @abstractmethod
+    async def head(self) -> int:
+        """The last revision; 0 for an empty store."""
+
+    @abstractmethod
+    async def compacted(self) -> int:
+        """Rows at or below this revision may be gone; 0 if nothing was ever compacted."""
+
+    @abstractmethod
+    async def append(self, rows: Sequence[Row]) -> None:
+        """Make the rows durable, all or nothing."""
+
+    @abstractmethod
+    def load(self) -> AsyncIterator[list[Row]]:
+        """The live rows (the newest of each key that is not a tombstone), in chunks, in revision order."""
+
+    @abstractmethod
+    async def since(self, revision: int, limit: int) -> list[Row]:
+        """At most ``limit`` rows after ``revision``, in order, tombstones included. Raises Compacted."""
+
+    @abstractmethod
+    async def at(self, prefix: str, revision: int) -> list[Row]:
+        """The live rows of keys that start with ``prefix`` as they were at ``revision``, by key. Raises Compacted."""
+
+    @abstractmethod
+    async def compact(self, revision: int, limit: int) -> int:
+        """Forget what ``revision`` replaces, looking at no more than ``limit`` rows; returns how far it came."""
+
+    @abstractmethod
+    async def stats(self) -> StoreStats:
+        """For people and metrics."""

@@ -1,0 +1,249 @@
+"""The log: compare-and-swap, group commit, publish, acknowledge, in that order and for every write of the cluster.
+
+What comes in: keys with stored bytes and the revision they are based on. What goes out: live entries (``get``, ``scan``),
+subscriptions, and acknowledged writes. A write is checked against the live entries *and* the writes under way (the
+overlay), gets its revision, waits for the batch it is in to be durable, is published, and only then acknowledged. If a
+batch fails, its overlay and all that was built on it is dropped and every waiter is told. One event loop; no locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from bareboat.base.clock import Clock
+from bareboat.base.tasks import Tasks
+from bareboat.contracts.errors import DriverError
+from bareboat.contracts.store import Compacted, Row, Store
+from bareboat.store.broadcast import CAPACITY, Broadcast, Subscription
+from bareboat.store.entry import Change, Entry, resource_of, serve, strip
+from bareboat.store.housekeeping import Housekeeping
+from bareboat.store.index import Index
+from bareboat.store.window import Window
+
+log = logging.getLogger("bareboat.store")
+
+#: Returned by an ``update`` callback that changes nothing.
+NO_CHANGE: Final = object()
+#: Changes kept in memory; older ones are read from the store.
+WINDOW = 4096
+#: Rows in one commit at most.
+BATCH = 512
+
+
+class CompareFailed(Exception):
+    """The key is not at the expected revision; ``current`` is what it is at (None = it does not exist)."""
+
+    def __init__(self, key: str, current: Entry | None) -> None:
+        super().__init__(f"{key} is at revision {current.revision if current else 0}")
+        self.current = current
+
+
+class StoreFailed(Exception):
+    """The write may not have become durable and was not applied; the store's own error is the cause."""
+
+
+class Log:
+    """``heads`` gives what served bytes of a resource ("apps/deployments") start with (entry.head)."""
+
+    def __init__(self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW) -> None:
+        self.store = store
+        self.head = 0
+        self.compacted = 0
+        self._heads = heads
+        self._index = Index()
+        self._window_size = window
+        self._window = Window(window, 0)
+        self._broadcast = Broadcast()
+        self._overlay: dict[str, Entry | None] = {}
+        self._overlay_revision: dict[str, int] = {}
+        self._pending: list[tuple[Row, Change, asyncio.Future[Entry]]] = []
+        self._next = 1
+        self._work = asyncio.Event()
+        self._tasks = Tasks()
+        self._housekeeping = Housekeeping(self, clock)
+        self._busy = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Open the store and load the live rows. Raises DriverError."""
+        await self.store.open()
+        self.head = await self.store.head()
+        self.compacted = await self.store.compacted()
+        async for rows in self.store.load():
+            for row in rows:
+                self._index.put(self._entry(row))
+                self._housekeeping.note(row.key, row.expires_at)
+        self._next = self.head + 1
+        self._window = Window(self._window_size, self.head)
+        self._tasks.spawn(self._commit_forever(), name="store-commit")
+        self._tasks.spawn(self._housekeeping.run(), name="store-housekeeping")
+
+    async def stop(self) -> None:
+        """Finish what is under way, tell subscribers, close the store."""
+        while self._pending:
+            await asyncio.sleep(0.001)
+        async with self._busy:
+            await self._tasks.cancel()
+        self._broadcast.fail_all(StoreFailed("the server is stopping"))
+        await self.store.close()
+
+    def get(self, key: str) -> Entry | None:
+        return self._index.entries.get(key)
+
+    def scan(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
+        """Live entries under ``prefix`` ("apps/deployments/" or "apps/deployments/ns/") in key order."""
+        return self._index.scan(prefix, start_after)
+
+    def count(self, prefix: str) -> int:
+        return self._index.count(prefix)
+
+    def resources(self) -> list[str]:
+        """Resources that have at least one object."""
+        return self._index.resources()
+
+    async def write(self, key: str, value: bytes | None, *, expect: int | None = None, expires_at: float = 0.0) -> Entry:
+        """Put (or with None delete) a key that is at revision ``expect`` (0 = does not exist, None = whatever it is).
+
+        Raises CompareFailed at once, StoreFailed if it could not be made durable. Deleting what does not exist with
+        ``expect`` None raises CompareFailed too. A cancelled caller does not undo the write.
+        """
+        current = self.newest(key)
+        at = current.revision if current else 0
+        if (expect is not None and expect != at) or (value is None and current is None):
+            raise CompareFailed(key, current)
+        return await self._submit(key, value, current, expires_at)
+
+    async def update(self, key: str, change: Callable[[Entry | None], object]) -> Entry:
+        """Read-modify-write on the newest state, including writes under way: ``change`` gets it and returns the stored
+        bytes, None to delete, or NO_CHANGE (then the current entry is the answer)."""
+        current = self.newest(key)
+        value = change(current)
+        if value is NO_CHANGE or (value is None and current is None):
+            if current is None:
+                raise CompareFailed(key, None)
+            return current
+        assert value is None or isinstance(value, bytes)
+        return await self._submit(key, value, current, current.expires_at if current else 0.0)
+
+    def newest(self, key: str) -> Entry | None:
+        """The key's state counting writes that are not durable yet. For writers only; never show it to a reader."""
+        return self._overlay[key] if key in self._overlay else self._index.entries.get(key)
+
+    async def snapshot(self, prefix: str, revision: int) -> list[Entry]:
+        """The entries under ``prefix`` as they were at ``revision``, in key order. Raises Compacted."""
+        if revision >= self.head:
+            return list(self.scan(prefix))
+        if revision >= self._window.start:
+            live = self._window.undo({e.key: e for e in self.scan(prefix)}, prefix, revision)
+            return [live[key] for key in sorted(live)]
+        if revision < self.compacted:
+            raise Compacted(self.compacted)
+        return [self._entry(row) for row in await self.store.at(prefix, revision)]
+
+    async def subscribe(self, prefix: str, after: int, capacity: int = CAPACITY) -> Subscription:
+        """Exactly the changes under ``prefix`` (a resource, a namespace of one, or one key) after revision ``after``. Raises Compacted."""
+        if after < self.compacted:
+            raise Compacted(self.compacted)
+        subscription = self._broadcast.subscribe(prefix, capacity)
+        try:
+            stored, upto = await self._stored_changes(prefix, after)
+        except BaseException:
+            subscription.close()
+            raise
+        recent = (c for c in self._window.after(upto) if c.key.startswith(prefix))
+        subscription.replay([*stored, *recent], after)
+        return subscription
+
+    def tap(self, prefix: str, callback: Callable[[Change], None]) -> None:
+        """See Broadcast.tap."""
+        self._broadcast.tap(prefix, callback)
+
+    @property
+    def subscribers(self) -> int:
+        return len(self._broadcast)
+
+    async def _stored_changes(self, prefix: str, after: int) -> tuple[list[Change], int]:
+        """Changes after ``after`` that the window no longer has, from the store, and the revision up to which that is complete."""
+        changes: list[Change] = []
+        latest: dict[str, Entry] = {}
+        while after < self._window.start:
+            rows = await self.store.since(after, 1000)
+            if not rows:
+                break
+            for row in rows:
+                after = row.revision
+                if row.key.startswith(prefix):
+                    entry = self._entry(row)
+                    changes.append(Change(row.key, row.revision, row.deleted, entry, latest.get(row.key) if row.previous else None))
+                    latest[row.key] = entry
+        return changes, after
+
+    def _entry(self, row: Row) -> Entry:
+        return Entry(row.key, row.revision, row.created, serve(self._heads(resource_of(row.key)), row.revision, row.value), row.expires_at)
+
+    def _submit(self, key: str, value: bytes | None, current: Entry | None, expires_at: float) -> asyncio.Future[Entry]:
+        revision, head = self._next, self._heads(resource_of(key))
+        self._next += 1
+        created = current.created if current else revision
+        stored = value if value is not None else strip(head, current.revision, current.data) if current else b""
+        entry = Entry(key, revision, created, serve(head, revision, stored), expires_at)
+        row = Row(
+            key=key,
+            revision=revision,
+            created=created,
+            previous=current.revision if current else 0,
+            value=stored,
+            deleted=value is None,
+            expires_at=expires_at,
+        )
+        self._overlay[key] = None if value is None else entry
+        self._overlay_revision[key] = revision
+        future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        self._pending.append((row, Change(key, revision, value is None, entry, current), future))
+        self._work.set()
+        return future
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await self._work.wait()
+            async with self._busy:
+                batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+                if not self._pending:
+                    self._work.clear()
+                try:
+                    await self.store.append([row for row, _, _ in batch])
+                except DriverError as error:
+                    self._fail(batch, error)
+                else:
+                    self._publish(batch)
+
+    def _publish(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]]) -> None:
+        for row, change, _ in batch:
+            if change.deleted:
+                self._index.remove(row.key)
+            else:
+                self._index.put(change.entry)
+                self._housekeeping.note(row.key, row.expires_at)
+            if self._overlay_revision.get(row.key) == row.revision:
+                del self._overlay[row.key], self._overlay_revision[row.key]
+            self._window.add(change)
+        self.head = batch[-1][0].revision
+        self._broadcast.publish([change for _, change, _ in batch])
+        for _, change, future in batch:
+            if not future.done():
+                future.set_result(change.entry)
+
+    def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: DriverError) -> None:
+        log.error("a batch of %d writes was not stored: %s", len(batch), error)
+        dropped, self._pending = [*batch, *self._pending], []
+        self._overlay.clear()
+        self._overlay_revision.clear()
+        self._work.clear()
+        self._next = self.head + 1
+        for _, _, future in dropped:
+            if not future.done():
+                failure = StoreFailed(str(error))
+                failure.__cause__ = error
+                future.set_exception(failure)
