@@ -6,6 +6,7 @@ Only the slow way of the codec reads this; it is stricter about syntax than Pyth
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 
@@ -75,23 +76,34 @@ def _constant(text: str) -> NoReturn:
 
 
 def _describe(text: str, error: json.JSONDecodeError) -> str:
-    if error.pos >= len(text.rstrip()):
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
         return "unexpected end of JSON input"
     char = text[error.pos]
     if error.msg == "Extra data":
         return f"invalid character '{char}' after top-level value"
     if error.msg == "Expecting ',' delimiter":
-        place = "after object key:value pair" if text[: error.pos].rfind("{") > text[: error.pos].rfind("[") else "after array element"
-        return f"invalid character '{char}' {place}"
+        return f"invalid character '{char}' after {_place(text[: error.pos])}"
     if error.msg == "Expecting ':' delimiter":
         return f"invalid character '{char}' after object key"
     if error.msg.startswith("Expecting property name"):
         return f"invalid character '{char}' looking for beginning of object key string"
     if error.msg.startswith("Invalid control character"):
-        return f"invalid character {json.dumps(char)[1:-1]!r} in string literal"
+        return f"invalid character '{json.dumps(char)[1:-1]}' in string literal"
     if error.msg.startswith("Invalid \\escape"):
         return f"invalid character '{text[error.pos + 1 : error.pos + 2]}' in string escape code"
     return f"invalid character '{char}' looking for beginning of value"
 
 
+def _place(before: str) -> str:
+    """What a missing comma should have followed: the innermost bracket that is still open decides."""
+    opened: list[str] = []
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", before)):
+        if bracket in "[{":
+            opened.append(bracket)
+        else:
+            opened.pop()
+    return "array element" if opened[-1:] == ["["] else "object key:value pair"
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _DECODER = json.JSONDecoder(object_pairs_hook=Pairs, parse_float=_number, parse_constant=_constant)
