@@ -1,0 +1,48 @@
+# Bareboat. `make help` lists the targets; each works on a bare Debian or Ubuntu machine with Python 3.11.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(wildcard plugins/*)
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(BIN)/bareboat host-tools  ## bring up a cluster, run examples/hello on it, show it working, clean up
+	@$(BIN)/bareboat demo --examples examples/hello
+
+test: $(VENV)/.dev host-tools  ## run the tests: everything that this machine can run
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## lint, types and layers; never edits
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy core/bareboat
+	@for p in $(PLUGINS); do $(BIN)/mypy $$p/bareboat_* || exit 1; done
+	@$(BIN)/lint-imports
+
+fix: $(VENV)/.dev  ## format and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/uv:
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq python3-venv; $(PYTHON) -m venv --clear $(VENV); }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
+
+$(BIN)/bareboat: pyproject.toml $(wildcard plugins/*/pyproject.toml) | $(VENV)/bin/uv
+	@echo "Installing Bareboat and its plugins into $(VENV) …"
+	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt -e . $(PLUGINS:%=-e ./%)
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/bareboat
+	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt --group dev
+	@touch $@
+
+host-tools:
+	@$(SHELL) scripts/host-tools
+
+.PHONY: help demo test check fix clean host-tools
