@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -170,7 +171,12 @@ def _pattern(value: str, rule: str, pattern: str, *examples: str) -> list[str]:
 
 
 def _is(pattern: str, value: str) -> bool:
-    return re.fullmatch(pattern, value, re.ASCII) is not None
+    return _compiled(pattern).fullmatch(value) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
 
 
 def _too_long(value: str, limit: int) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 FORMAT_ERROR: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -125,6 +126,7 @@ def _decimal(nanos: int, *, exponent: bool) -> str:
     return f"{nanos}{_DECIMAL_SUFFIX[power]}"
 
 
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> Quantity:
     found = _SHAPE.fullmatch(text)
     if not text or found is None:

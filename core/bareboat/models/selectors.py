@@ -7,7 +7,7 @@ is known to the api package.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bareboat.models import label_grammar
@@ -27,6 +27,15 @@ class Selector:
 
     requirements: tuple[Requirement, ...] = ()
     nothing: bool = False
+    equal: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)  # the plain ones, which most selectors are made of
+    others: tuple[Requirement, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        plain = [found.operator in ("=", "==") for found in self.requirements]
+        equal = tuple((found.key, found.values[0]) for found, simple in zip(self.requirements, plain, strict=True) if simple)
+        others = tuple(found for found, simple in zip(self.requirements, plain, strict=True) if not simple)
+        object.__setattr__(self, "equal", equal)
+        object.__setattr__(self, "others", others)
 
     @property
     def empty(self) -> bool:
@@ -36,7 +45,10 @@ class Selector:
     def matches(self, labels: Mapping[str, str]) -> bool:
         if self.nothing:
             return False
-        return all(requirement.matches(labels) for requirement in self.requirements)
+        for key, value in self.equal:
+            if labels.get(key) != value:
+                return False
+        return all(requirement.matches(labels) for requirement in self.others)
 
     def __str__(self) -> str:
         return ",".join(str(requirement) for requirement in self.requirements)
