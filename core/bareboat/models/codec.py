@@ -7,7 +7,9 @@ types) goes the slow way over the raw tree, which mends or names it. Defaults an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +23,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _DECODERS: dict[type, Callable[[bytes], Any]] = {}
 _REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_has_brackets = re.compile(rb"\[\]").search
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,20 +49,25 @@ def decode_strict(cls: type[T], data: bytes) -> tuple[T, list[str]]:
 def encode(obj: msgspec.Struct) -> bytes:
     """Canonical JSON: fields in upstream's order, present when upstream writes them."""
     data = _encode(obj)
-    if b":[]" in data:
-        return _with_nulls(obj, data)
+    if _has_brackets(data) is not None and (emptied := presence.empty_lists(obj)):
+        with _as_nulls(emptied):
+            return _encode(obj)
     return data
 
 
 def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
     """The plain tree of what `encode` writes."""
-    tree: dict[str, Any] = msgspec.json.decode(encode(obj))
+    with _as_nulls(presence.empty_lists(obj)):
+        tree: dict[str, Any] = msgspec.to_builtins(obj)
     return tree
 
 
 def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
-    """Raises DecodeError as `decode` does."""
-    return decode(cls, _encode(tree))
+    """Raises DecodeError as `decode` does. What is in free-form fields, such as fieldsV1, is shared with the tree."""
+    try:
+        return msgspec.convert(tree, cls, dec_hook=scalars.canonical)
+    except _REFUSED:
+        return lenient.decode(cls, _encode(tree))[0]
 
 
 def copy(obj: T) -> T:
@@ -76,18 +84,16 @@ def _decoder(cls: type) -> Callable[[bytes], Any]:
 
 def _has_duplicates(data: bytes) -> bool:
     """Whether the body has more keys than the tree that it makes. May say yes for unusual spelling: the slow way then decides."""
-    return _encode(msgspec.json.decode(data)).count(b'":') != data.count(b'":')
+    return _encode(msgspec.json.decode(data)).count(b":") != data.count(b":")
 
 
-def _with_nulls(obj: msgspec.Struct, data: bytes) -> bytes:
-    """An empty list that must be written is null, but for the items of a list object."""
-    emptied = list(presence.empty_lists(obj))
-    if not emptied:
-        return data
+@contextmanager
+def _as_nulls(emptied: presence.Found) -> Iterator[None]:
+    """While inside, the empty lists that are written as null are None."""
     for owner, attr in emptied:
         setattr(owner, attr, None)
     try:
-        return _encode(obj)
+        yield
     finally:
         for owner, attr in emptied:
             setattr(owner, attr, [])

@@ -12,32 +12,38 @@ import msgspec
 
 from bareboat.models import schema
 
-Plan = tuple[tuple[str, bool, str], ...]  # attribute, may itself be null, shape of what is below or ""
+Plan = tuple[tuple[str, bool, str], ...]  # attribute, may itself be null, type key of what is below or ""
+Found = list[tuple[msgspec.Struct, str]]
 
 _PLANS: dict[str, Plan] = {}
 
 
-def empty_lists(obj: msgspec.Struct) -> Iterator[tuple[msgspec.Struct, str]]:
+def empty_lists(obj: msgspec.Struct) -> Found:
     """The owner and attribute of every list to be written as null."""
-    yield from _within(obj, schema.of(type(obj)).key)
+    found: Found = []
+    _within(obj, _plan(schema.key_of(type(obj))), found)
+    return found
 
 
-def _within(obj: Any, key: str) -> Iterator[tuple[msgspec.Struct, str]]:
-    for attr, nullable, below in _plan(key):
+def _within(obj: Any, plan: Plan, found: Found) -> None:
+    for attr, nullable, below in plan:
         value = getattr(obj, attr)
-        if nullable and value == []:
-            yield obj, attr
-        elif below and value:
-            for item in _structs(value):
-                yield from _within(item, below)
+        if not value:
+            if nullable and value == []:
+                found.append((obj, attr))
+        elif below:
+            _below(value, _PLANS.get(below) or _plan(below), found)
 
 
-def _structs(value: Any) -> Iterator[Any]:
-    if isinstance(value, msgspec.Struct):
-        yield value
-    elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _structs(item)
+def _below(value: Any, plan: Plan, found: Found) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _below(item, plan, found)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _below(item, plan, found)
+    elif isinstance(value, msgspec.Struct):
+        _within(value, plan, found)
 
 
 def _plan(key: str) -> Plan:

@@ -98,7 +98,12 @@ _LOADED: set[str] = set()
 
 def of(cls: type) -> TypeSchema:
     """The schema of a class of models; KeyError for any other."""
-    return by_key(f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}")
+    return by_key(key_of(cls))
+
+
+def key_of(cls: type) -> str:
+    """`core_v1.Pod`."""
+    return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"
 
 
 def by_key(key: str) -> TypeSchema:
