@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
@@ -101,6 +101,7 @@ def of(cls: type) -> TypeSchema:
     return by_key(key_of(cls))
 
 
+@cache
 def key_of(cls: type) -> str:
     """`core_v1.Pod`."""
     return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from bareboat.models import definitions
+from bareboat.models.schema import key_of
 
 ALL_VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 STORED_AS: Final = {("events.k8s.io", "events"): ("", "events")}
@@ -96,7 +97,7 @@ class Scheme:
 
     def by_type(self, cls: type) -> Resource:
         """Raises KeyError for a type that is no resource."""
-        return self._by_type[f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"]
+        return self._by_type[key_of(cls)]
 
     def resources(self) -> list[Resource]:
         """In the order of discovery."""

@@ -1,5 +1,6 @@
 """The generated types: what their zero values are and how they are named."""
 
+import subprocess
 import sys
 
 import pytest
@@ -39,6 +40,14 @@ def test_every_served_resource_has_its_type(resource):
     assert resource.type is not None
     new = resource.type()
     assert (new.kind, new.apiVersion) == (resource.kind, resource.api_version)
+
+
+def test_nothing_is_loaded_before_it_is_asked_for():
+    code = (
+        "import sys, bareboat.models.codec, bareboat.models.scheme as s; s.Scheme.builtin(); print([m for m in sys.modules if '_v1' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_descriptions_are_read_when_asked_for_and_not_kept():
