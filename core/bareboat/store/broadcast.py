@@ -30,6 +30,8 @@ class Subscription:
         self._buffer: deque[Change] = deque()
         self._wake = asyncio.Event()
         self._after = 0
+        #: the revision of the last change that was taken
+        self.seen = 0
         self.failed: Exception | None = None
 
     def push(self, change: Change) -> None:
@@ -65,7 +67,17 @@ class Subscription:
         batch = list(self._buffer)
         self._buffer.clear()
         self._wake.clear()
+        if batch:
+            self.seen = batch[-1].revision
         return batch
+
+    async def wait(self, seconds: float) -> None:
+        """Until something is there, or ``seconds`` have passed."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
 
     async def next_batch(self) -> list[Change]:
         """At least one change. Raises SlowSubscriber, or StoreFailed when the log stopped."""

@@ -1,0 +1,35 @@
+"""Runs admission plugins in the configured order; which of them handle a request of a shape is worked out once per shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest
+
+
+class Chain:
+    """All mutators in order, later all validators in order."""
+
+    def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
+        base = AdmissionPlugin
+        self._mutating = [p for p in plugins if type(p).mutate is not base.mutate]
+        self._validating = [p for p in plugins if type(p).validate is not base.validate]
+        self._shapes: dict[tuple[str, str, str, str], tuple[list[AdmissionPlugin], list[AdmissionPlugin]]] = {}
+
+    def _for(self, request: AdmissionRequest) -> tuple[list[AdmissionPlugin], list[AdmissionPlugin]]:
+        shape = (request.operation, request.group, request.resource, request.subresource)
+        found = self._shapes.get(shape)
+        if found is None:
+            found = ([p for p in self._mutating if p.handles(*shape)], [p for p in self._validating if p.handles(*shape)])  # type: ignore[arg-type]
+            self._shapes[shape] = found
+        return found
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        """Raises ApiError when a plugin refuses."""
+        for plugin in self._for(request)[0]:
+            await plugin.mutate(request)
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        """Raises ApiError when a plugin refuses."""
+        for plugin in self._for(request)[1]:
+            await plugin.validate(request)

@@ -1,0 +1,1 @@
+"""What Services are given: cluster addresses and node ports."""

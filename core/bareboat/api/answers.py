@@ -1,0 +1,126 @@
+"""Answers: which form a client accepts, and rendering objects, lists, Tables, Status and events in it.
+
+JSON objects and lists are joined from the store's bytes; nothing is decoded unless the client asked for a Table, metadata
+only, YAML or another version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from bareboat.api.operation import Operation
+from bareboat.api.request import ApiRequest, ApiResponse
+from bareboat.models.status import ApiError, NotAcceptable
+from bareboat.store.entry import head
+
+YAML_TYPES = ("application/yaml", "application/x-yaml")
+
+
+class Form(msgspec.Struct, frozen=True):
+    """``shape`` "", "Table", "PartialObjectMetadata" or "PartialObjectMetadataList"; ``yaml`` instead of JSON."""
+
+    shape: str = ""
+    yaml: bool = False
+    pretty: bool = False
+
+
+PLAIN = Form()
+
+
+def negotiate(request: ApiRequest) -> Form:
+    """The first form of the Accept header that can be given. Raises NotAcceptable (406)."""
+    if not request.accept or request.accept in ("application/json", "*/*"):
+        return PLAIN if "pretty" not in request.query else Form(pretty=request.flag("pretty"))
+    for clause in request.accept.split(","):
+        media, *parameters = (part.strip() for part in clause.split(";"))
+        given = dict(p.split("=", 1) for p in parameters if "=" in p)
+        if media not in ("application/json", "*/*", "application/*", *YAML_TYPES):
+            continue
+        shape = given.get("as", "")
+        if shape:
+            known = shape in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+            if not known or given.get("g") != "meta.k8s.io" or given.get("v") != "v1":
+                continue
+        return Form(shape, media in YAML_TYPES, request.flag("pretty"))
+    accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    raise NotAcceptable(f"only the following media types are accepted: {accepted}")
+
+
+def data(body: bytes, form: Form, status: int = 200) -> ApiResponse:
+    """JSON bytes in the wanted form."""
+    if form.yaml:
+        import yaml
+
+        text: str = yaml.safe_dump(msgspec.json.decode(body), default_flow_style=False, allow_unicode=True)
+        return ApiResponse(status, text.encode(), "application/yaml")
+    if form.pretty:
+        body = msgspec.json.format(body, indent=2) + b"\n"
+    return ApiResponse(status, body)
+
+
+def tree(value: Any, form: Form = PLAIN, status: int = 200) -> ApiResponse:
+    return data(msgspec.json.encode(value), form, status)
+
+
+def one(op: Operation, body: bytes, form: Form, status: int = 200) -> ApiResponse:
+    """One object."""
+    if form.shape == "Table":
+        from bareboat.api.tables import table
+
+        return tree(table(op, [body], {"resourceVersion": _revision_of(body)}), form, status)
+    if form.shape.startswith("PartialObjectMetadata"):
+        return data(partial(body), form, status)
+    return data(body, form, status)
+
+
+def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: Form) -> ApiResponse:
+    """A list; ``meta`` is its ListMeta."""
+    if form.shape == "Table":
+        from bareboat.api.tables import table
+
+        return tree(table(op, bodies, meta), form)
+    if form.shape.startswith("PartialObjectMetadata"):
+        items = [msgspec.json.decode(partial(body)) for body in bodies]
+        return tree({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": items}, form)
+    return data(join(op, bodies, meta), form)
+
+
+def join(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any]) -> bytes:
+    """The list object, its items without kind and apiVersion, as upstream."""
+    resource = op.resource
+    start = len(head(resource.kind, resource.api_version))
+    opening = head(resource.list_kind or f"{resource.kind}List", resource.api_version)
+    items = b",{".join([body[start:] for body in bodies])
+    parts = (opening, b'"metadata":', msgspec.json.encode(meta), b',"items":[', b"{" if bodies else b"", items, b"]}\n")
+    return b"".join(parts)
+
+
+def partial(body: bytes) -> bytes:
+    """The object's metadata as PartialObjectMetadata."""
+    found = msgspec.json.decode(body, type=_Metadata)
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":' + bytes(found.metadata) + b"}"
+
+
+class _Metadata(msgspec.Struct):
+    metadata: msgspec.Raw
+
+
+def _revision_of(body: bytes) -> str:
+    meta: dict[str, Any] = msgspec.json.decode(bytes(msgspec.json.decode(body, type=_Metadata).metadata))
+    return str(meta.get("resourceVersion", ""))
+
+
+def failure(error: ApiError) -> ApiResponse:
+    """A Status."""
+    response = tree(error.to_status(), status=error.code)
+    if error.retry_after is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
+
+
+def success(details: dict[str, Any]) -> dict[str, Any]:
+    """The Status of a delete that left nothing to show."""
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

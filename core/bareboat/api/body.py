@@ -1,0 +1,140 @@
+"""Request bodies: JSON, YAML or protobuf in, a Struct of the wanted type out, with strict field validation.
+
+415 for a content type nobody reads, 400 for a body that is not of the kind the path names, upstream's texts for both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bareboat.api.operation import Operation
+from bareboat.models import protobuf
+from bareboat.models.codec import DecodeError, decode, decode_strict
+from bareboat.models.status import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+
+#: Bytes of a request body at most (upstream's limit).
+LIMIT = 3 * 1024 * 1024
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+
+
+class _TypeMeta(msgspec.Struct):
+    kind: Any = ""
+    apiVersion: Any = ""
+
+
+_decode_type = msgspec.json.Decoder(_TypeMeta).decode
+
+
+def check_size(body: bytes) -> None:
+    if len(body) > LIMIT:
+        raise RequestEntityTooLarge(f"Request entity too large: limit is {LIMIT}")
+
+
+def media_type(content_type: str) -> str:
+    return content_type.split(";")[0].strip().lower() or JSON
+
+
+def read(op: Operation, cls: type[Any], kind: str, api_version: str) -> Any:
+    """The body as ``cls``. Unknown and duplicate fields are refused, warned of or ignored as ``fieldValidation`` says."""
+    check_size(op.request.body)
+    media = media_type(op.request.content_type)
+    if media == PROTOBUF:
+        return _read_protobuf(op.request.body, cls, kind, api_version)
+    if media not in (JSON, YAML):
+        supported = f"{JSON}, {YAML}, {PROTOBUF}"
+        raise UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {supported}")
+    data = yaml_to_json(op.request.body) if media == YAML else op.request.body
+    _check_kind(data, kind, api_version)
+    return _decode(op, cls, data, kind, api_version)
+
+
+def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: str) -> Any:
+    validation = op.field_validation
+    version = api_version.rpartition("/")[2]
+    try:
+        if validation == "Ignore":
+            return decode(cls, data)
+        obj, faults = decode_strict(cls, data)
+    except DecodeError as error:
+        raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from error
+    if faults and validation == "Strict":
+        raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(faults)}')
+    op.warnings.extend(faults)
+    return obj
+
+
+def _check_kind(data: bytes, kind: str, api_version: str) -> None:
+    """Upstream takes a body without type; one of another type is refused."""
+    try:
+        found = _decode_type(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        try:
+            tree = msgspec.json.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return  # the decoder says what is wrong
+        if isinstance(tree, dict):
+            return
+        raise BadRequest(
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {_json_kind(tree)} into Go value of type struct "
+            '{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+        ) from None
+    if (found.kind and found.kind != kind) or (found.apiVersion and found.apiVersion != api_version):
+        have = f"{found.apiVersion}, Kind={found.kind}"
+        raise BadRequest(
+            f"the API version in the data ({found.apiVersion}) does not match the expected API version ({api_version})"
+            if found.kind in ("", kind)
+            else f'{found.kind} in version "{str(found.apiVersion).rpartition("/")[2]}" cannot be handled as a {kind}: '
+            f"converting ({have}) to ({api_version}, Kind={kind}): unknown conversion"
+        )
+
+
+def _json_kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    return {list: "array", str: "string", int: "number", float: "number"}.get(type(value), "null")
+
+
+def _read_protobuf(data: bytes, cls: type[Any], kind: str, api_version: str) -> Any:
+    try:
+        found_version, found_kind, obj = protobuf.decode(data)
+    except (ValueError, KeyError, IndexError) as error:
+        raise BadRequest(f"the body is not a protobuf message of {kind}: {error}") from error
+    if found_kind != kind or (found_version and found_version != api_version):
+        raise BadRequest(
+            f"the API version in the data ({found_version}, Kind={found_kind}) does not match the expected API version ({api_version}, Kind={kind})"
+        )
+    if not isinstance(obj, cls):
+        raise BadRequest(f"the protobuf message is a {type(obj).__name__}, not a {kind}")
+    return obj
+
+
+def yaml_to_json(data: bytes) -> bytes:
+    """One YAML document as JSON. Duplicate keys are refused."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Timestamps stay strings, as in Go's YAML to JSON."""
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    try:
+        tree = yaml.load(data, Loader=Loader)  # noqa: S506  a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"error converting YAML to JSON: {error}") from error
+    return msgspec.json.encode(_string_keys(tree))
+
+
+def _string_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key(k): _string_keys(v) for k, v in value.items()}
+    return [_string_keys(v) for v in value] if isinstance(value, list) else value
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return str(key)

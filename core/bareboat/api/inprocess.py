@@ -1,0 +1,60 @@
+"""The transport for what runs inside the server: the same way as HTTPS, without a socket, with an identity of its own.
+
+Events carry the log's own bytes objects: an informer that keeps them keeps nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
+
+from bareboat.api.request import ApiRequest, parse
+from bareboat.api.verbs.watch import begin, events
+from bareboat.client.transport import NO_QUERY, Answer, RawEvent, raw_event
+from bareboat.contracts.auth import UserInfo
+from bareboat.models.status import ServiceUnavailable
+from bareboat.store.log import StoreFailed
+
+if TYPE_CHECKING:
+    from bareboat.api.service import Service
+
+
+class InProcessTransport:
+    """See client.transport.Transport."""
+
+    def __init__(self, service: Service, user: UserInfo) -> None:
+        self._service = service
+        self._user = user
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = NO_QUERY,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Answer:
+        request = ApiRequest(
+            self._user, method, path, {k: [v] for k, v in query.items()}, body, content_type, accept, user_agent=self._user.name
+        )
+        response = await self._service.handle(request)
+        return Answer(response.status, response.headers, response.body)
+
+    async def watch(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[RawEvent]:
+        asked = {"watch": ["true"], **{k: [v] for k, v in query.items()}}
+        request = ApiRequest(self._user, "GET", path, asked, user_agent=self._user.name)
+        info = parse("GET", path, asked)
+        await self._service.authorize(request, info)
+        op = self._service.operation(request, info)
+        subscription, initial = await begin(self._service, op)
+        try:
+            async for batch in events(self._service, op, subscription, initial):
+                for kind, data in batch:
+                    yield raw_event(kind, data)
+        except StoreFailed as error:
+            raise ServiceUnavailable(str(error)) from error
+
+    async def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,101 @@
+"""Rules of metadata that every kind shares: names, labels, annotations, owners, finalizers; what an update may not change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bareboat.api.kinds.causes import each, forbidden, immutable, invalid, required, too_long
+from bareboat.api.strategy import Strategy
+from bareboat.models.names import dns1123_label, label_value, qualified_name
+from bareboat.models.scheme import Resource
+from bareboat.models.status import Cause
+
+ANNOTATIONS_LIMIT = 256 * 1024
+_STANDARD_FINALIZERS = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
+
+
+def validate_metadata_create(meta: Any, resource: Resource, strategy: Strategy) -> list[Cause]:
+    causes: list[Cause] = []
+    if meta.generateName:
+        causes += each("metadata.generateName", meta.generateName, strategy.validate_name(_masked(meta.generateName)))
+    if not meta.name:
+        causes.append(required("metadata.name", "name or generateName is required"))
+    else:
+        causes += each("metadata.name", meta.name, strategy.validate_name(meta.name))
+    if resource.namespaced and meta.namespace:
+        causes += each("metadata.namespace", meta.namespace, dns1123_label(meta.namespace))
+    elif resource.namespaced:
+        causes.append(required("metadata.namespace"))
+    return causes + _common(meta)
+
+
+def _masked(prefix: str) -> str:
+    """generateName may end in a dash: the suffix comes behind it."""
+    return prefix[:-1] + "a" if prefix.endswith("-") and len(prefix) > 1 else prefix
+
+
+def validate_metadata_update(new: Any, old: Any) -> list[Cause]:
+    causes = immutable("metadata.name", new.name, old.name) + immutable("metadata.namespace", new.namespace, old.namespace)
+    causes += immutable("metadata.uid", new.uid, old.uid)
+    if old.deletionTimestamp:
+        added = [f for f in new.finalizers if f not in old.finalizers]
+        if added:
+            listed = "{" + ", ".join(f'"{f}":struct {{}}{{}}' for f in added) + "}"
+            causes.append(
+                forbidden(
+                    "metadata.finalizers", f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
+                )
+            )
+    return causes + _common(new)
+
+
+def _common(meta: Any) -> list[Cause]:
+    causes = validate_labels(meta.labels, "metadata.labels") + validate_annotations(meta.annotations, "metadata.annotations")
+    causes += _owners(meta.ownerReferences)
+    for finalizer in meta.finalizers:
+        causes += _finalizer(finalizer)
+    if "orphan" in meta.finalizers and "foregroundDeletion" in meta.finalizers:
+        message = "finalizer orphan and foregroundDeletion cannot be both set"
+        causes.append(invalid("metadata.finalizers", meta.finalizers, message))
+    return causes
+
+
+def validate_labels(labels: dict[str, str], field: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for key, value in labels.items():
+        causes += each(field, key, qualified_name(key)) + each(field, value, label_value(value))
+    return causes
+
+
+def validate_annotations(annotations: dict[str, str], field: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for key in annotations:
+        causes += each(field, key, qualified_name(key.lower()))
+    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_LIMIT:
+        causes.append(too_long(field, ANNOTATIONS_LIMIT))
+    return causes
+
+
+def _finalizer(finalizer: str) -> list[Cause]:
+    causes = each("metadata.finalizers", finalizer, qualified_name(finalizer))
+    if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        causes.append(invalid("metadata.finalizers", finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
+    return causes
+
+
+def _owners(owners: list[Any]) -> list[Cause]:
+    causes: list[Cause] = []
+    controller = ""
+    for owner in owners:
+        field = "metadata.ownerReferences"
+        for name in ("apiVersion", "kind", "name", "uid"):
+            if not getattr(owner, name):
+                causes.append(invalid(f"{field}.{name}", "", f"{'version' if name == 'apiVersion' else name} must not be empty"))
+        if owner.controller:
+            if controller:
+                message = (
+                    f'Only one reference can have Controller set to true. Found "true" in references for {controller} and {owner.name}'
+                )
+                causes.append(invalid(field, [], message))
+            controller = owner.name
+    return causes

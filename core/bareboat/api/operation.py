@@ -1,0 +1,84 @@
+"""One request under way: its request, what it is about, and its options, checked. Handed from verb to verb."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bareboat.api.conversion import convert
+from bareboat.api.request import ApiRequest, RequestInfo
+from bareboat.api.strategy import Strategy, WriteContext
+from bareboat.base.clock import Clock
+from bareboat.base.ids import Ids
+from bareboat.models.scheme import Resource
+from bareboat.models.status import BadRequest, Cause, Invalid
+from bareboat.store.entry import Entry
+
+
+@dataclass(slots=True)
+class Operation:
+    """``resource`` is what the client named, ``stored`` the version that is kept; mostly they are the same."""
+
+    request: ApiRequest
+    info: RequestInfo
+    resource: Resource
+    stored: Resource
+    strategy: Strategy
+    clock: Clock
+    ids: Ids
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def same_version(self) -> bool:
+        return self.resource is self.stored
+
+    @property
+    def prefix(self) -> str:
+        """Of the storage keys of what the request is about."""
+        base = f"{self.stored.key}/"
+        return f"{base}{self.info.namespace}/" if self.resource.namespaced and self.info.namespace else base
+
+    def key(self, name: str, namespace: str | None = None) -> str:
+        space = (self.info.namespace if namespace is None else namespace) if self.resource.namespaced else ""
+        return f"{self.stored.key}/{space}/{name}"
+
+    @property
+    def dry_run(self) -> bool:
+        values = self.request.query.get("dryRun", [])
+        for value in values:
+            if value != "All":
+                kind = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}.get(self.info.verb, "DeleteOptions")
+                causes = [Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: "All"', "dryRun")]
+                raise Invalid(kind, "", causes, group="meta.k8s.io")
+        return bool(values)
+
+    @property
+    def field_validation(self) -> str:
+        """Strict, Warn or Ignore; the default for JSON and YAML is Warn."""
+        value = self.request.first("fieldValidation", "Warn") or "Warn"
+        if value not in ("Strict", "Warn", "Ignore"):
+            supported = '"Ignore", "Strict", "Warn"'
+            message = f'Unsupported value: "{value}": supported values: {supported}'
+            raise Invalid("CreateOptions", "", [Cause("FieldValueNotSupported", message, "fieldValidation")], group="meta.k8s.io")
+        return value
+
+    def context(self) -> WriteContext:
+        return WriteContext(self.request.user, self.clock.timestamp(), self.ids, dry_run=self.dry_run)
+
+    def served(self, entry: Entry) -> bytes:
+        """The bytes that the client gets: the store's own unless the client asked for another version."""
+        if self.same_version:
+            return entry.data
+        return convert(entry.data, self.stored, self.resource)
+
+    def number(self, name: str, default: int = 0) -> int:
+        text = self.request.first(name)
+        if not text:
+            return default
+        try:
+            return int(text)
+        except ValueError:
+            raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+    def details(self) -> dict[str, Any]:
+        return {"name": self.info.name, "group": self.resource.group, "kind": self.resource.plural}

@@ -1,0 +1,47 @@
+"""Objects as they are now, for authorizers and admission plugins (contracts.auth.Reader): straight from the log, below authorization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from bareboat.models.codec import decode
+from bareboat.models.scheme import Scheme
+from bareboat.store.log import Log
+
+T = TypeVar("T")
+
+
+class LogReader:
+    """Over one server's log; reads what is published, decodes fresh Structs."""
+
+    def __init__(self, log: Log, scheme: Scheme) -> None:
+        self._log = log
+        self._scheme = scheme
+
+    def get(self, cls: type[T], name: str, namespace: str = "") -> T | None:
+        entry = self._log.get(f"{self._key(cls)}/{namespace}/{name}")
+        found: Any = cls
+        return None if entry is None else decode(found, entry.data)
+
+    def list(self, cls: type[T], namespace: str | None = None) -> Iterator[T]:
+        prefix = f"{self._key(cls)}/" if namespace is None else f"{self._key(cls)}/{namespace}/"
+        found: Any = cls
+        for entry in self._log.scan(prefix):
+            yield decode(found, entry.data)
+
+    def subscribe(self, cls: type[T], changed: Callable[[str, str], None]) -> None:
+        """See contracts.auth.Reader.subscribe."""
+        prefix = f"{self._key(cls)}/"
+
+        def tell(key: str) -> None:
+            _, namespace, name = key.rsplit("/", 2)
+            changed(namespace, name)
+
+        for entry in list(self._log.scan(prefix)):
+            tell(entry.key)
+        self._log.tap(prefix, lambda change: tell(change.key))
+
+    def _key(self, cls: type[Any]) -> str:
+        resource = self._scheme.by_type(cls)
+        return self._scheme.storage(resource.group, resource.plural).key

@@ -1,0 +1,124 @@
+"""What a client asks: the request as it came, and what its path and method mean (upstream's RequestInfo).
+
+/api/v1/namespaces/NS/pods/NAME/log        group "", version v1, resource pods, subresource log
+/apis/apps/v1/deployments?watch=1          group apps, all namespaces, verb watch
+/api/v1/namespaces/NS/finalize             resource namespaces, name NS, subresource finalize
+/healthz                                   a path that is no resource
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from bareboat.contracts.auth import Attributes, UserInfo
+from bareboat.models.status import BadRequest
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+_NAMESPACE_PARTS = frozenset({"status", "finalize"})
+
+
+@dataclass(slots=True)
+class ApiRequest:
+    """``query`` has every value of every parameter; ``path`` is decoded; ``body`` complete."""
+
+    user: UserInfo
+    method: str
+    path: str
+    query: dict[str, list[str]] = field(default_factory=dict)
+    body: bytes = b""
+    content_type: str = ""
+    accept: str = ""
+    user_agent: str = ""
+    remote: str = ""
+    #: what a connect verb needs beyond this: the server's own connection scope
+    connection: object = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def first(self, name: str, default: str = "") -> str:
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    def flag(self, name: str) -> bool:
+        """Upstream takes "true" and "1" and the like; anything else that is there is refused."""
+        value = self.first(name).lower()
+        if value in ("", "0", "f", "false"):
+            return False
+        if value in ("1", "t", "true"):
+            return True
+        raise BadRequest(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+
+
+@dataclass(slots=True)
+class ApiResponse:
+    """Either ``body`` or ``stream`` (a watch or a log, in chunks). ``hijacked``: the connection was taken over, nothing to send."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    stream: AsyncIterator[bytes] | None = None
+    hijacked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """``verb`` as RBAC names it. ``resource`` "" means that ``path`` is no resource."""
+
+    verb: str
+    path: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    rest: str = ""
+
+    def attributes(self, user: UserInfo) -> Attributes:
+        return Attributes(
+            user=user,
+            verb=self.verb,
+            group=self.group,
+            version=self.version,
+            resource=self.resource,
+            subresource=self.subresource,
+            namespace=self.namespace,
+            name=self.name,
+            path=self.path if not self.resource else "",
+        )
+
+
+def parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
+    """Never fails: what is no resource path is a non-resource request."""
+    parts = [p for p in path.split("/") if p]
+    verb = _VERBS.get(method, method.lower())
+    if len(parts) >= 3 and parts[0] == "api":
+        group, version, rest = "", parts[1], parts[2:]
+    elif len(parts) >= 4 and parts[0] == "apis":
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return RequestInfo(verb, path)
+    watching = False
+    if rest[0] == "watch" and len(rest) > 1:  # the old form of a watch
+        watching, rest = True, rest[1:]
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 1:
+        namespace = rest[1]
+        if len(rest) > 2 and rest[2] not in _NAMESPACE_PARTS:
+            rest = rest[2:]
+    resource, name = rest[0], rest[1] if len(rest) > 1 else ""
+    subresource = rest[2] if len(rest) > 2 else ""
+    verb = _collection_verb(verb, name, query, watching)
+    return RequestInfo(verb, path, group, version, resource, subresource, namespace, name, "/".join(rest[3:]))
+
+
+def _collection_verb(verb: str, name: str, query: dict[str, list[str]], watching: bool) -> str:
+    if verb == "get":
+        if watching or query.get("watch", [""])[0].lower() in ("1", "true", "t"):
+            return "watch"
+        return "get" if name else "list"
+    if verb == "delete" and not name:
+        return "deletecollection"
+    return verb

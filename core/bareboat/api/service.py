@@ -1,0 +1,130 @@
+"""The one way in: authorize, find the resource, run the verb, turn errors into Status.
+
+What comes in: an ``ApiRequest`` with a user, from the HTTP face or from inside the process. What goes out: an
+``ApiResponse``. Verbs live in ``api.verbs``; this module only decides which one runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from bareboat.admission.chain import Chain as AdmissionChain
+from bareboat.api import answers, body
+from bareboat.api.kinds.registry import strategy_for
+from bareboat.api.operation import Operation
+from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
+from bareboat.base.clock import Clock
+from bareboat.base.ids import Ids
+from bareboat.contracts.auth import Attributes, Decision
+from bareboat.models.scheme import Resource, Scheme
+from bareboat.models.status import ApiError, Forbidden, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable
+from bareboat.store.entry import head
+from bareboat.store.log import Log, StoreFailed
+
+log = logging.getLogger("bareboat.api")
+
+
+class Authority(Protocol):
+    """Who may do what: the authorizers as one."""
+
+    async def authorize(self, attributes: Attributes) -> Decision: ...
+
+
+Virtual = Callable[[Operation], Awaitable[ApiResponse]]
+
+
+class Service:
+    """The kernel's API. ``virtual`` serves resources and subresources that are not in the store, by (group/plural, subresource)."""
+
+    def __init__(self, store_log: Log, scheme: Scheme, authority: Authority, admission: AdmissionChain, *, clock: Clock, ids: Ids) -> None:
+        self.log = store_log
+        self.scheme = scheme
+        self.authority = authority
+        self.admission = admission
+        self.clock = clock
+        self.ids = ids
+        self.virtual: dict[tuple[str, str], Virtual] = {}
+        from bareboat.api.allocation.services import Allocations
+        from bareboat.api.verbs.dispatch import Verbs
+
+        self.allocations = Allocations(store_log)
+        self._verbs = Verbs(self)
+
+    async def handle(self, request: ApiRequest) -> ApiResponse:
+        """Never raises for what a client can cause."""
+        try:
+            info = parse(request.method, request.path, request.query)
+            await self.authorize(request, info)
+            op = self.operation(request, info)
+            response = await self._run(op)
+            response.warnings = op.warnings
+        except ApiError as error:
+            return answers.failure(error)
+        except StoreFailed as error:
+            return answers.failure(ServiceUnavailable(f"the store did not take the write: {error}"))
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return answers.failure(InternalError("Internal Server Error", reason="InternalError"))
+        return response
+
+    async def authorize(self, request: ApiRequest, info: RequestInfo) -> None:
+        """Raises Forbidden with upstream's sentence."""
+        decision = await self.authority.authorize(info.attributes(request.user))
+        if decision.verdict != "Allow":
+            raise forbidden(info, request.user.name, decision.reason)
+
+    def operation(self, request: ApiRequest, info: RequestInfo) -> Operation:
+        """Raises NotFound for a path that names nothing, MethodNotAllowed for a verb that it does not have."""
+        resource = self.scheme.resource(info.group, info.version, info.resource) if info.resource else None
+        if resource is None or (info.namespace and not resource.namespaced and resource.plural != "namespaces"):
+            raise NotFound("the server could not find the requested resource", details={})
+        self._check_verb(resource, info)
+        stored = self.scheme.storage(resource.group, resource.plural)
+        return Operation(request, info, resource, stored, strategy_for(stored), self.clock, self.ids)
+
+    def heads(self, key: str) -> bytes:
+        """For the log: what served bytes of a storage key's resource start with."""
+        group, _, plural = key.partition("/")
+        stored = self.scheme.storage("" if group == "core" else group, plural)
+        return head(stored.kind, stored.api_version)
+
+    async def _run(self, op: Operation) -> ApiResponse:
+        info = op.info
+        virtual = self.virtual.get((op.resource.key, info.subresource))
+        if virtual is not None:
+            return await virtual(op)
+        if info.verb in ("create", "update", "patch", "delete", "deletecollection"):
+            body.check_size(op.request.body)
+        return await self._verbs.run(op)
+
+    def _check_verb(self, resource: Resource, info: RequestInfo) -> None:
+        if not info.subresource:
+            if (
+                info.verb not in resource.verbs
+                or (info.name == "" and info.verb in ("update", "patch"))
+                or (info.name and info.verb == "create")
+            ):
+                raise MethodNotAllowed("the server does not allow this method on the requested resource", details={})
+            return
+        found = resource.subresources.get(info.subresource)
+        if found is None:
+            raise NotFound("the server could not find the requested resource", details={})
+        if info.verb not in found.verbs and not (info.verb == "get" and "create" in found.verbs and info.subresource == "proxy"):
+            raise MethodNotAllowed("the server does not allow this method on the requested resource", details={})
+
+
+def forbidden(info: RequestInfo, user: str, reason: str) -> Forbidden:
+    """Upstream's sentence about who may not do what."""
+    because = f": {reason}" if reason else ""
+    if not info.resource:
+        return Forbidden(f'forbidden: User "{user}" cannot {info.verb} path "{info.path}"{because}', details={})
+    resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+    where = f'in API group "{info.group}"'
+    where += f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
+    named = f' "{info.name}"' if info.name else ""
+    plural = f"{info.resource}.{info.group}" if info.group else info.resource
+    message = f'{plural}{named} is forbidden: User "{user}" cannot {info.verb} resource "{resource}" {where}{because}'
+    details = {k: v for k, v in (("name", info.name), ("group", info.group), ("kind", info.resource)) if v}
+    return Forbidden(message, details=details)

@@ -1,0 +1,64 @@
+"""create: decode, default, name, and the common way of writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bareboat.api import answers, body
+from bareboat.api.conversion import convert_object
+from bareboat.api.operation import Operation
+from bareboat.api.request import ApiResponse
+from bareboat.api.writing import check_name, write_new
+from bareboat.models.codec import copy, to_tree
+from bareboat.models.status import AlreadyExists, BadRequest
+from bareboat.store.entry import Entry
+
+if TYPE_CHECKING:
+    from bareboat.api.service import Service
+
+#: A generated name is tried this often before the client is told.
+NAME_TRIES = 8
+#: Longest part of generateName that is kept before the suffix.
+NAME_BASE = 58
+
+
+async def create(service: Service, op: Operation) -> ApiResponse:
+    form = answers.negotiate(op.request)
+    obj = read_object(op)
+    check_name(op, obj)
+    if op.resource.namespaced and not op.info.namespace:
+        raise BadRequest("an empty namespace may not be set during creation")
+    entry = await create_object(service, op, obj)
+    return answers.one(op, op.served(entry), form, 201)
+
+
+def read_object(op: Operation) -> Any:
+    """The body, in the stored version, with its type's defaults."""
+    resource = op.resource
+    obj = body.read(op, resource.type, resource.kind, resource.api_version)
+    if not op.same_version:
+        obj = convert_object(to_tree(obj), resource, op.stored)
+    op.strategy.default(obj)
+    return obj
+
+
+async def create_object(service: Service, op: Operation, obj: Any) -> Entry:
+    """A decoded and defaulted object → its entry."""
+    meta = obj.metadata
+    meta.uid = op.ids.uid()
+    meta.creationTimestamp = op.clock.timestamp()
+    meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
+    meta.selfLink = meta.resourceVersion = ""
+    meta.generation = 0
+    meta.managedFields = []
+    if meta.name or not meta.generateName:
+        return await write_new(service, op, obj)
+    for attempt in range(NAME_TRIES):
+        candidate = copy(obj)
+        candidate.metadata.name = meta.generateName[:NAME_BASE] + op.ids.suffix(5)
+        try:
+            return await write_new(service, op, candidate)
+        except AlreadyExists:
+            if attempt == NAME_TRIES - 1:
+                raise
+    raise AssertionError("unreachable")

@@ -1,0 +1,39 @@
+"""Which verb or subresource runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bareboat.api.operation import Operation
+from bareboat.api.request import ApiResponse
+from bareboat.api.verbs.create import create
+from bareboat.api.verbs.delete import delete, delete_collection
+from bareboat.api.verbs.patch import patch
+from bareboat.api.verbs.read import get, list_objects
+from bareboat.api.verbs.subresources import run_subresource
+from bareboat.api.verbs.update import update
+from bareboat.api.verbs.watch import watch
+
+if TYPE_CHECKING:
+    from bareboat.api.service import Service
+
+_VERBS = {
+    "get": get,
+    "list": list_objects,
+    "watch": watch,
+    "create": create,
+    "update": update,
+    "patch": patch,
+    "delete": delete,
+    "deletecollection": delete_collection,
+}
+
+
+class Verbs:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def run(self, op: Operation) -> ApiResponse:
+        if op.info.subresource:
+            return await run_subresource(self._service, op)
+        return await _VERBS[op.info.verb](self._service, op)

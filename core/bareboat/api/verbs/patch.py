@@ -1,0 +1,124 @@
+"""patch: JSON patch, merge patch, strategic merge patch, on the newest object; re-run when another writer was faster.
+
+A patch that carries a resourceVersion must find exactly that one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bareboat.api import answers
+from bareboat.api.body import media_type, yaml_to_json
+from bareboat.api.conversion import convert_object
+from bareboat.api.operation import Operation
+from bareboat.api.patch.jsonpatch import apply_json_patch
+from bareboat.api.patch.merge import apply_merge_patch
+from bareboat.api.patch.strategic import apply_strategic_patch
+from bareboat.api.request import ApiResponse
+from bareboat.api.strategy import SubresourceStrategy
+from bareboat.api.verbs.read import not_found
+from bareboat.api.verbs.update import TRIES
+from bareboat.api.writing import check_name, conflict, load, write_changed
+from bareboat.models.codec import DecodeError, decode_strict, to_tree
+from bareboat.models.status import BadRequest, Cause, Invalid, UnsupportedMediaType
+from bareboat.store.entry import Entry
+from bareboat.store.log import CompareFailed
+
+if TYPE_CHECKING:
+    from bareboat.api.service import Service
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+
+
+async def patch(service: Service, op: Operation) -> ApiResponse:
+    return await patch_part(service, op, None)
+
+
+async def patch_part(service: Service, op: Operation, part: SubresourceStrategy | None) -> ApiResponse:
+    """``part`` None is the whole object."""
+    form = answers.negotiate(op.request)
+    media, document = read_patch(op)
+    entry = await _apply(service, op, media, document, part)
+    return answers.one(op, op.served(entry), form)
+
+
+def read_patch(op: Operation) -> tuple[str, Any]:
+    """Content type and the patch as a tree. Raises UnsupportedMediaType, BadRequest."""
+    media = media_type(op.request.content_type)
+    if media not in ACCEPTED:
+        raise UnsupportedMediaType(
+            f"the body of the request was in an unknown format - accepted media types include: {', '.join(ACCEPTED)}"
+        )
+    data = op.request.body
+    try:
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = msgspec.json.decode(yaml_to_json(data))
+    wanted = list if media == JSON_PATCH else dict
+    if not isinstance(document, wanted):
+        raise BadRequest(f"error decoding patch: json: cannot unmarshal {type(document).__name__} into Go value of type {_go_name(wanted)}")
+    return media, document
+
+
+def _go_name(wanted: type) -> str:
+    return "jsonpatch.Patch" if wanted is list else "map[string]interface {}"
+
+
+async def _apply(service: Service, op: Operation, media: str, document: Any, part: SubresourceStrategy | None) -> Entry:
+    pinned = isinstance(document, dict) and bool((document.get("metadata") or {}).get("resourceVersion"))
+    for _ in range(TRIES):
+        current = service.log.newest(op.key(op.info.name))
+        if current is None:
+            raise not_found(op)
+        old = load(op, current)
+        new = patched(op, old, media, document)
+        if new.metadata.resourceVersion and new.metadata.resourceVersion != str(current.revision):
+            raise conflict(op, op.info.name)
+        try:
+            return await write_changed(service, op, new, old, current, part)
+        except CompareFailed as error:
+            if pinned:
+                raise conflict(op, op.info.name) from error
+    raise conflict(op, op.info.name, "too many writers at once; try again")
+
+
+def patched(op: Operation, old: Any, media: str, document: Any) -> Any:
+    """The patched object, defaulted, in the stored version. ``old`` is not changed."""
+    base = old if op.same_version else convert_object(to_tree(old), op.stored, op.resource)
+    cls: Any = op.resource.type
+    tree = msgspec.json.decode(msgspec.json.encode(to_tree(base)))
+    tree = apply_document(op, cls, tree, media, document)
+    try:
+        new, faults = decode_strict(cls, msgspec.json.encode(tree))
+    except DecodeError as error:
+        raise Invalid(
+            op.resource.kind, op.info.name, [Cause("FieldValueInvalid", f"Invalid value: {error}", "patch")], group=op.resource.group
+        ) from error
+    if faults and op.field_validation == "Strict":
+        raise Invalid(
+            op.resource.kind,
+            op.info.name,
+            [Cause("FieldValueInvalid", f'Invalid value: "": strict decoding error: {", ".join(faults)}', "patch")],
+            group=op.resource.group,
+        )
+    if op.field_validation == "Warn":
+        op.warnings.extend(f for f in faults if f not in op.warnings)
+    check_name(op, new)
+    if not op.same_version:
+        new = convert_object(to_tree(new), op.resource, op.stored)
+    op.strategy.default(new)
+    return new
+
+
+def apply_document(op: Operation, cls: Any, tree: dict[str, Any], media: str, document: Any) -> dict[str, Any]:
+    if media == JSON_PATCH:
+        return apply_json_patch(tree, document)
+    if media == MERGE_PATCH:
+        merged: dict[str, Any] = apply_merge_patch(tree, document)
+        return merged
+    return apply_strategic_patch(cls, tree, document)

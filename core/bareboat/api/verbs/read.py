@@ -1,0 +1,158 @@
+"""get and list. Bytes as stored are bytes as served; pages come from one revision."""
+
+from __future__ import annotations
+
+import base64
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bareboat.api import answers
+from bareboat.api.operation import Operation
+from bareboat.api.request import ApiResponse
+from bareboat.api.verbs.select import matcher, single_name
+from bareboat.contracts.store import Compacted
+from bareboat.models.status import BadRequest, Cause, Invalid, NotFound, ResourceExpired, Timeout
+from bareboat.store.entry import Entry
+
+if TYPE_CHECKING:
+    from bareboat.api.service import Service
+
+
+class _Token(msgspec.Struct):
+    """Where the next page starts: ``after`` this key, as of revision ``rv``."""
+
+    rv: int
+    after: str
+
+
+def find(service: Service, op: Operation, name: str = "") -> Entry:
+    """The named object's entry. Raises NotFound."""
+    entry = service.log.get(op.key(name or op.info.name))
+    if entry is None:
+        raise not_found(op, name)
+    return entry
+
+
+def not_found(op: Operation, name: str = "") -> NotFound:
+    return NotFound.of(op.resource.plural, name or op.info.name, group=op.resource.group)
+
+
+async def get(service: Service, op: Operation) -> ApiResponse:
+    form = answers.negotiate(op.request)
+    revision(op)
+    entry = find(service, op)
+    if form is answers.PLAIN and op.same_version:
+        return ApiResponse(200, entry.data)
+    return answers.one(op, op.served(entry), form)
+
+
+async def list_objects(service: Service, op: Operation) -> ApiResponse:
+    form = answers.negotiate(op.request)
+    wanted = revision(op)
+    match_mode = op.request.first("resourceVersionMatch")
+    limit, token = op.number("limit"), op.request.first("continue")
+    check_match_mode(op, match_mode, wanted, token)
+    if wanted > service.log.head:
+        raise _too_new(wanted, service.log.head)
+    at, start = service.log.head, ""
+    if token:
+        at, start = _decode_token(service, op, token)
+    elif match_mode == "Exact" or (wanted and limit and match_mode != "NotOlderThan"):
+        at = wanted
+    entries = await _entries(service, op, at)
+    entries = [e for e in entries if e.key > start] if start else entries
+    test = matcher(op)
+    if test is not None:
+        entries = [e for e in entries if test(e.data)]
+    meta: dict[str, Any] = {"resourceVersion": str(at)}
+    if limit and len(entries) > limit:
+        more = len(entries) - limit
+        entries = entries[:limit]
+        meta["continue"] = _encode_token(at, entries[-1].key)
+        if test is None:
+            meta["remainingItemCount"] = more
+    return answers.many(op, [op.served(e) for e in entries], meta, form)
+
+
+async def _entries(service: Service, op: Operation, at: int) -> list[Entry]:
+    name = single_name(op)
+    if at == service.log.head:
+        if name:
+            entry = service.log.get(op.key(name))
+            return [entry] if entry else []
+        return list(islice(service.log.scan(op.prefix), None))
+    try:
+        return await service.log.snapshot(op.prefix, at)
+    except Compacted as error:
+        raise expired(at, error.compacted) from error
+
+
+def revision(op: Operation) -> int:
+    """The request's resourceVersion; 0 if it has none. Raises Invalid."""
+    text = op.request.first("resourceVersion")
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit():
+        cause = Cause(
+            "FieldValueInvalid", f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax', "resourceVersion"
+        )
+        if op.info.verb == "list":
+            raise Invalid("ListOptions", "", [cause], group="meta.k8s.io")
+        raise BadRequest(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+def check_match_mode(op: Operation, mode: str, wanted: int, token: str) -> None:
+    """Upstream's rules of resourceVersionMatch. Raises Invalid."""
+    text = op.request.first("resourceVersion")
+    fault = ""
+    if mode and token:
+        fault = "resourceVersionMatch is forbidden when continue is provided"
+    elif mode and not text and not op.request.flag("sendInitialEvents"):
+        fault = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+    elif mode == "Exact" and text == "0":
+        fault = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+    if fault:
+        raise Invalid("ListOptions", "", [Cause("FieldValueForbidden", f"Forbidden: {fault}", "resourceVersionMatch")], group="meta.k8s.io")
+    if mode and mode not in ("Exact", "NotOlderThan"):
+        message = f'Unsupported value: "{mode}": supported values: "Exact", "NotOlderThan", ""'
+        raise Invalid("ListOptions", "", [Cause("FieldValueNotSupported", message, "resourceVersionMatch")], group="meta.k8s.io")
+    if token and wanted:
+        raise BadRequest("specifying resource version is not allowed when using continue")
+
+
+def expired(wanted: int, oldest: int) -> ResourceExpired:
+    return ResourceExpired(f"too old resource version: {wanted} ({oldest})", details={})
+
+
+def _too_new(wanted: int, head: int) -> Timeout:
+    message = f"Too large resource version: {wanted}, current: {head}"
+    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    return Timeout(message, details={"causes": causes}, retry_after=1)
+
+
+def _encode_token(at: int, after: str) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(_Token(at, after))).decode().rstrip("=")
+
+
+def _decode_token(service: Service, op: Operation, token: str) -> tuple[int, str]:
+    try:
+        decoded = msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=_Token)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise BadRequest(f"continue key is not valid: {error}") from error
+    if not decoded.after.startswith(op.prefix):
+        raise BadRequest(f"continue key is not valid: it is of another list than {op.resource.plural}")
+    if decoded.rv == -1:  # a token given with an expired one: go on from what there is now
+        return service.log.head, decoded.after
+    if decoded.rv < service.log.compacted:
+        fresh = _encode_token(-1, decoded.after)
+        message = (
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
+            "continue parameter, or use the continue token in this response to retrieve the remainder of the results."
+        )
+        error = ResourceExpired(message, details={})
+        error.to_status = lambda: {**ResourceExpired.to_status(error), "metadata": {"continue": fresh}}  # type: ignore[method-assign]
+        raise error
+    return decoded.rv, decoded.after

@@ -1,0 +1,87 @@
+"""The scale subresource: one number of Deployments, ReplicaSets, StatefulSets and ReplicationControllers, as autoscaling/v1 Scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bareboat.api import answers, body
+from bareboat.api.operation import Operation
+from bareboat.api.request import ApiResponse
+from bareboat.api.verbs.patch import apply_document, read_patch
+from bareboat.api.verbs.read import not_found
+from bareboat.api.verbs.update import TRIES
+from bareboat.api.writing import check_name, conflict, decode_tree, load, write_changed
+from bareboat.models import autoscaling_v1, meta_v1
+from bareboat.models.codec import copy, encode, to_tree
+from bareboat.models.selectors import from_label_selector, from_labels
+from bareboat.models.status import Cause, Invalid
+from bareboat.store.entry import Entry
+from bareboat.store.log import CompareFailed
+
+if TYPE_CHECKING:
+    from bareboat.api.service import Service
+
+
+async def run(service: Service, op: Operation) -> ApiResponse:
+    form = answers.negotiate(op.request)
+    if op.info.verb == "get":
+        current = service.log.get(op.key(op.info.name))
+        if current is None:
+            raise not_found(op)
+        return answers.data(encode(_scale(load(op, current), current)), form)
+    if op.info.verb == "patch":
+        media, document = read_patch(op)
+    else:
+        wanted = body.read(op, autoscaling_v1.Scale, "Scale", "autoscaling/v1")
+        check_name(op, wanted)
+    for _ in range(TRIES):
+        current = service.log.newest(op.key(op.info.name))
+        if current is None:
+            raise not_found(op)
+        old = load(op, current)
+        if op.info.verb == "patch":
+            tree = apply_document(op, autoscaling_v1.Scale, to_tree(_scale(old, current)), media, document)
+            wanted = decode_tree(op, autoscaling_v1.Scale, _json(tree), "Scale")
+        _check(op, wanted, current)
+        new: Any = copy(old)
+        new.spec.replicas = wanted.spec.replicas
+        try:
+            entry = await write_changed(service, op, new, old, current)
+        except CompareFailed:
+            continue
+        return answers.data(encode(_scale(load(op, entry), entry)), form)
+    raise conflict(op, op.info.name, "too many writers at once; try again")
+
+
+def _json(tree: dict[str, Any]) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(tree)
+
+
+def _check(op: Operation, wanted: autoscaling_v1.Scale, current: Entry) -> None:
+    revision = wanted.metadata.resourceVersion
+    if revision and revision != str(current.revision):
+        raise conflict(op, op.info.name)
+    replicas = wanted.spec.replicas or 0
+    if replicas < 0:
+        message = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise Invalid("Scale", op.info.name, [Cause("FieldValueInvalid", message, "spec.replicas")], group="autoscaling")
+
+
+def _scale(obj: Any, entry: Entry) -> autoscaling_v1.Scale:
+    """What an object says of its scale."""
+    meta = obj.metadata
+    selector = obj.spec.selector
+    text = str(from_labels(selector) if isinstance(selector, dict) else from_label_selector(selector))
+    return autoscaling_v1.Scale(
+        metadata=meta_v1.ObjectMeta(
+            name=meta.name,
+            namespace=meta.namespace,
+            uid=meta.uid,
+            resourceVersion=str(entry.revision),
+            creationTimestamp=meta.creationTimestamp,
+        ),
+        spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas or 0),
+        status=autoscaling_v1.ScaleStatus(replicas=obj.status.replicas or 0, selector=text),
+    )

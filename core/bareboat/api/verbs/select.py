@@ -1,0 +1,89 @@
+"""Label and field selectors over stored bytes: only what a selector needs is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bareboat.api.operation import Operation
+from bareboat.models.codec import decode
+from bareboat.models.selectors import parse_fields, parse_labels
+from bareboat.models.status import BadRequest
+
+Match = Callable[[bytes], bool]
+
+
+class _Meta(msgspec.Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    labels: dict[str, str] = {}
+
+
+class _Labeled(msgspec.Struct, gc=False):
+    metadata: _Meta
+
+
+_decode_labels = msgspec.json.Decoder(_Labeled).decode
+
+
+def matcher(op: Operation) -> Match | None:
+    """The request's selectors as one test on an object's bytes; None if there are none. Raises BadRequest."""
+    tests = [t for t in (_labels(op), _fields(op)) if t is not None]
+    if not tests:
+        return None
+    if len(tests) == 1:
+        return tests[0]
+    return lambda data: all(test(data) for test in tests)
+
+
+def _labels(op: Operation) -> Match | None:
+    text = op.request.first("labelSelector")
+    if not text:
+        return None
+    try:
+        selector = parse_labels(text)
+    except ValueError as error:
+        raise BadRequest(f"unable to parse requirement: {error}") from error
+    return lambda data: selector.matches(_decode_labels(data).metadata.labels)
+
+
+def _fields(op: Operation) -> Match | None:
+    text = op.request.first("fieldSelector")
+    if not text:
+        return None
+    try:
+        terms = parse_fields(text)
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+    tests = [_field_test(op, path, operator, value) for path, operator, value in terms]
+    return lambda data: all(test(data) for test in tests)
+
+
+def _field_test(op: Operation, path: str, operator: str, value: str) -> Match:
+    wanted = operator != "!="
+    if path in ("metadata.name", "metadata.namespace"):
+        attribute = path.removeprefix("metadata.")
+        return lambda data: (getattr(_decode_labels(data).metadata, attribute) == value) is wanted
+    getter = op.strategy.selectable.get(path)
+    if getter is None:
+        raise BadRequest(f"field label not supported: {path}")
+    cls: Any = op.stored.type
+    needle = f'"{value}"'.encode()
+
+    def test(data: bytes) -> bool:
+        if wanted and value and needle not in data:  # most objects are ruled out without decoding
+            return False
+        return (getter(decode(cls, data)) == value) is wanted
+
+    return test
+
+
+def single_name(op: Operation) -> str:
+    """The name of ``metadata.name=X`` alone, so that one object is watched by its key; "" otherwise."""
+    text = op.request.first("fieldSelector")
+    if not text.startswith("metadata.name=") or "," in text or not (op.info.namespace or not op.resource.namespaced):
+        return ""
+    terms = parse_fields(text)
+    return terms[0][2] if len(terms) == 1 and terms[0][1] != "!=" else ""

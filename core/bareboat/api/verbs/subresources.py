@@ -1,0 +1,164 @@
+"""Subresources of stored objects: parts (status, resize, approval …), scale, binding, eviction, finalize.
+
+Those that need an agent, a token issuer or an authorizer (log, exec, proxy, token, reviews) are ``Service.virtual``; the
+assembly puts them there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bareboat.api import answers, body
+from bareboat.api.operation import Operation
+from bareboat.api.request import ApiResponse
+from bareboat.api.strategy import SubresourceStrategy
+from bareboat.api.verbs import scale
+from bareboat.api.verbs.delete import delete_object
+from bareboat.api.verbs.patch import patch_part
+from bareboat.api.verbs.read import find, get
+from bareboat.api.verbs.update import TRIES, update_part
+from bareboat.api.writing import admission_request, check_name, load
+from bareboat.models import core_v1, meta_v1, policy_v1
+from bareboat.models.meta import set_condition
+from bareboat.models.selectors import from_label_selector
+from bareboat.models.status import BadRequest, Conflict, NotFound, ServiceUnavailable, TooManyRequests
+from bareboat.store.log import CompareFailed
+
+if TYPE_CHECKING:
+    from bareboat.api.service import Service
+
+
+async def run_subresource(service: Service, op: Operation) -> ApiResponse:
+    name = op.info.subresource
+    if name == "scale":
+        return await scale.run(service, op)
+    if name == "binding":
+        return await bind(service, op, op.info.name)
+    if name == "eviction":
+        return await evict(service, op)
+    part = op.strategy.subresources.get(name)
+    if part is None:
+        raise ServiceUnavailable(f"{op.resource.plural}/{name} needs a part of the server that is not running here")
+    return await _part(service, op, part)
+
+
+async def _part(service: Service, op: Operation, part: SubresourceStrategy) -> ApiResponse:
+    if op.info.verb == "get":
+        return await get(service, op)
+    if op.info.verb == "patch":
+        return await patch_part(service, op, part)
+    return await update_part(service, op, part)
+
+
+async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
+    """POST pods/NAME/binding: the scheduler's write. Conflict if the pod is bound or going."""
+    binding = body.read(op, core_v1.Binding, "Binding", "v1")
+    if not op.info.subresource:  # the old form: POST bindings
+        pod_name = binding.metadata.name
+    else:
+        check_name(op, binding)
+    _check_target(binding)
+    pods = service.scheme.storage("", "pods")
+    key = f"{pods.key}/{op.info.namespace}/{pod_name}"
+    for _ in range(TRIES):
+        current = service.log.newest(key)
+        if current is None:
+            raise NotFound.of("pods", pod_name)
+        pod = _load_pod(current.data)
+        _check_bindable(pod, binding)
+        pod.spec.nodeName = binding.target.name
+        pod.metadata.annotations = {**pod.metadata.annotations, **binding.metadata.annotations}
+        conditions = pod.status.conditions
+        set_condition(conditions, "PodScheduled", "True", "", "", op.clock.timestamp(), cls=core_v1.PodCondition)
+        await service.admission.validate(admission_request(op, "CREATE", binding, None, pod_name))
+        if op.dry_run:
+            break
+        try:
+            await service.log.write(key, _pod_bytes(pod), expect=current.revision)
+            break
+        except CompareFailed:
+            continue
+    return answers.tree({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, status=201)
+
+
+def _load_pod(data: bytes) -> core_v1.Pod:
+    from bareboat.models.codec import decode
+
+    return decode(core_v1.Pod, data)
+
+
+def _pod_bytes(pod: core_v1.Pod) -> bytes:
+    from bareboat.models.codec import encode
+    from bareboat.store.entry import head
+
+    pod.metadata.resourceVersion = ""
+    return b"{" + encode(pod)[len(head("Pod", "v1")) :]
+
+
+def _check_target(binding: core_v1.Binding) -> None:
+    target = binding.target
+    if target.kind not in ("", "Node"):
+        raise BadRequest(f'target.kind: Unsupported value: "{target.kind}": supported values: "Node", "<empty>"')
+    if not target.name:
+        raise BadRequest("target.name: Required value")
+
+
+def _check_bindable(pod: core_v1.Pod, binding: core_v1.Binding) -> None:
+    name = pod.metadata.name
+    if binding.metadata.uid and binding.metadata.uid != pod.metadata.uid:
+        because = f"Precondition failed: UID in precondition: {binding.metadata.uid}, UID in object meta: {pod.metadata.uid}"
+        raise Conflict.of("pods/binding", name, because=because)
+    if pod.metadata.deletionTimestamp:
+        raise Conflict.of("pods/binding", name, because=f"pod {name} is being deleted, cannot be assigned to a host")
+    if pod.spec.nodeName:
+        raise Conflict.of("pods/binding", name, because=f'pod {name} is already assigned to node "{pod.spec.nodeName}"')
+    if pod.spec.schedulingGates:
+        raise Conflict.of("pods/binding", name, because=f"pod {name} has non-empty .spec.schedulingGates")
+
+
+async def evict(service: Service, op: Operation) -> ApiResponse:
+    """POST pods/NAME/eviction: a delete that asks the PodDisruptionBudgets first (429 when none may go now)."""
+    eviction = body.read(op, policy_v1.Eviction, "Eviction", "policy/v1")
+    check_name(op, eviction)
+    pod: core_v1.Pod = load(op, find(service, op))
+    options = eviction.deleteOptions or meta_v1.DeleteOptions()
+    if options.dryRun:
+        op.request.query["dryRun"] = list(options.dryRun)
+    if pod.status.phase not in ("Succeeded", "Failed", "Pending") and not pod.metadata.deletionTimestamp:
+        await _spend_budget(service, op, pod)
+    await delete_object(service, op, op.info.name, options)
+    return answers.tree({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, status=201)
+
+
+async def _spend_budget(service: Service, op: Operation, pod: core_v1.Pod) -> None:
+    """Take one disruption from the pod's budget. Raises TooManyRequests when there is none left."""
+    from bareboat.models.codec import decode, encode
+    from bareboat.store.entry import head
+
+    prefix = f"policy/poddisruptionbudgets/{pod.metadata.namespace}/"
+    start = head("PodDisruptionBudget", "policy/v1")
+    for entry in list(service.log.scan(prefix)):
+        budget = decode(policy_v1.PodDisruptionBudget, entry.data)
+        if budget.spec.selector is None or not from_label_selector(budget.spec.selector).matches(pod.metadata.labels):
+            continue
+        status = budget.status
+        if status.observedGeneration < budget.metadata.generation or status.disruptionsAllowed <= 0:
+            raise _over_budget(budget)
+        if op.dry_run:
+            continue
+        status.disruptionsAllowed -= 1
+        status.disruptedPods = {**status.disruptedPods, pod.metadata.name: op.clock.timestamp()}
+        budget.metadata.resourceVersion = ""
+        try:
+            await service.log.write(entry.key, b"{" + encode(budget)[len(start) :], expect=entry.revision)
+        except CompareFailed as error:
+            raise _over_budget(budget) from error
+
+
+def _over_budget(budget: policy_v1.PodDisruptionBudget) -> TooManyRequests:
+    status = budget.status
+    message = (
+        f"The disruption budget {budget.metadata.name} needs {status.desiredHealthy} healthy pods and has {status.currentHealthy} currently"
+    )
+    causes = [{"reason": "DisruptionBudget", "message": message}]
+    return TooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", details={"causes": causes}, retry_after=10)

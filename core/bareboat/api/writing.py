@@ -1,0 +1,180 @@
+"""What every write has in common after its verb has made the new object: admission, validation, encoding, the log.
+
+In: a Struct of the stored version. Out: the entry that is now in the log (or would be, on a dry run).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bareboat.api.kinds.metadata import validate_metadata_create, validate_metadata_update
+from bareboat.api.operation import Operation
+from bareboat.api.strategy import SubresourceStrategy, WriteContext
+from bareboat.contracts.admission import AdmissionRequest
+from bareboat.contracts.admission import Operation as AdmissionOperation
+from bareboat.models.codec import DecodeError, copy, decode, encode
+from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
+from bareboat.store.entry import Entry, head, serve
+from bareboat.store.log import CompareFailed
+
+if TYPE_CHECKING:
+    from bareboat.api.service import Service
+
+#: Events are kept this long, in seconds.
+EVENT_SECONDS = 3600.0
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def admission_request(op: Operation, verb: AdmissionOperation, obj: Any, old: Any, name: str = "") -> AdmissionRequest:
+    meta = (obj if obj is not None else old).metadata if obj is not None or old is not None else None
+    return AdmissionRequest(
+        operation=verb,
+        group=op.resource.group,
+        version=op.resource.version,
+        resource=op.resource.plural,
+        subresource=op.info.subresource,
+        kind=op.resource.kind,
+        namespace=op.info.namespace,
+        name=name or op.info.name or (meta.name if meta is not None else ""),
+        user=op.request.user,
+        object=obj,
+        old=old,
+        dry_run=op.dry_run,
+        warnings=op.warnings,
+    )
+
+
+def stored_bytes(op: Operation, obj: Any) -> bytes:
+    """Canonical bytes without kind, apiVersion and resourceVersion."""
+    obj.metadata.resourceVersion = ""
+    return b"{" + encode(obj)[len(head(op.stored.kind, op.stored.api_version)) :]
+
+
+def shown(op: Operation, stored: bytes, revision: int, created: int, key: str) -> Entry:
+    """The entry of a dry run: like one from the log, in no log."""
+    start = head(op.stored.kind, op.stored.api_version)
+    data = serve(start, revision, stored) if revision else start + stored[1:]
+    return Entry(key, revision, created, data)
+
+
+def load(op: Operation, entry: Entry) -> Any:
+    """The stored object, decoded."""
+    cls: Any = op.stored.type
+    return decode(cls, entry.data)
+
+
+def invalid(op: Operation, name: str, causes: list[Cause]) -> Invalid:
+    return Invalid(op.resource.kind, name, causes, group=op.resource.group)
+
+
+async def write_new(service: Service, op: Operation, obj: Any) -> Entry:
+    """Admission, metadata, validation and the log for a new object, already defaulted. Raises AlreadyExists (retried by generateName)."""
+    request = admission_request(op, "CREATE", obj, None)
+    await service.admission.mutate(request)
+    obj = request.object
+    context = op.context()
+    op.strategy.prepare_create(obj, context)
+    op.warnings.extend(context.warnings)
+    allocation = service.allocations.plan(op.stored.key, obj, None)
+    causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + op.strategy.validate_create(obj) + allocation.causes
+    if causes:
+        raise invalid(op, obj.metadata.name, causes)
+    op.warnings.extend(op.strategy.warnings(obj, None))
+    await service.admission.validate(admission_request(op, "CREATE", copy(obj), None))
+    key = op.key(obj.metadata.name, obj.metadata.namespace)
+    stored = stored_bytes(op, obj)
+    if op.dry_run:
+        if service.log.newest(key) is not None:
+            raise already_exists(op, obj.metadata.name)
+        return shown(op, stored, 0, 0, key)
+    expires = op.clock.now().timestamp() + EVENT_SECONDS if op.stored.key == "core/events" else 0.0
+    try:
+        with allocation:
+            return await service.log.write(key, stored, expect=0, expires_at=expires)
+    except CompareFailed as error:
+        raise already_exists(op, obj.metadata.name) from error
+
+
+def already_exists(op: Operation, name: str) -> AlreadyExists:
+    return AlreadyExists.of(op.resource.plural, name, group=op.resource.group)
+
+
+def conflict(op: Operation, name: str, because: str = MODIFIED) -> Conflict:
+    return Conflict.of(op.resource.plural, name, group=op.resource.group, because=because)
+
+
+async def write_changed(
+    service: Service, op: Operation, new: Any, old: Any, current: Entry, part: SubresourceStrategy | None = None
+) -> Entry:
+    """The same for a changed object. Raises CompareFailed if ``current`` is no longer the newest; the verb decides what then."""
+    name = current.key.rpartition("/")[2]
+    _keep_identity(op, new, old)
+    request = admission_request(op, "UPDATE", new, old, name)
+    await service.admission.mutate(request)
+    new = request.object
+    context: WriteContext = op.context()
+    (part or op.strategy).prepare_update(new, old, context)
+    op.warnings.extend(context.warnings)
+    allocation = service.allocations.plan(op.stored.key, new, old)
+    causes = validate_metadata_update(new.metadata, old.metadata) + (part or op.strategy).validate_update(new, old) + allocation.causes
+    if causes:
+        raise invalid(op, name, causes)
+    if part is None:
+        op.warnings.extend(op.strategy.warnings(new, old))
+    await service.admission.validate(admission_request(op, "UPDATE", copy(new), old, name))
+    stored = stored_bytes(op, new)
+    if stored == stored_bytes(op, old):
+        return current
+    if op.dry_run:
+        return shown(op, stored, current.revision, current.created, current.key)
+    if finished(op, new):
+        with allocation:
+            return await service.log.write(current.key, None, expect=current.revision)
+    with allocation:
+        return await service.log.write(current.key, stored, expect=current.revision, expires_at=current.expires_at)
+
+
+def finished(op: Operation, obj: Any) -> bool:
+    """A deleted object that nothing holds any more: the write that shows it removes it."""
+    meta = obj.metadata
+    if not meta.deletionTimestamp or meta.finalizers or meta.deletionGracePeriodSeconds:
+        return False
+    return not (op.stored.key == "core/namespaces" and obj.spec.finalizers)
+
+
+def _keep_identity(op: Operation, new: Any, old: Any) -> None:
+    """What the server sets on metadata stays as it is; a missing uid is filled in, a wrong one is a conflict."""
+    meta, was = new.metadata, old.metadata
+    if meta.uid and meta.uid != was.uid:
+        because = f"Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {was.uid}"
+        raise conflict(op, was.name, because)
+    meta.uid = was.uid
+    meta.name = meta.name or was.name
+    meta.namespace = was.namespace
+    meta.creationTimestamp = was.creationTimestamp
+    meta.generation = was.generation
+    meta.selfLink = ""
+    meta.deletionTimestamp = was.deletionTimestamp
+    meta.deletionGracePeriodSeconds = was.deletionGracePeriodSeconds
+    meta.generateName = meta.generateName or was.generateName
+
+
+def decode_tree(op: Operation, cls: Any, data: bytes, kind: str) -> Any:
+    """A patched object's bytes as a Struct; what no longer fits the type is the client's fault."""
+    try:
+        return decode(cls, data)
+    except DecodeError as error:
+        raise BadRequest(str(error)) from error
+
+
+def check_name(op: Operation, obj: Any) -> None:
+    """Name and namespace of the body against those of the path. Raises BadRequest."""
+    meta, info = obj.metadata, op.info
+    if op.resource.namespaced and info.namespace:
+        if meta.namespace and meta.namespace != info.namespace:
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        meta.namespace = info.namespace
+    elif not op.resource.namespaced:
+        meta.namespace = ""
+    if info.name and meta.name and meta.name != info.name:
+        raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({info.name})")

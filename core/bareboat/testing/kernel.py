@@ -1,0 +1,70 @@
+"""A whole API in memory: log, scheme, admission and service, without HTTP, root or a download. What ``world`` builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bareboat.admission.chain import Chain
+from bareboat.api.inprocess import InProcessTransport
+from bareboat.api.reader import LogReader
+from bareboat.api.service import Service
+from bareboat.base.clock import Clock, LoopClock
+from bareboat.base.ids import Ids, SeededIds
+from bareboat.client.client import Client
+from bareboat.contracts.admission import AdmissionPlugin
+from bareboat.contracts.auth import ALLOW, Attributes, Decision, UserInfo
+from bareboat.contracts.store import Store
+from bareboat.models import core_v1, meta_v1
+from bareboat.models.scheme import Scheme
+from bareboat.models.status import AlreadyExists
+from bareboat.store.log import Log
+from bareboat.store.memory import MemoryStore
+
+ADMIN = UserInfo(name="admin", groups=("system:masters", "system:authenticated"))
+
+
+class EveryoneMay:
+    """An authority that allows everything."""
+
+    async def authorize(self, attributes: Attributes) -> Decision:
+        del attributes
+        return ALLOW
+
+
+class Kernel:
+    """``await Kernel().start()`` gives a client with every right; several live in one process."""
+
+    def __init__(
+        self,
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        admission: Sequence[AdmissionPlugin] = (),
+    ) -> None:
+        self.clock = clock or LoopClock()
+        self.ids = ids or SeededIds(1)
+        self.scheme = Scheme.builtin()
+        self.log = Log(store or MemoryStore(), self.clock, self._heads)
+        self.reader = LogReader(self.log, self.scheme)
+        self.service = Service(self.log, self.scheme, EveryoneMay(), Chain(admission), clock=self.clock, ids=self.ids)
+        self.client = self.client_for(ADMIN)
+
+    def _heads(self, key: str) -> bytes:
+        return self.service.heads(key)
+
+    def client_for(self, user: UserInfo) -> Client:
+        return Client(InProcessTransport(self.service, user), self.scheme)
+
+    async def start(self, namespaces: Sequence[str] = ("default", "kube-system", "kube-node-lease")) -> Kernel:
+        await self.log.start()
+        self.service.allocations.rebuild()
+        for name in namespaces:
+            try:
+                await self.client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
+            except AlreadyExists:
+                continue
+        return self
+
+    async def stop(self) -> None:
+        await self.log.stop()

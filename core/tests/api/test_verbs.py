@@ -1,0 +1,452 @@
+"""The verbs on a kernel in memory: what a client sees of objects, versions, watches, patches and deletes."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from bareboat.client.client import checked
+from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, meta_v1, policy_v1
+from bareboat.models.codec import from_tree
+from bareboat.models.status import AlreadyExists, ApiError, BadRequest, Conflict, Gone, Invalid, NotFound, TooManyRequests
+from bareboat.testing.kernel import Kernel
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.fixture
+async def kernel():
+    kernel = await Kernel().start()
+    yield kernel
+    await kernel.stop()
+
+
+@pytest.fixture
+def client(kernel):
+    return kernel.client
+
+
+def configmap(name="a", namespace="default", labels=None, **data):
+    return core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name=name, namespace=namespace, labels=labels or {}), data=data)
+
+
+def pod(name="p", namespace="default", labels=None, **spec):
+    tree = {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels or {"app": "x"}},
+        "spec": {"containers": [{"name": "c", "image": "host"}], **spec},
+    }
+    return from_tree(core_v1.Pod, tree)
+
+
+class TestCreate:
+    async def test_it_gets_identity_and_defaults(self, client):
+        made = await client.create(pod())
+        assert made.metadata.uid
+        assert made.metadata.resourceVersion
+        assert made.spec.restartPolicy == "Always"
+        assert made.spec.containers[0].imagePullPolicy == "Always"
+        assert made.status.phase == "Pending"
+        assert made.status.qosClass == "BestEffort"
+        assert await client.get(core_v1.Pod, "p", "default") == made
+
+    async def test_twice_the_same_name_is_a_conflict(self, client):
+        await client.create(configmap())
+        with pytest.raises(AlreadyExists, match='configmaps "a" already exists'):
+            await client.create(configmap())
+
+    async def test_a_generated_name_is_unique(self, client):
+        names = set()
+        for _ in range(5):
+            made = await client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(generateName="cm-", namespace="default")))
+            names.add(made.metadata.name)
+        assert len(names) == 5
+
+    async def test_an_invalid_name_names_the_field(self, client):
+        with pytest.raises(Invalid) as caught:
+            await client.create(configmap("Not_Valid"))
+        assert caught.value.causes[0].field == "metadata.name"
+
+    async def test_a_dry_run_changes_nothing(self, client, kernel):
+        before = kernel.log.head
+        made = await client.create(configmap(), dry_run=True)
+        assert made.metadata.uid
+        assert kernel.log.head == before
+        with pytest.raises(NotFound):
+            await client.get(core_v1.ConfigMap, "a", "default")
+
+    @pytest.mark.parametrize(
+        ("body", "content_type", "code"),
+        [
+            (b"{", "application/json", 400),
+            (b'{"kind":"Secret","apiVersion":"v1","metadata":{"name":"x"}}', "application/json", 400),
+            (b'{"metadata":{"name":"x"},"data":{"a":1}}', "application/json", 400),
+            (b"x" * (3 * 1024 * 1024 + 1), "application/json", 413),
+            (b"<a/>", "application/xml", 415),
+        ],
+    )
+    async def test_a_body_that_cannot_be_used_is_refused(self, client, body, content_type, code):
+        answer = await client.transport.request("POST", "/api/v1/namespaces/default/configmaps", body=body, content_type=content_type)
+        assert answer.status == code
+        assert msgspec.json.decode(answer.body)["kind"] == "Status"
+
+    async def test_unknown_and_duplicate_fields_are_refused_when_strict_and_warned_of_otherwise(self, client):
+        body = b'{"metadata":{"name":"x"},"dta":{},"data":{"a":"1"},"data":{"a":"2"}}'
+        path = "/api/v1/namespaces/default/configmaps"
+        strict = await client.transport.request("POST", path, query={"fieldValidation": "Strict"}, body=body)
+        assert strict.status == 400
+        assert b'unknown field \\"dta\\"' in strict.body
+        assert b'duplicate field \\"data\\"' in strict.body
+        assert (await client.transport.request("POST", path, body=body)).status == 201
+
+    async def test_yaml_is_taken(self, client):
+        body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {a: '1'}\n"
+        answer = await client.transport.request("POST", "/api/v1/namespaces/default/configmaps", body=body, content_type="application/yaml")
+        assert answer.status == 201
+
+
+class TestUpdate:
+    async def test_a_stale_revision_is_a_conflict(self, client):
+        first = await client.create(configmap())
+        changed = msgspec.structs.replace(first, data={"x": "1"})
+        await client.update(changed)
+        with pytest.raises(Conflict, match="the object has been modified"):
+            await client.update(msgspec.structs.replace(first, data={"x": "2"}))
+
+    async def test_without_a_revision_the_last_writer_wins(self, client):
+        await client.create(configmap())
+        made = await client.update(configmap(x="9"))
+        assert made.data == {"x": "9"}
+
+    async def test_writing_the_same_again_changes_nothing(self, client):
+        first = await client.create(configmap(x="1"))
+        assert (await client.update(configmap(x="1"))).metadata.resourceVersion == first.metadata.resourceVersion
+
+    async def test_the_status_is_written_apart_from_the_spec(self, client):
+        made = await client.create(pod())
+        made.status.phase = "Running"
+        made.spec.activeDeadlineSeconds = 5
+        after = await client.update(made, subresource="status")
+        assert after.status.phase == "Running"
+        assert after.spec.activeDeadlineSeconds is None
+        after.status.phase = "Failed"
+        after = await client.update(after)
+        assert after.status.phase == "Running"
+
+    async def test_a_pod_keeps_what_may_not_change(self, client):
+        made = await client.create(pod())
+        made.spec.nodeName = "n1"
+        with pytest.raises(Invalid) as caught:
+            await client.update(made)
+        assert caught.value.causes[0].field == "spec"
+
+    async def test_the_generation_counts_changes_of_the_spec(self, client):
+        deployment = from_tree(
+            apps_v1.Deployment,
+            {
+                "metadata": {"name": "d", "namespace": "default"},
+                "spec": {
+                    "selector": {"matchLabels": {"a": "b"}},
+                    "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}},
+                },
+            },
+        )
+        made = await client.create(deployment)
+        assert made.metadata.generation == 1
+        made = await client.patch(apps_v1.Deployment, "d", {"metadata": {"labels": {"x": "y"}}}, "default")
+        assert made.metadata.generation == 1
+        made = await client.patch(apps_v1.Deployment, "d", {"spec": {"replicas": 3}}, "default")
+        assert made.metadata.generation == 2
+
+
+class TestPatch:
+    async def test_merge_json_and_strategic(self, client):
+        await client.create(pod(containers=[{"name": "c", "image": "host"}, {"name": "d", "image": "host"}]))
+        made = await client.patch(core_v1.Pod, "p", {"metadata": {"labels": {"app": None, "b": "1"}}}, "default")
+        assert made.metadata.labels == {"b": "1"}
+        made = await client.patch(
+            core_v1.Pod,
+            "p",
+            [{"op": "test", "path": "/metadata/labels/b", "value": "1"}, {"op": "add", "path": "/metadata/labels/c", "value": "2"}],
+            "default",
+            type="json",
+        )
+        assert made.metadata.labels == {"b": "1", "c": "2"}
+        patch = {"spec": {"containers": [{"name": "d", "image": "host:2"}]}}
+        made = await client.patch(core_v1.Pod, "p", patch, "default", type="strategic")
+        assert [(c.name, c.image) for c in made.spec.containers] == [("c", "host"), ("d", "host:2")]
+
+    async def test_a_failed_test_is_unprocessable(self, client):
+        await client.create(configmap(x="1"))
+        with pytest.raises(ApiError) as caught:
+            await client.patch(core_v1.ConfigMap, "a", [{"op": "test", "path": "/data/x", "value": "2"}], "default", type="json")
+        assert caught.value.code == 422
+
+    async def test_concurrent_patches_all_apply(self, client):
+        await client.create(configmap())
+        await asyncio.gather(*(client.patch(core_v1.ConfigMap, "a", {"data": {f"k{i}": "v"}}, "default") for i in range(15)))
+        assert len((await client.get(core_v1.ConfigMap, "a", "default")).data) == 15
+
+    async def test_with_a_stale_revision_it_is_a_conflict(self, client):
+        first = await client.create(configmap())
+        await client.patch(core_v1.ConfigMap, "a", {"data": {"x": "1"}}, "default")
+        with pytest.raises(Conflict):
+            patch = {"metadata": {"resourceVersion": first.metadata.resourceVersion}, "data": {"x": "2"}}
+            await client.patch(core_v1.ConfigMap, "a", patch, "default")
+
+    async def test_what_is_no_patch_is_refused(self, client):
+        await client.create(configmap())
+        path = "/api/v1/namespaces/default/configmaps/a"
+        assert (await client.transport.request("PATCH", path, body=b"{}", content_type="text/plain")).status == 415
+        bad = await client.transport.request("PATCH", path, body=b"[]", content_type="application/merge-patch+json")
+        assert bad.status == 400
+
+
+class TestDelete:
+    async def test_it_is_gone(self, client):
+        await client.create(configmap())
+        await client.delete(core_v1.ConfigMap, "a", "default")
+        with pytest.raises(NotFound, match='configmaps "a" not found'):
+            await client.delete(core_v1.ConfigMap, "a", "default")
+
+    async def test_preconditions_are_checked(self, client):
+        await client.create(configmap())
+        with pytest.raises(Conflict, match="Precondition failed: UID"):
+            await client.delete(core_v1.ConfigMap, "a", "default", uid="other")
+
+    async def test_a_finalizer_holds_it_until_it_is_taken_away(self, client):
+        made = configmap()
+        made.metadata.finalizers = ["example.com/hold"]
+        await client.create(made)
+        await client.delete(core_v1.ConfigMap, "a", "default")
+        held = await client.get(core_v1.ConfigMap, "a", "default")
+        assert held.metadata.deletionTimestamp
+        with pytest.raises(Invalid):
+            await client.patch(core_v1.ConfigMap, "a", {"metadata": {"finalizers": ["example.com/hold", "example.com/new"]}}, "default")
+        await client.patch(core_v1.ConfigMap, "a", {"metadata": {"finalizers": []}}, "default")
+        with pytest.raises(NotFound):
+            await client.get(core_v1.ConfigMap, "a", "default")
+
+    async def test_a_bound_pod_waits_for_its_agent(self, client):
+        await client.create(pod(nodeName="n1"))
+        await client.delete(core_v1.Pod, "p", "default")
+        going = await client.get(core_v1.Pod, "p", "default")
+        assert going.metadata.deletionGracePeriodSeconds == 30
+        await client.delete(core_v1.Pod, "p", "default", grace_seconds=0)
+        with pytest.raises(NotFound):
+            await client.get(core_v1.Pod, "p", "default")
+
+    async def test_an_unbound_pod_goes_at_once(self, client):
+        await client.create(pod())
+        await client.delete(core_v1.Pod, "p", "default")
+        with pytest.raises(NotFound):
+            await client.get(core_v1.Pod, "p", "default")
+
+    async def test_propagation_becomes_a_finalizer(self, client):
+        await client.create(configmap())
+        await client.delete(core_v1.ConfigMap, "a", "default", propagation="Foreground")
+        assert (await client.get(core_v1.ConfigMap, "a", "default")).metadata.finalizers == ["foregroundDeletion"]
+
+    async def test_a_collection_goes_by_selector(self, client):
+        for i in range(4):
+            await client.create(configmap(f"c{i}", labels={"odd": str(i % 2)}))
+        await client.delete_collection(core_v1.ConfigMap, "default", labels="odd=1")
+        assert [c.metadata.name for c in (await client.list(core_v1.ConfigMap, "default")).items] == ["c0", "c2"]
+
+    async def test_a_namespace_becomes_terminating(self, client):
+        await client.delete(core_v1.Namespace, "default")
+        assert (await client.get(core_v1.Namespace, "default")).status.phase == "Terminating"
+
+
+class TestList:
+    async def test_selectors_and_namespaces(self, client):
+        await client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="other")))
+        await client.create(pod("a", labels={"x": "1"}, nodeName="n1"))
+        await client.create(pod("b", labels={"x": "2"}))
+        await client.create(pod("c", namespace="other", labels={"x": "1"}))
+
+        async def names(namespace=None, **selectors):
+            return [p.metadata.name for p in (await client.list(core_v1.Pod, namespace, **selectors)).items]
+
+        assert await names() == ["a", "b", "c"]
+        assert await names("default") == ["a", "b"]
+        assert await names(labels="x=1") == ["a", "c"]
+        assert await names(labels="x in (2),x!=1") == ["b"]
+        assert await names(fields="spec.nodeName=n1") == ["a"]
+        assert await names(fields="spec.nodeName=") == ["b", "c"]
+        assert await names("default", fields="metadata.name=b") == ["b"]
+        with pytest.raises(BadRequest, match="field label not supported"):
+            await names(fields="spec.colour=blue")
+
+    async def test_pages_are_of_one_revision(self, client):
+        for i in range(7):
+            await client.create(configmap(f"c{i}"))
+        first = await client.list(core_v1.ConfigMap, "default", limit=3)
+        await client.delete(core_v1.ConfigMap, "c5", "default")
+        await client.create(configmap("c9"))
+        second = await client.list(core_v1.ConfigMap, "default", limit=3, continue_=first.continue_)
+        third = await client.list(core_v1.ConfigMap, "default", limit=3, continue_=second.continue_)
+        names = [c.metadata.name for page in (first, second, third) for c in page.items]
+        assert names == [f"c{i}" for i in range(7)]
+        assert first.resource_version == third.resource_version
+
+    async def test_as_a_table(self, client):
+        await client.create(pod())
+        accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+        answer = await client.transport.request("GET", "/api/v1/namespaces/default/pods", accept=accept)
+        table = msgspec.json.decode(answer.body)
+        assert [c["name"] for c in table["columnDefinitions"][:5]] == ["Name", "Ready", "Status", "Restarts", "Age"]
+        assert table["rows"][0]["cells"][:4] == ["p", "0/1", "Pending", 0] or table["rows"][0]["cells"][:4] == ["p", "0/1", "Pending", "0"]
+
+
+class TestWatch:
+    async def collect(self, client, count, **options):
+        seen = []
+        async with asyncio.timeout(100):
+            async for event in client.watch(core_v1.ConfigMap, "default", **options):
+                seen.append((event.type, event.object.metadata.name if event.object else ""))
+                if len(seen) == count:
+                    break
+        return seen
+
+    async def test_everything_from_a_revision_on(self, client):
+        start = await client.list(core_v1.ConfigMap, "default")
+        await client.create(configmap())
+        await client.patch(core_v1.ConfigMap, "a", {"data": {"x": "1"}}, "default")
+        await client.delete(core_v1.ConfigMap, "a", "default")
+        seen = await self.collect(client, 3, resource_version=start.resource_version)
+        assert seen == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+
+    async def test_an_object_that_stops_matching_is_deleted_for_the_watcher(self, client):
+        start = await client.list(core_v1.ConfigMap, "default")
+        await client.create(configmap(labels={"x": "1"}))
+        await client.create(configmap("b"))
+        await client.patch(core_v1.ConfigMap, "a", {"metadata": {"labels": {"x": "2"}}}, "default")
+        await client.patch(core_v1.ConfigMap, "b", {"metadata": {"labels": {"x": "1"}}}, "default")
+        seen = await self.collect(client, 3, resource_version=start.resource_version, labels="x=1")
+        assert seen == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "b")]
+
+    async def test_streaming_lists_end_with_a_bookmark(self, client):
+        await client.create(configmap())
+        assert await self.collect(client, 2, send_initial=True) == [("ADDED", "a"), ("BOOKMARK", "")]
+
+    async def test_bookmarks_come_while_nothing_happens(self, client):
+        start = await client.list(core_v1.ConfigMap, "default")
+        assert await self.collect(client, 1, resource_version=start.resource_version) == [("BOOKMARK", "")]
+
+    async def test_a_revision_that_is_gone_is_410(self, client, kernel):
+        kernel.log.compacted = 100
+        with pytest.raises(Gone):
+            await self.collect(client, 1, resource_version="1")
+
+
+class TestSubresources:
+    async def test_scale(self, client):
+        tree = {
+            "metadata": {"name": "d", "namespace": "default"},
+            "spec": {
+                "replicas": 2,
+                "selector": {"matchLabels": {"a": "b"}},
+                "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}},
+            },
+        }
+        await client.create(from_tree(apps_v1.Deployment, tree))
+        path = "/apis/apps/v1/namespaces/default/deployments/d/scale"
+        scale = msgspec.json.decode(checked(await client.transport.request("GET", path)).body)
+        assert scale["spec"]["replicas"] == 2
+        assert scale["status"]["selector"] == "a=b"
+        scale["spec"]["replicas"] = 5
+        checked(await client.transport.request("PUT", path, body=msgspec.json.encode(scale)))
+        body = b'{"spec":{"replicas":7}}'
+        checked(await client.transport.request("PATCH", path, body=body, content_type="application/merge-patch+json"))
+        assert (await client.get(apps_v1.Deployment, "d", "default")).spec.replicas == 7
+
+    async def test_binding_sets_the_node_once(self, client):
+        await client.create(pod())
+        binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}}
+        await client.post("/api/v1/namespaces/default/pods/p/binding", binding)
+        bound = await client.get(core_v1.Pod, "p", "default")
+        assert bound.spec.nodeName == "n1"
+        assert bound.status.conditions[0].type == "PodScheduled"
+        with pytest.raises(Conflict, match="already assigned"):
+            await client.post("/api/v1/namespaces/default/pods/p/binding", binding)
+
+    async def test_eviction_asks_the_budget(self, client):
+        made = await client.create(pod(nodeName="n1"))
+        made.status.phase = "Running"
+        await client.update(made, subresource="status")
+        budget = {"metadata": {"name": "b", "namespace": "default"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "x"}}}}
+        await client.create(from_tree(policy_v1.PodDisruptionBudget, budget))
+        eviction = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": "p", "namespace": "default"}}
+        with pytest.raises(TooManyRequests):
+            await client.post("/api/v1/namespaces/default/pods/p/eviction", eviction)
+        await client.delete(policy_v1.PodDisruptionBudget, "b", "default")
+        await client.post("/api/v1/namespaces/default/pods/p/eviction", eviction)
+        assert (await client.get(core_v1.Pod, "p", "default")).metadata.deletionTimestamp
+
+
+class TestServices:
+    def service(self, name="s", **spec):
+        tree = {"metadata": {"name": name, "namespace": "default"}, "spec": {"ports": [{"port": 80}], **spec}}
+        return from_tree(core_v1.Service, tree)
+
+    async def test_it_gets_an_address_and_gives_it_back(self, client):
+        made = await client.create(self.service())
+        address = made.spec.clusterIP
+        assert address.startswith("10.96.")
+        with pytest.raises(Invalid, match="already allocated"):
+            await client.create(self.service("t", clusterIP=address))
+        await client.delete(core_v1.Service, "s", "default")
+        assert (await client.create(self.service("t", clusterIP=address))).spec.clusterIPs == [address]
+
+    async def test_node_ports(self, client):
+        made = await client.create(self.service(type="NodePort"))
+        port = made.spec.ports[0].nodePort
+        assert 30000 <= port <= 32767
+        with pytest.raises(Invalid, match="already allocated"):
+            await client.create(self.service("t", type="NodePort", ports=[{"port": 80, "nodePort": port}]))
+        with pytest.raises(Invalid, match="not in the valid range"):
+            await client.create(self.service("t", type="NodePort", ports=[{"port": 80, "nodePort": 80}]))
+        changed = await client.patch(core_v1.Service, "s", {"spec": {"type": "ClusterIP"}}, "default")
+        assert changed.spec.ports[0].nodePort == 0
+        await client.create(self.service("t", type="NodePort", ports=[{"port": 80, "nodePort": port}]))
+
+    async def test_headless_has_none(self, client):
+        assert (await client.create(self.service(clusterIP="None"))).spec.clusterIPs == ["None"]
+
+
+class TestVersions:
+    async def test_an_event_is_one_object_in_two_groups(self, client):
+        tree = {
+            "metadata": {"name": "e", "namespace": "default"},
+            "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
+            "note": "hello",
+            "reason": "Test",
+            "type": "Normal",
+            "eventTime": "2026-01-01T00:00:00.000000Z",
+            "reportingController": "t",
+            "reportingInstance": "t",
+            "action": "a",
+        }
+        await client.create(from_tree(events_v1.Event, tree))
+        assert (await client.get(core_v1.Event, "e", "default")).message == "hello"
+        assert (await client.list(events_v1.Event, "default")).items[0].note == "hello"
+
+    async def test_an_autoscaler_is_one_object_in_two_versions(self, client):
+        tree = {
+            "metadata": {"name": "h", "namespace": "default"},
+            "spec": {"maxReplicas": 3, "targetCPUUtilizationPercentage": 50, "scaleTargetRef": {"kind": "Deployment", "name": "d"}},
+        }
+        await client.create(from_tree(autoscaling_v1.HorizontalPodAutoscaler, tree))
+        newer = await client.get(autoscaling_v2.HorizontalPodAutoscaler, "h", "default")
+        assert newer.spec.metrics[0].resource.target.averageUtilization == 50
+        assert (await client.get(autoscaling_v1.HorizontalPodAutoscaler, "h", "default")).spec.targetCPUUtilizationPercentage == 50
+
+
+async def test_events_go_after_an_hour(client):
+    tree = {"metadata": {"name": "e", "namespace": "default"}, "involvedObject": {"kind": "Pod", "namespace": "default"}}
+    await client.create(from_tree(core_v1.Event, tree))
+    await asyncio.sleep(3700)
+    with pytest.raises(NotFound):
+        await client.get(core_v1.Event, "e", "default")
