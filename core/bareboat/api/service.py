@@ -12,6 +12,7 @@ from typing import Protocol
 
 from bareboat.admission.chain import Chain as AdmissionChain
 from bareboat.api import answers, body
+from bareboat.api.documents import Documents
 from bareboat.api.kinds.registry import strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
@@ -45,6 +46,7 @@ class Service:
         self.admission = admission
         self.clock = clock
         self.ids = ids
+        self.documents = Documents(scheme)
         self.virtual: dict[tuple[str, str], Virtual] = {}
         from bareboat.api.allocation.services import Allocations
         from bareboat.api.verbs.dispatch import Verbs
@@ -57,6 +59,8 @@ class Service:
         try:
             info = parse(request.method, request.path, request.query)
             await self.authorize(request, info)
+            if not info.resource:
+                return self.documents.handle(request)
             op = self.operation(request, info)
             response = await self._run(op)
             response.warnings = op.warnings

@@ -1,0 +1,1 @@
+"""Who asks (``authenticators``, ``tokens``, ``impersonation``) and whether they may (``authority``); access reviews (``reviews``)."""

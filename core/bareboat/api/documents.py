@@ -1,0 +1,82 @@
+"""What is served at paths that are no resources but describe them: discovery and OpenAPI, compressed in memory once made."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bareboat.api import discovery
+from bareboat.api.openapi import documents as openapi
+from bareboat.api.request import ApiRequest, ApiResponse
+from bareboat.models.status import NotAcceptable, NotFound
+
+if TYPE_CHECKING:
+    from bareboat.models.scheme import Scheme
+
+
+class Documents:
+    """Of one scheme; ``forget`` after the scheme changed."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self._scheme = scheme
+        self._made: dict[str, tuple[str, bytes]] = {}
+        #: shown to clients that ask for the old form of discovery
+        self.address = ""
+
+    def forget(self) -> None:
+        self._made.clear()
+
+    def handle(self, request: ApiRequest) -> ApiResponse:
+        """Raises NotFound for a path that describes nothing."""
+        path = request.path.rstrip("/")
+        if path.startswith("/openapi/"):
+            return self._openapi(request, path)
+        tree = discovery.document(self._scheme, request, self.address)
+        if tree is None:
+            raise NotFound("the server could not find the requested resource", details={})
+        version = discovery.aggregated(request) if path in ("/api", "/apis") else ""
+        body = msgspec.json.encode(tree)
+        return self._tagged(request, body, hashlib.sha256(body).hexdigest().upper(), discovery.content_type(version))
+
+    def _openapi(self, request: ApiRequest, path: str) -> ApiResponse:
+        if path == "/openapi/v3":
+            return ApiResponse(
+                200, msgspec.json.encode({"paths": {g: {"serverRelativeURL": self._url(g)} for g in openapi.group_versions(self._scheme)}})
+            )
+        if path == "/openapi/v2":
+            if "protobuf" in request.accept and "json" not in request.accept and "*/*" not in request.accept:
+                raise NotAcceptable("only application/json is available here")
+            return self._compressed(request, "v2")
+        group_version = path.removeprefix("/openapi/v3/")
+        if group_version not in openapi.group_versions(self._scheme):
+            raise NotFound("the server could not find the requested resource", details={})
+        return self._compressed(request, group_version)
+
+    def _url(self, group_version: str) -> str:
+        names = ",".join(r.plural for r in openapi.group_versions(self._scheme)[group_version])
+        tag = hashlib.sha256(f"{openapi.VERSION} {group_version} {names}".encode()).hexdigest().upper()
+        return f"/openapi/v3/{group_version}?hash={tag}"
+
+    def _compressed(self, request: ApiRequest, name: str) -> ApiResponse:
+        if name not in self._made:
+            tree = openapi.v2(self._scheme) if name == "v2" else openapi.v3(openapi.group_versions(self._scheme)[name])
+            body = msgspec.json.encode(tree)
+            self._made[name] = (hashlib.sha256(body).hexdigest().upper(), gzip.compress(body, 6))
+        tag, packed = self._made[name]
+        response = self._tagged(request, b"" if _matches(request, tag) else gzip.decompress(packed), tag, "application/json")
+        if request.first("hash"):
+            response.headers["cache-control"] = "public, immutable"
+        return response
+
+    def _tagged(self, request: ApiRequest, body: bytes, tag: str, content_type: str) -> ApiResponse:
+        headers = {"etag": f'"{tag}"', "vary": "Accept"}
+        if _matches(request, tag):
+            return ApiResponse(304, b"", content_type, headers)
+        return ApiResponse(200, body, content_type, headers)
+
+
+def _matches(request: ApiRequest, tag: str) -> bool:
+    return f'"{tag}"' in request.headers.get("if-none-match", "")

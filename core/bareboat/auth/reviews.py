@@ -1,0 +1,60 @@
+"""Access and token reviews: questions about authorization and authentication, answered as objects."""
+
+from __future__ import annotations
+
+from bareboat.auth.authenticators import AuthenticatorChain
+from bareboat.auth.authority import Authority
+from bareboat.contracts.auth import Attributes, Credentials, Decision, UserInfo
+from bareboat.models import authentication_v1, authorization_v1
+from bareboat.models.status import BadRequest, Unauthorized
+
+
+def user_of(spec: authorization_v1.SubjectAccessReviewSpec) -> UserInfo:
+    extra = {k: tuple(v) for k, v in spec.extra.items()}
+    return UserInfo(name=spec.user, uid=spec.uid, groups=tuple(spec.groups), extra=extra)
+
+
+async def review_access(
+    authority: Authority,
+    user: UserInfo,
+    spec: authorization_v1.SelfSubjectAccessReviewSpec | authorization_v1.SubjectAccessReviewSpec,
+) -> authorization_v1.SubjectAccessReviewStatus:
+    """Raises BadRequest when the question names neither or both of a resource and a path."""
+    if (spec.resourceAttributes is None) == (spec.nonResourceAttributes is None):
+        raise BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    decision: Decision = await authority.authorize(_attributes(user, spec))
+    allowed, denied = decision.verdict == "Allow", decision.verdict == "Deny"
+    return authorization_v1.SubjectAccessReviewStatus(allowed=allowed, denied=denied, reason=decision.reason)
+
+
+def _attributes(
+    user: UserInfo, spec: authorization_v1.SelfSubjectAccessReviewSpec | authorization_v1.SubjectAccessReviewSpec
+) -> Attributes:
+    asked = spec.resourceAttributes
+    if asked is not None:
+        return Attributes(
+            user=user,
+            verb=asked.verb,
+            group=asked.group,
+            version=asked.version,
+            resource=asked.resource,
+            subresource=asked.subresource,
+            namespace=asked.namespace,
+            name=asked.name,
+        )
+    path = spec.nonResourceAttributes
+    assert path is not None
+    return Attributes(user=user, verb=path.verb, path=path.path)
+
+
+async def review_token(chain: AuthenticatorChain, token: str) -> authentication_v1.TokenReviewStatus:
+    try:
+        user = await chain.authenticate(Credentials(token=token))
+    except Unauthorized:
+        return authentication_v1.TokenReviewStatus(error="invalid bearer token")
+    return authentication_v1.TokenReviewStatus(authenticated=True, user=shown(user))
+
+
+def shown(user: UserInfo) -> authentication_v1.UserInfo:
+    extra = {k: list(v) for k, v in user.extra.items()}
+    return authentication_v1.UserInfo(username=user.name, uid=user.uid, groups=list(user.groups), extra=extra)

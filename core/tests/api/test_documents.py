@@ -1,0 +1,59 @@
+"""Discovery and OpenAPI: what kubectl and client libraries read before anything else."""
+
+import msgspec
+import pytest
+
+from bareboat.testing.kernel import Kernel
+
+pytestmark = pytest.mark.virtual_time
+MODERN = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+
+
+@pytest.fixture
+async def get():
+    kernel = await Kernel().start()
+
+    async def get(path, accept="application/json"):
+        answer = await kernel.client.transport.request("GET", path, accept=accept)
+        return answer.status, msgspec.json.decode(answer.body)
+
+    yield get
+    await kernel.stop()
+
+
+async def test_legacy_discovery_lists_groups_and_resources(get):
+    assert (await get("/api"))[1]["versions"] == ["v1"]
+    groups = {g["name"] for g in (await get("/apis"))[1]["groups"]}
+    assert {"apps", "batch", "rbac.authorization.k8s.io"} <= groups
+    names = {r["name"] for r in (await get("/api/v1"))[1]["resources"]}
+    assert {"pods", "pods/log", "pods/exec", "namespaces/finalize"} <= names
+    assert (await get("/apis/apps"))[1]["preferredVersion"]["version"] == "v1"
+    assert (await get("/apis/nothing/v1"))[0] == 404
+
+
+async def test_aggregated_discovery_holds_everything_at_once(get):
+    document = (await get("/apis", MODERN))[1]
+    apps = next(i for i in document["items"] if i["metadata"].get("name") == "apps")
+    deployments = next(r for r in apps["versions"][0]["resources"] if r["resource"] == "deployments")
+    assert deployments["shortNames"] == ["deploy"]
+    assert {s["subresource"] for s in deployments["subresources"]} == {"scale", "status"}
+
+
+async def test_every_group_version_has_a_closed_openapi_document(get):
+    index = (await get("/openapi/v3"))[1]["paths"]
+    assert {"api/v1", "apis/apps/v1"} <= set(index)
+    for name in ("api/v1", "apis/apps/v1", "apis/apiextensions.k8s.io/v1"):
+        document = (await get(f"/openapi/v3/{name}"))[1]
+        schemas = document["components"]["schemas"]
+        text = msgspec.json.encode(document).decode()
+        references = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+        assert references <= set(schemas)
+    deployments = (await get("/openapi/v3/apis/apps/v1"))[1]["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]
+    assert "fieldValidation" in {p["name"] for p in deployments["patch"]["parameters"]}
+    assert deployments["get"]["x-kubernetes-group-version-kind"] == {"group": "apps", "version": "v1", "kind": "Deployment"}
+
+
+async def test_the_old_openapi_document_is_there_too(get):
+    document = (await get("/openapi/v2"))[1]
+    assert document["swagger"] == "2.0"
+    assert "io.k8s.api.core.v1.Pod" in document["definitions"]
