@@ -1,0 +1,184 @@
+"""The contract's verbs: each is the engine's, on the host's pool, plus what needs the event loop: waiting and telling.
+
+What comes in: calls of the node agent. What goes out: contract values and errors. Not here: how anything is done (``engine``), and the
+streams (``sessions``).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from bareboat.contracts.cri import (
+    Capabilities,
+    Container,
+    ContainerConfig,
+    Credentials,
+    Events,
+    Image,
+    ImageRemoval,
+    Resources,
+    RuntimeDriver,
+    Sandbox,
+    SandboxConfig,
+    Stats,
+    StatsMixin,
+    Update,
+    Version,
+)
+from bareboat.contracts.driver import Health, Host
+from bareboat.contracts.errors import Conflict, NotFound, SkipPlugin
+from bareboat_cri_process import monitors
+from bareboat_cri_process.engine import Engine
+from bareboat_cri_process.layout import Layout
+from bareboat_cri_process.options import ProcessOptions
+from bareboat_cri_process.sessions import Sessions
+from bareboat_cri_process.syscalls import MACHINE, NUMBERS
+from bareboat_cri_process.watch import Watch, readable
+
+
+class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeDriver):
+    """Containers as processes of this machine."""
+
+    Options = ProcessOptions
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    engine: Engine
+
+    def __init__(self, options: msgspec.Struct, host: Host) -> None:
+        assert isinstance(options, ProcessOptions)
+        if os.geteuid() != 0:
+            raise SkipPlugin("the process runtime needs root: namespaces, mounts and cgroups are made for every pod")
+        if MACHINE not in NUMBERS:
+            raise SkipPlugin(f"the process runtime knows x86_64 and aarch64, not {MACHINE}")
+        super().__init__(options, host)
+        self._watch: Watch | None = None
+
+    async def open(self) -> None:
+        if self._watch is not None:
+            return
+        assert isinstance(self.options, ProcessOptions)
+        directory = Path(self.options.root_dir) if self.options.root_dir else self.host.state_dir
+        layout = Layout(directory, self.host.instance)
+        self.engine = await self.host.blocking(Engine, self.options, self.host.instance, layout, self.host.log)
+        self._watch = Watch()
+        for record in self.engine.records:
+            self._watch.add(record.id, monitors.monitor_fd(self.engine.records.path(record.id)))
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    async def status(self) -> Health:
+        if not self.engine.executable.exists():
+            return Health(ready=False, reason="MonitorMissing", message=f"{self.engine.executable} is gone")
+        return Health(ready=True)
+
+    async def version(self) -> Version:
+        return Version(runtime_name="process", runtime_version=version("bareboat-cri-process"))
+
+    async def run_pod_sandbox(self, config: SandboxConfig) -> Sandbox:
+        return await self.host.blocking(self.engine.run_sandbox, config)
+
+    async def stop_pod_sandbox(self, sandbox_id: str) -> None:
+        await self.host.blocking(self.engine.stop_sandbox, sandbox_id)
+
+    async def remove_pod_sandbox(self, sandbox_id: str) -> None:
+        await self.host.blocking(self.engine.remove_sandbox, sandbox_id)
+
+    async def list_pod_sandbox(self) -> list[Sandbox]:
+        return await self.host.blocking(self.engine.list_sandboxes)
+
+    async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
+        return await self.host.blocking(self.engine.create, sandbox_id, config)
+
+    async def start_container(self, container_id: str) -> None:
+        started = await self.host.blocking(self.engine.start, container_id)
+        if self._watch is not None and started:
+            self._watch.tell(container_id)
+            self._watch.add(container_id, monitors.monitor_fd(self.engine.records.path(container_id)))
+
+    async def stop_container(self, container_id: str, timeout: float) -> None:
+        record = self.engine.records.get(container_id)
+        if record is None:
+            return
+        directory = self.engine.records.path(container_id)
+        fd = monitors.monitor_fd(directory)
+        if fd < 0:
+            return
+        try:
+            if timeout > 0:
+                monitors.signal_main(directory, record.stop_signal)
+                if await readable(fd, timeout):
+                    return
+            monitors.signal_main(directory, signal.SIGKILL)
+            await self.host.blocking(self.engine.kill, record)
+        finally:
+            os.close(fd)
+
+    async def remove_container(self, container_id: str) -> None:
+        await self.host.blocking(self.engine.remove_container, container_id)
+
+    async def list_containers(self) -> list[Container]:
+        return await self.host.blocking(self.engine.list_containers)
+
+    async def pull_image(self, image: str, credentials: Credentials | None = None) -> str:
+        return await self.host.blocking(self._found, image)
+
+    def _found(self, image: str) -> str:
+        found = self.engine.images.get(image)
+        return image if found.id == "host" else found.id
+
+    async def list_images(self) -> list[Image]:
+        return await self.host.blocking(self.engine.images.list)
+
+    async def load_image(self, path: str, tag: str = "") -> list[str]:
+        """Beyond the contract: unpack an OCI layout or a docker archive into the store. Returns the ids."""
+        return [image.id for image in await self.host.blocking(self.engine.images.load, Path(path), tag)]
+
+    async def remove_image(self, image: str) -> None:
+        try:
+            found = self.engine.images.get(image)
+        except NotFound:
+            return
+        if any(record.image_id == found.id for record in self.engine.records) and found.id != "host":
+            raise Conflict(f"image {image} is used by a container", reason="ImageInUse")
+        await self.host.blocking(self.engine.images.remove, image)
+
+    async def image_fs_bytes(self) -> int:
+        return await self.host.blocking(self.engine.images.size)
+
+    async def container_stats(self) -> list[Stats]:
+        return await self.host.blocking(self._stats)
+
+    def _stats(self) -> list[Stats]:
+        stats = []
+        for container in self.engine.list_containers():
+            if container.state == "RUNNING":
+                use = self.engine.cgroups.usage(f"{container.sandbox_id}/{container.id}")
+                numbers = {"cpu_nanos": use.cpu_nanos, "memory_working_set": use.working_set, "memory_usage": use.memory, "pids": use.pids}
+                stats.append(Stats(id=container.id, timestamp=time.time_ns(), **numbers))
+        return stats
+
+    def events(self) -> AsyncIterator[str]:
+        assert self._watch is not None, "events before open"
+        return self._watch.events()
+
+    async def update_container_resources(self, container_id: str, resources: Resources) -> None:
+        await self.host.blocking(self.engine.update, container_id, resources)
+
+    async def cleanup_all(self) -> None:
+        """Beyond the contract, for ``bareboat down``: remove every sandbox of this instance and every trace on the machine."""
+        await self.host.blocking(self.engine.remove_everything)
+
+    async def leftovers(self) -> dict[str, int]:
+        """Beyond the contract, for tests of leaks: what of this instance exists on the machine, counted."""
+        return await self.host.blocking(self.engine.leftovers)

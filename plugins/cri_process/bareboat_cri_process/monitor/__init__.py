@@ -1,0 +1,66 @@
+"""The monitor as a program: which file to run on this machine, and how it is built from its C source.
+
+What comes in: the machine's architecture. What goes out: the path of a static executable of about 8 KB. The wheel and the checkout
+carry it ready-made for the common machines, so that no user needs a compiler; elsewhere it is compiled once with the host's ``cc``.
+Each ready-made file has a ``.source`` beside it, the hash of the source it was built from: a test fails when they no longer agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from bareboat.contracts.errors import SkipPlugin
+
+HERE = Path(__file__).parent
+SOURCES = ("kernel.h", "program.h", "log.h", "relay.h", "monitor.c")
+FLAGS = (
+    *("-Os", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie"),
+    *("-fno-asynchronous-unwind-tables", "-fno-tree-loop-distribute-patterns", "-fno-strict-aliasing"),
+    *("-Wl,-z,noseparate-code", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-s"),
+)
+
+
+def source_hash() -> str:
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        digest.update((HERE / name).read_bytes())
+    return digest.hexdigest()
+
+
+def compile_monitor(target: Path, compiler: str = "cc") -> None:
+    """Build the monitor for this machine (or the compiler's target) into ``target``."""
+    subprocess.run([compiler, *FLAGS, "-o", str(target), str(HERE / "monitor.c")], check=True, capture_output=True)  # noqa: S603
+
+
+def ready_made(machine: str) -> Path | None:
+    path = HERE / f"monitor.{machine}"
+    return path if path.is_file() else None
+
+
+def monitor_path(cache: Path) -> Path:
+    """The executable for this machine, copied (or compiled) into ``cache`` so that an upgrade never pulls it from under a container."""
+    target = cache / f"monitor-{source_hash()[:12]}"
+    if target.exists():
+        return target
+    partial = target.with_suffix(".new")
+    if found := ready_made(platform.machine()):
+        shutil.copyfile(found, partial)
+    elif shutil.which("cc"):
+        compile_monitor(partial)
+    else:
+        raise SkipPlugin(f"no monitor for {platform.machine()} is included: install a C compiler as `cc` and it is built on first use")
+    partial.chmod(0o700)
+    return partial.rename(target)
+
+
+def main() -> None:
+    """Refresh the ready-made file of this machine: ``python -m bareboat_cri_process.monitor``."""
+    machine = platform.machine()
+    target = HERE / f"monitor.{machine}"
+    compile_monitor(target)
+    target.chmod(0o755)
+    (HERE / f"monitor.{machine}.source").write_text(source_hash() + "\n")

@@ -1,0 +1,146 @@
+"""The driver's interactive verbs: commands in a container, its main streams, connections into a pod.
+
+What comes in: ids and commands. What goes out: Streams. An exec lives as long as the agent holds its socket: when the agent is killed,
+the command's monitor sees the socket close and kills the command. Containers do not depend on the agent, execs do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from bareboat.contracts.cri import Attach, Exec, PortForward, Streams
+from bareboat.contracts.errors import InvalidConfig, NotFound, Unavailable
+from bareboat_cri_process import monitors, translate
+from bareboat_cri_process.container import exec_program
+from bareboat_cri_process.streams import ConnectionStreams, MonitorStreams
+from bareboat_cri_process.syscalls import CLONE_NEWNET
+
+if TYPE_CHECKING:
+    from bareboat.contracts.driver import Host
+    from bareboat_cri_process.engine import Engine
+
+_CAP = 16 << 20
+
+
+class Sessions(Exec, Attach, PortForward):
+    """Mixed into the driver, which has ``engine`` and ``host``."""
+
+    engine: Engine
+    host: Host
+
+    async def exec(self, container_id: str, command: tuple[str, ...], *, tty: bool = False, stdin: bool = False) -> Streams:
+        connection = await self.host.blocking(start_exec, self.engine, container_id, command, tty, stdin)
+        return MonitorStreams(connection)
+
+    async def exec_sync(self, container_id: str, command: tuple[str, ...], timeout: float) -> tuple[int, bytes, bytes]:
+        streams = await self.exec(container_id, command)
+        kept = {"stdout": bytearray(), "stderr": bytearray()}
+        try:
+            async with asyncio.timeout(timeout if timeout > 0 else None):
+                async for stream, data in streams.output():
+                    kept[stream] += data[: _CAP - len(kept[stream])]
+                code = await streams.wait()
+        finally:
+            await streams.close()
+        return code, bytes(kept["stdout"]), bytes(kept["stderr"])
+
+    async def attach(self, container_id: str) -> Streams:
+        record = self.engine.container_record(container_id)
+        directory = os.open(self.engine.records.path(record.id), os.O_PATH | os.O_CLOEXEC)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection.connect(f"/proc/self/fd/{directory}/attach")  # a path of its own may be too long for a socket's address
+        except OSError as error:
+            connection.close()
+            raise NotFound(f"container {container_id} is not running") from error
+        finally:
+            os.close(directory)
+        return MonitorStreams(connection)
+
+    async def port_forward(self, sandbox_id: str, port: int) -> Streams:
+        self.engine.sandbox_record(sandbox_id)
+        return ConnectionStreams(await _on_own_thread(lambda: connect_inside(self.engine, sandbox_id, port)))
+
+
+def start_exec(engine: Engine, container_id: str, command: tuple[str, ...], tty: bool, stdin: bool) -> socket.socket:
+    """Run a command beside a running container's main process. Returns our end of its streams."""
+    record = engine.container_record(container_id)
+    target = monitors.main_fd(engine.records.path(container_id))
+    if target < 0:
+        raise NotFound(f"container {container_id} is not running")
+    if not command:
+        os.close(target)
+        raise InvalidConfig("no command specified", reason="StartError")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        sandbox = engine.sandbox_record(record.sandbox_id).config
+        procs = engine.cgroups.procs(record.group)
+        program = exec_program(record, sandbox, command, engine.node, target=target, procs=procs, tty=tty, stdin=stdin)
+        start = monitors.launch(engine.executable, program, fds=[target], session=theirs.fileno())
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        os.close(target)
+        theirs.close()
+    if start.error:
+        ours.close()
+        if not start.label.startswith("exec: ") and monitors.main_fd(engine.records.path(container_id)) < 0:
+            raise NotFound(f"container {container_id} is not running")
+        raise InvalidConfig(translate.start_failure(start.label, start.error), reason="StartError")
+    return ours
+
+
+def connect_inside(engine: Engine, sandbox_id: str, port: int) -> socket.socket:
+    """Connect to a port on the pod's loopback. The calling thread is in the pod's network namespace afterwards: throw it away."""
+    pause = monitors.monitor_fd(engine.sandboxes.path(sandbox_id))
+    if pause < 0:
+        raise Unavailable(f"sandbox {sandbox_id} is not ready", reason="SandboxNotReady")
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(pause, CLONE_NEWNET):
+            raise Unavailable(f"cannot enter the network of sandbox {sandbox_id}: {os.strerror(ctypes.get_errno())}")
+    finally:
+        os.close(pause)
+    problem = OSError()
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection.settimeout(10)
+            connection.connect((address, port))
+        except OSError as error:
+            connection.close()
+            problem = error if family == socket.AF_INET else problem
+        else:
+            return connection
+    raise Unavailable(f"nothing answers on port {port} of sandbox {sandbox_id}: {problem}", reason="PortForwardFailed") from problem
+
+
+def _on_own_thread(call: Callable[[], socket.socket]) -> Awaitable[socket.socket]:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[socket.socket] = loop.create_future()
+
+    def settle(result: socket.socket | None, error: Exception | None) -> None:
+        if future.cancelled():
+            if result is not None:
+                result.close()
+        elif error is not None:
+            future.set_exception(error)
+        elif result is not None:
+            future.set_result(result)
+
+    def work() -> None:
+        try:
+            outcome: tuple[socket.socket | None, Exception | None] = (call(), None)
+        except Exception as error:  # noqa: BLE001  it is raised where the call is awaited
+            outcome = (None, error)
+        loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=work, name="port-forward", daemon=True).start()
+    return future

@@ -1,0 +1,26 @@
+"""The process runtime keeps every rule of the runtime contract."""
+
+import pytest
+
+from bareboat.testing import cri_suite_features as features
+from bareboat.testing.cri_suite import RuntimeSuite
+from bareboat_cri_process.options import ProcessOptions
+from bareboat_cri_process.plugin import ProcessRuntime
+
+
+@pytest.mark.root
+class TestProcessRuntime(
+    features.LogRules,
+    features.TtyRules,
+    features.AttachRules,
+    features.PortForwardRules,
+    features.StatsRules,
+    features.EventRules,
+    features.ImageRemovalRules,
+    features.UpdateRules,
+    RuntimeSuite,
+):
+    image, other_image = "host", "host:other"
+
+    def make_driver(self, host):
+        return ProcessRuntime(ProcessOptions(), host)
