@@ -38,13 +38,15 @@ class Node:
 def pause_program(record: SandboxRecord, directory: Path) -> Program:
     """A process that does nothing but hold the pod's namespaces; the lock on its directory says that it lives."""
     config = record.config
-    program = Program(flags=PAUSE, clone_flags=_pause_namespaces(config), directory=str(directory))
+    own_pid = config.share_process_namespace and not config.host_pid
+    program = Program(flags=PAUSE, clone_flags=sys.CLONE_NEWPID if own_pid else 0, directory=str(directory))
     steps = program.inner
+    steps.call("unshare", _pause_namespaces(config), label="make the pod's namespaces")
     steps.write("/proc/self/oom_score_adj", "-998", ok=(_NO_ACCESS,))
     if not config.host_network:
         if config.hostname:
-            name = config.hostname.encode()[:64]
-            steps.call("sethostname", name, len(name), label="set the hostname")
+            hostname = config.hostname.encode()[:64]
+            steps.call("sethostname", hostname, len(hostname), label="set the hostname")
         socket = steps.saving("socket", 2, 2 | sys.O_CLOEXEC, 0, label="open a socket")
         steps.call("ioctl", socket, sys.SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", sys.IFF_UP), label="bring up the loopback interface")
     for name, value in config.sysctls.items():
@@ -52,11 +54,19 @@ def pause_program(record: SandboxRecord, directory: Path) -> Program:
     return program
 
 
-def container_program(record: ContainerRecord, sandbox: SandboxConfig, directory: Path, root: Root, node: Node, **given: object) -> Program:
-    """``given``: ``procs`` the cgroup files to join, ``pause`` the inherited pidfd of the pause process, ``shm`` the pod's shared memory."""
-    config, procs, pause, shm = record.config, given["procs"], given["pause"], given["shm"]
-    assert isinstance(procs, list)
-    assert isinstance(pause, int)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Its directory, the cgroup files to join, the inherited pidfd of the pause process, and the pod's shared memory ("" for none)."""
+
+    directory: Path
+    procs: list[str]
+    pause: int
+    shm: str
+
+
+def container_program(record: ContainerRecord, sandbox: SandboxConfig, place: Place, root: Root, node: Node) -> Program:
+    """From the pod's namespaces to the command's first instruction."""
+    config, directory = record.config, place.directory
     privileged = config.security.privileged
     own_pid = not (sandbox.share_process_namespace or sandbox.host_pid)
     program = Program(
@@ -64,16 +74,16 @@ def container_program(record: ContainerRecord, sandbox: SandboxConfig, directory
         clone_flags=sys.CLONE_NEWNS | (sys.CLONE_NEWPID if own_pid else 0),
         directory=str(directory),
         log=config.log_path,
-        procs=procs[0] if procs else "",
+        procs=place.procs[0] if place.procs else "",
     )
     if sandbox.share_process_namespace and not sandbox.host_pid:
-        program.outer.call("setns", pause, sys.CLONE_NEWPID, label="join the pod's PID namespace")
+        program.outer.call("setns", place.pause, sys.CLONE_NEWPID, label="join the pod's PID namespace")
     steps = program.inner
-    _join_groups(steps, procs, config.resources.oom_score_adj)
-    steps.call("setns", pause, _POD_NAMESPACES, label="join the pod's namespaces")
+    _join_groups(steps, place.procs, config.resources.oom_score_adj)
+    steps.call("setns", place.pause, _POD_NAMESPACES, label="join the pod's namespaces")
     steps.call("unshare", sys.CLONE_NEWCGROUP, label="make a cgroup namespace", ok=(22,))
     volumes = [(mount, _open_volume(steps, mount, nodev=not privileged)) for mount in _by_depth(config.mounts)]
-    devices = open_devices(steps, config.devices, str(shm), privileged=privileged)
+    devices = open_devices(steps, config.devices, place.shm, privileged=privileged)
     steps.mount("none", "/", "", sys.MS_REC | sys.MS_SLAVE)
     mount_root(steps, root, directory, nodev=not privileged)
     switch_root(steps, directory)
@@ -114,8 +124,7 @@ def exec_program(
 
 def _pause_namespaces(config: SandboxConfig) -> int:
     flags = 0 if config.host_network else sys.CLONE_NEWNET | sys.CLONE_NEWUTS
-    flags |= 0 if config.host_ipc else sys.CLONE_NEWIPC
-    return flags | (sys.CLONE_NEWPID if config.share_process_namespace and not config.host_pid else 0)
+    return flags | (0 if config.host_ipc else sys.CLONE_NEWIPC)
 
 
 def _stream_flags(tty: bool, stdin: bool) -> int:

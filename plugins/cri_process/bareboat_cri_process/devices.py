@@ -12,6 +12,7 @@ from bareboat_cri_process.program import ANY, Saved, Steps
 from bareboat_cri_process.rootfs import attributes, open_tree, put_tree
 from bareboat_cri_process.syscalls import AT_FDCWD, MS_NOEXEC, MS_NOSUID
 
+_SHM = "/dev/shm"  # noqa: S108  in the container
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = (
     ("/proc/self/fd", "fd"),
@@ -32,7 +33,7 @@ def open_devices(steps: Steps, asked: tuple[tuple[str, str, str], ...], shm: str
     if shm:
         tree = open_tree(steps, shm)
         attributes(steps, tree)
-        opened.append(("/dev/shm", tree))
+        opened.append((_SHM, tree))
     return opened
 
 
@@ -41,7 +42,7 @@ def put_devices(steps: Steps, opened: list[tuple[str, Saved]], *, privileged: bo
         # Not `nodev` on the bind mounts of single devices, but on the directory itself: what is made here cannot be opened.
         steps.mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | 4, "mode=755,size=64k")
     for path, tree in opened:
-        if path == "/dev/shm":
+        if path == _SHM:
             steps.mkdirs(path)
         elif path != "/dev":
             steps.mkdirs(os.path.dirname(path))

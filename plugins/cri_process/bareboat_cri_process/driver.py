@@ -76,10 +76,12 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+            self.engine.close()
 
     async def status(self) -> Health:
-        if not self.engine.executable.exists():
-            return Health(ready=False, reason="MonitorMissing", message=f"{self.engine.executable} is gone")
+        monitors.reap()
+        if not self.engine.cgroups.mounts:
+            return Health(ready=True, reason="NoCgroups", message="no cgroup controllers are mounted: limits have no effect")
         return Health(ready=True)
 
     async def version(self) -> Version:
@@ -138,7 +140,7 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
         return image if found.id == "host" else found.id
 
     async def list_images(self) -> list[Image]:
-        return await self.host.blocking(self.engine.images.list)
+        return await self.host.blocking(self.engine.images.listing)
 
     async def load_image(self, path: str, tag: str = "") -> list[str]:
         """Beyond the contract: unpack an OCI layout or a docker archive into the store. Returns the ids."""

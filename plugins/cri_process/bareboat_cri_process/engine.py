@@ -23,7 +23,7 @@ import msgspec
 from bareboat.contracts.cri import Container, ContainerConfig, Resources, Sandbox, SandboxConfig
 from bareboat.contracts.errors import Conflict, DriverError, InProgress, InvalidConfig, NotFound, Unavailable
 from bareboat_cri_process import cgroups, monitors, translate
-from bareboat_cri_process.container import Node, container_program, pause_program
+from bareboat_cri_process.container import Node, Place, container_program, pause_program
 from bareboat_cri_process.images import ImageStore
 from bareboat_cri_process.layout import Layout
 from bareboat_cri_process.options import ProcessOptions
@@ -49,6 +49,11 @@ class Engine:
         self._busy: set[Hashable] = set()
         self._lock = threading.Lock()
         self.sweep()
+
+    def close(self) -> None:
+        """Let go of the monitor's executable; what runs goes on."""
+        with suppress(OSError):
+            os.close(int(self.executable.name))
 
     def sweep(self) -> None:
         """Clear away what an earlier process was in the middle of making or removing."""
@@ -187,9 +192,9 @@ class Engine:
 
     def _start(self, record: ContainerRecord, sandbox: SandboxRecord, directory: Path, pause: int) -> None:
         self.cgroups.create(record.group, self.limits(record.config.resources))
-        root = Root(Path(record.rootfs), self.options.host_paths, self.layout.hidden(self.options), self.layout.layers_on_disk)
-        given = {"procs": self.cgroups.procs(record.group), "pause": pause, "shm": self.layout.shared_memory(sandbox.id)}
-        program = container_program(record, sandbox.config, directory, root, self.node, **given)
+        root = Root(Path(record.rootfs), self.options.host_paths, self.layout.hidden(self.options), self._layers_on_disk())
+        place = Place(directory, self.cgroups.procs(record.group), pause, self.layout.shared_memory(sandbox.id))
+        program = container_program(record, sandbox.config, place, root, self.node)
         start = monitors.launch(self.executable, program, fds=[pause])
         if start.error == _EAGAIN and start.label == "prepare":
             raise InProgress(f"container {record.id} is being started")
@@ -197,6 +202,11 @@ class Engine:
             if not (directory / "exit").exists():
                 raise DriverError(translate.start_failure(start.label, start.error), reason="StartError")
             raise InvalidConfig(translate.start_failure(start.label, start.error), reason="StartError")
+
+    def _layers_on_disk(self) -> bool:
+        """An upper layer cannot be inside of what it covers: then it is in memory."""
+        inside = any(self.layout.directory.is_relative_to(path) for path in self.options.host_paths)
+        return self.layout.layers_on_disk and not inside
 
     def limits(self, resources: Resources) -> Resources:
         return resources if resources.pids_limit else msgspec.structs.replace(resources, pids_limit=self.options.pids_limit)
@@ -233,7 +243,8 @@ class Engine:
         self.cgroups.limit(record.group, self.limits(resources))
 
     def list_containers(self) -> list[Container]:
-        return [self.container(record) for record in self.records]
+        found = [self.container(record) for record in self.records]
+        return [c for c in found if self.records.get(c.id)]  # one that was removed meanwhile looks like one that never ran
 
     def container(self, record: ContainerRecord) -> Container:
         known = self._ended.get(record.id)

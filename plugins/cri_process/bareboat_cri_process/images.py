@@ -54,7 +54,7 @@ class ImageStore:
         for path in sorted(self.directory.glob("*/image.json")):
             yield msgspec.json.decode(path.read_bytes(), type=ImageRecord)
 
-    def list(self) -> list[Image]:
+    def listing(self) -> list[Image]:
         return [Image(id=i.id, tags=i.tags, size=i.size, user=i.user) for i in (self.host, *self)]
 
     def get(self, reference: str) -> ImageRecord:

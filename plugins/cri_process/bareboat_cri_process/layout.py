@@ -6,10 +6,11 @@ directory cannot hold an overlay's upper layer (as within another container): wr
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
-from bareboat_cri_process.monitor import monitor_path
+from bareboat_cri_process.binary import monitor_file
 from bareboat_cri_process.monitors import launch
 from bareboat_cri_process.options import ProcessOptions
 from bareboat_cri_process.program import Program, Table
@@ -31,7 +32,8 @@ class Layout:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def monitor(self) -> Path:
-        executable = monitor_path(self.directory)
+        """The executable, by a path that lasts as long as this process; what was started from it lasts longer."""
+        executable = Path(f"/proc/{os.getpid()}/fd/{monitor_file(self.directory)}")
         self.layers_on_disk = self._can_overlay(executable)
         return executable
 
@@ -71,7 +73,7 @@ class Layout:
         program = Program(clone_flags=CLONE_NEWNS, directory=str(probe))
         program.inner.mount("none", "/", "", MS_REC | MS_SLAVE)
         mount_root(program.inner, Root(probe / "lower"), probe, nodev=True)
-        program.inner.call("execve", str(executable), Table(("monitor",)), Table(()), label="run the probe")
+        program.inner.call("execve", str(executable), Table(("probe",)), Table(()), label="run the probe")
         worked = launch(executable, program).error == 0
         shutil.rmtree(probe, ignore_errors=True)
         return worked

@@ -7,12 +7,14 @@ the process and names its pid, so a reused pid can never be mistaken for it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
 import signal
 import struct
 import subprocess
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,6 +54,11 @@ class Life:
     exit: Exit | None = None
 
 
+#: Monitors that this process started, to be reaped when they end. Those of an earlier process are the init process's.
+_children: list[subprocess.Popen[bytes]] = []
+_children_lock = threading.Lock()
+
+
 def launch(executable: Path, program: Program, *, fds: Sequence[int] = (), session: int = -1) -> Start:
     """Carry out the program. Returns when its process has been executed, or has failed to be."""
     code = program.encode()
@@ -59,12 +66,7 @@ def launch(executable: Path, program: Program, *, fds: Sequence[int] = (), sessi
     ours, theirs = os.pipe()
     try:
         os.write(memory, code)
-        passed = [memory, theirs, *fds, *([session] if session >= 0 else [])]
-        arguments = [str(executable), str(memory), str(theirs), *([str(session)] if session >= 0 else [])]
-        process = subprocess.Popen(  # noqa: S603  our own monitor, no shell
-            arguments, pass_fds=passed, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
-        )
-        failed = process.wait()
+        _spawn(executable, [memory, theirs, *([session] if session >= 0 else [])], fds)
         os.close(theirs)
         theirs = -1
         answer = os.read(ours, _REPORT.size)
@@ -73,9 +75,30 @@ def launch(executable: Path, program: Program, *, fds: Sequence[int] = (), sessi
             if fd >= 0:
                 os.close(fd)
     if len(answer) < _REPORT.size:
-        return Start(0, 0, failed if failed > 0 else 5, "start the monitor")
+        return Start(0, 0, errno.EIO, "start the monitor")
     error, pid, label, _, started_at = _REPORT.unpack(answer)
     return Start(pid, started_at, error, _text(code, label) if label else "prepare")
+
+
+def _spawn(executable: Path, numbers: list[int], fds: Sequence[int]) -> None:
+    """In a session of its own, so that no terminal's Ctrl-C reaches it."""
+    process = subprocess.Popen(  # noqa: S603  our own monitor, no shell
+        [str(executable), *map(str, numbers)],
+        pass_fds=[*numbers, *fds],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+    with _children_lock:
+        _children[:] = [*(child for child in _children if child.poll() is None), process]
+
+
+def reap() -> None:
+    """Collect the monitors that have ended."""
+    with _children_lock:
+        _children[:] = [child for child in _children if child.poll() is None]
 
 
 def holder(directory: Path) -> int:

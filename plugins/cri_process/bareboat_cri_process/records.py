@@ -60,7 +60,8 @@ class Shelf(Generic[R]):
     """A directory of records of one kind. Records are immutable, so they are read once; the names are read each time."""
 
     def __init__(self, directory: Path, kind: type[R]) -> None:
-        self.directory, self._kind = directory, kind
+        self.directory = directory
+        self._kind: type[R] = kind
         self._known: dict[str, R] = {}
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -68,7 +69,7 @@ class Shelf(Generic[R]):
         return self.directory / record_id
 
     def add(self, record: R, subdirectories: tuple[str, ...] = ()) -> None:
-        hidden = self.directory / f".new-{record.id}"
+        hidden: Path = self.directory / f".new-{record.id}"
         for path in (hidden, *(hidden / name for name in subdirectories)):
             path.mkdir()
             path.chmod(0o700 if path == hidden else 0o755)  # a container's "/" must not depend on our umask

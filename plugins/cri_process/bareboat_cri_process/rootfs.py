@@ -38,10 +38,11 @@ from bareboat_cri_process.syscalls import (
 _EEXIST = 17
 _SKELETON = (
     *(("/dev", 0o755), ("/home", 0o755), ("/mnt", 0o755), ("/proc", 0o555), ("/root", 0o700), ("/run", 0o755), ("/srv", 0o755)),
-    *(("/sys", 0o555), ("/tmp", 0o1777), ("/var", 0o755), ("/var/cache", 0o755), ("/var/lib", 0o755), ("/var/log", 0o755)),
-    *(("/var/tmp", 0o1777), ("/var/www", 0o755)),
+    *(("/sys", 0o555), ("/tmp", 0o1777), ("/var", 0o755), ("/var/cache", 0o755), ("/var/lib", 0o755), ("/var/log", 0o755)),  # noqa: S108
+    *(("/var/tmp", 0o1777), ("/var/www", 0o755)),  # noqa: S108
 )
-_MASKED = ("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug") + (
+_MASKED = (
+    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug"),
     *("/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"),
 )
 _READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")

@@ -50,7 +50,7 @@ class Sessions(Exec, Attach, PortForward):
             await streams.close()
         return code, bytes(kept["stdout"]), bytes(kept["stderr"])
 
-    async def attach(self, container_id: str) -> Streams:
+    async def attach(self, container_id: str) -> MonitorStreams:
         record = self.engine.container_record(container_id)
         directory = os.open(self.engine.records.path(record.id), os.O_PATH | os.O_CLOEXEC)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -62,6 +62,15 @@ class Sessions(Exec, Attach, PortForward):
         finally:
             os.close(directory)
         return MonitorStreams(connection)
+
+    async def reopen_container_log(self, container_id: str) -> None:
+        """Beyond the contract, after its log was renamed: the monitor goes on in a new file. Not running: success."""
+        try:
+            streams = await self.attach(container_id)
+        except NotFound:
+            return
+        await streams.reopen_log()
+        await streams.close()
 
     async def port_forward(self, sandbox_id: str, port: int) -> Streams:
         self.engine.sandbox_record(sandbox_id)

@@ -44,6 +44,9 @@ class MonitorStreams:
     async def resize(self, size: Size) -> None:
         await self._send(b"r" + struct.pack("<HH", size.height, size.width))
 
+    async def reopen_log(self) -> None:
+        await self._send(b"l")
+
     async def output(self) -> AsyncIterator[Output]:
         while True:
             while self._frames:

@@ -10,7 +10,7 @@ enum {
     NR_ioctl = 16, NR_socket = 41, NR_sendto = 44, NR_recvfrom = 45, NR_sendmsg = 46, NR_recvmsg = 47, NR_bind = 49, NR_listen = 50,
     NR_socketpair = 53, NR_clone = 56, NR_exit_group = 231, NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_chdir = 80, NR_fchmod = 91,
     NR_setsid = 112, NR_openat = 257, NR_unlinkat = 263, NR_renameat = 264, NR_ppoll = 271, NR_accept4 = 288, NR_dup3 = 292, NR_pipe2 = 293,
-    NR_clock_gettime = 228, NR_close_range = 436,
+    NR_clock_gettime = 228, NR_close_range = 436, NR_prctl = 157,
 };
 
 static long call(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
@@ -30,7 +30,7 @@ enum {
     NR_ioctl = 29, NR_socket = 198, NR_sendto = 206, NR_recvfrom = 207, NR_sendmsg = 211, NR_recvmsg = 212, NR_bind = 200, NR_listen = 201,
     NR_socketpair = 199, NR_clone = 220, NR_exit_group = 94, NR_wait4 = 260, NR_kill = 129, NR_fcntl = 25, NR_chdir = 49, NR_fchmod = 52,
     NR_setsid = 157, NR_openat = 56, NR_unlinkat = 35, NR_renameat = 38, NR_ppoll = 73, NR_accept4 = 242, NR_dup3 = 24, NR_pipe2 = 59,
-    NR_clock_gettime = 113, NR_close_range = 436,
+    NR_clock_gettime = 113, NR_close_range = 436, NR_prctl = 167,
 };
 
 static long call(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
@@ -62,6 +62,7 @@ enum { AT_FDCWD = -100, O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, 
 enum { EINTR = 4, EAGAIN = 11 };
 enum { POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16 };
 enum { SIGKILL = 9, SIGPIPE = 13, SIGCHLD = 17 };
+enum { PR_SET_DUMPABLE = 4, PR_SET_NAME = 15 };
 enum { F_SETFL = 4, F_SETLK = 6, CLONE_PIDFD = 0x1000 };
 enum { AF_UNIX = 1, SOCK_SEQPACKET = 5, SOL_SOCKET = 1, SCM_RIGHTS = 1, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000 };
 enum { TIOCSCTTY = 0x540E, TIOCSWINSZ = 0x5414, TIOCSPTLCK = 0x40045431, TIOCGPTPEER = 0x5441 };

@@ -157,8 +157,6 @@ static void kill_rest(void) {
 }
 
 static void monitor_child(int session) {
-    struct action ignore = {1, 0, 0, 0};
-    CALL4(rt_sigaction, SIGPIPE, &ignore, 0, 8);
     if (head->flags & SESSION) clients[0] = session;
     struct failure failure = {0, settle()};
     if (failure.error) return report(failure, 0, 0);
@@ -190,20 +188,26 @@ static int number(const char *s) {
     return n;
 }
 
-/* Forks away from the agent, which reaps the first process at once and hears of the rest over STATUS. */
+/* STATUS may have no reader any more: the agent can be killed at any moment, and what it began goes on. */
 __attribute__((used)) void start(u64 *stack) {
+    struct action ignore = {1, 0, 0, 0};
     char **argv = (char **)(stack + 1);
     if (stack[0] < 3) quit(2);
+    CALL4(rt_sigaction, SIGPIPE, &ignore, 0, 8);
+    CALL3(prctl, PR_SET_DUMPABLE, 0, 0); /* a container must not look into what is about to join it */
     int fd = number(argv[1]);
     status_fd = number(argv[2]);
     u64 size = (u64)CALL3(lseek, fd, 0, 2);
     program = (char *)CALL6(mmap, 0, size, 3, 2, fd, 0);
     head = (struct header *)program;
     CALL1(close, fd);
-    u32 flags = head->flags & PAUSE ? head->clone_flags : 0;
-    long pid = CALL6(clone, flags | SIGCHLD, 0, 0, 0, 0, 0);
+    CALL2(prctl, PR_SET_NAME, head->flags & PAUSE ? "bareboat-pause" : "bareboat-monitr");
+    if (!(head->flags & PAUSE)) {
+        monitor_child(stack[0] > 3 ? number(argv[3]) : -1);
+        quit(0);
+    }
+    /* Only a process that is born in a PID namespace is in it. */
+    long pid = head->clone_flags ? CALL6(clone, head->clone_flags | SIGCHLD, 0, 0, 0, 0, 0) : 0;
     if (pid) quit(pid < 0 ? (int)-pid : 0);
-    if (head->flags & PAUSE) pause_forever();
-    monitor_child(stack[0] > 3 ? number(argv[3]) : -1);
-    quit(0);
+    pause_forever();
 }

@@ -1,13 +1,15 @@
 """The monitor as a program: which file to run on this machine, and how it is built from its C source.
 
-What comes in: the machine's architecture. What goes out: the path of a static executable of about 8 KB. The wheel and the checkout
+What comes in: the machine's architecture. What goes out: an open file, a static executable of about 8 KB. The wheel and the checkout
 carry it ready-made for the common machines, so that no user needs a compiler; elsewhere it is compiled once with the host's ``cc``.
 Each ready-made file has a ``.source`` beside it, the hash of the source it was built from: a test fails when they no longer agree.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from bareboat.contracts.errors import SkipPlugin
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "monitor"
 SOURCES = ("kernel.h", "program.h", "log.h", "relay.h", "monitor.c")
 FLAGS = (
     *("-Os", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie"),
@@ -41,26 +43,35 @@ def ready_made(machine: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def monitor_path(cache: Path) -> Path:
-    """The executable for this machine, copied (or compiled) into ``cache`` so that an upgrade never pulls it from under a container."""
+def monitor_file(cache: Path) -> int:
+    """An open file to execute: a sealed copy in memory, which no container can ever write to, and no upgrade pulls from under one."""
+    memory = os.memfd_create("bareboat-monitor", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(memory, _executable(cache).read_bytes())
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+    return memory
+
+
+def _executable(cache: Path) -> Path:
+    if found := ready_made(platform.machine()):
+        return found
     target = cache / f"monitor-{source_hash()[:12]}"
     if target.exists():
         return target
-    partial = target.with_suffix(".new")
-    if found := ready_made(platform.machine()):
-        shutil.copyfile(found, partial)
-    elif shutil.which("cc"):
-        compile_monitor(partial)
-    else:
+    if not shutil.which("cc"):
         raise SkipPlugin(f"no monitor for {platform.machine()} is included: install a C compiler as `cc` and it is built on first use")
-    partial.chmod(0o700)
+    partial = target.with_suffix(".new")
+    compile_monitor(partial)
     return partial.rename(target)
 
 
 def main() -> None:
-    """Refresh the ready-made file of this machine: ``python -m bareboat_cri_process.monitor``."""
+    """Refresh the ready-made file of this machine: ``python -m bareboat_cri_process.binary``."""
     machine = platform.machine()
     target = HERE / f"monitor.{machine}"
     compile_monitor(target)
     target.chmod(0o755)
     (HERE / f"monitor.{machine}.source").write_text(source_hash() + "\n")
+
+
+if __name__ == "__main__":
+    main()
