@@ -1,0 +1,1 @@
+"""The kernel's own controllers, one module each; ``registry`` lists them."""

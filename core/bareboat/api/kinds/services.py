@@ -61,9 +61,8 @@ class ServiceStrategy(KindStrategy):
                 spec.clusterIP, spec.clusterIPs = was.clusterIP, list(was.clusterIPs)
             spec.ipFamilies = spec.ipFamilies or list(was.ipFamilies)
             spec.ipFamilyPolicy = spec.ipFamilyPolicy or was.ipFamilyPolicy
-        elif spec.type == "ExternalName":
-            if spec.clusterIP == was.clusterIP:
-                spec.clusterIP, spec.clusterIPs, spec.ipFamilies, spec.ipFamilyPolicy = "", [], [], None
+        elif spec.type == "ExternalName" and spec.clusterIP == was.clusterIP:
+            spec.clusterIP, spec.clusterIPs, spec.ipFamilies, spec.ipFamilyPolicy = "", [], [], None
         self._node_ports(spec, was)
         self._families(spec)
 

@@ -40,11 +40,7 @@ def reason(obj: Any, sidecars: set[str]) -> str:
     scheduled = get_condition(status.conditions, "PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
         word = "SchedulingGated"
-    initializing = _init_reason(obj, sidecars)
-    if initializing:
-        word = initializing
-    else:
-        word = _container_reason(obj, word)
+    word = _init_reason(obj, sidecars) or _container_reason(obj, word)
     if obj.metadata.deletionTimestamp and status.reason == "NodeLost":
         return "Unknown"
     if obj.metadata.deletionTimestamp and status.phase not in ("Succeeded", "Failed"):

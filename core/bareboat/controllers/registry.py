@@ -1,0 +1,28 @@
+"""The kernel's controllers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountController
+from bareboat.controllers.deployment import DeploymentController
+from bareboat.controllers.endpoints import EndpointsController, EndpointSliceController
+from bareboat.controllers.garbage import GarbageCollector
+from bareboat.controllers.namespaces import NamespaceController
+from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
+from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
+
+#: Each is made with a ControllerContext and has ``name`` and ``run``.
+BUILTIN: list[type[Any]] = [
+    NamespaceController,
+    ServiceAccountController,
+    RootCaPublisher,
+    ReplicaSetController,
+    ReplicationControllerController,
+    DeploymentController,
+    EndpointsController,
+    EndpointSliceController,
+    NodeAddressController,
+    NodeLifecycleController,
+    GarbageCollector,
+]

@@ -1,0 +1,200 @@
+"""Informers: the objects of one kind as they are now, kept by list and watch, and told of key by key.
+
+Kept are bytes, not Structs: ``get`` decodes a fresh one for whoever asks, so nobody can change what others see, and inside
+the server the bytes are the store's own. Indexes and projections are computed once per change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from bareboat.base.backoff import Backoff
+from bareboat.client.client import Client
+from bareboat.models.codec import decode
+from bareboat.models.status import ApiError, Gone
+
+log = logging.getLogger("bareboat.informer")
+T = TypeVar("T", bound=msgspec.Struct)
+OnChange = Callable[[str, bytes | None, bytes | None], None]
+
+
+class Informer(Generic[T]):
+    """Keys are ``namespace/name`` (``/name`` for cluster-scoped kinds). Callbacks run synchronously, after the state is updated."""
+
+    def __init__(self, client: Client, cls: type[T], namespace: str | None = None, labels: str = "", fields: str = "") -> None:
+        self.cls = cls
+        self._client = client
+        self._resource = client.scheme.by_type(cls)
+        self._namespace = namespace
+        self._labels = labels
+        self._fields = fields
+        self._objects: dict[str, bytes] = {}
+        self._callbacks: list[OnChange] = []
+        self._indexers: dict[str, Callable[[T], Iterable[str]]] = {}
+        self._indexes: dict[str, dict[str, set[str]]] = {}
+        self._values: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._synced = asyncio.Event()
+        self._revision = ""
+        self._backoff = Backoff(0.2, 30.0)
+
+    def get(self, key: str) -> T | None:
+        """A fresh Struct, or None."""
+        data = self._objects.get(key)
+        return None if data is None else decode(self.cls, data)
+
+    def raw(self, key: str) -> bytes | None:
+        return self._objects.get(key)
+
+    def keys(self, namespace: str | None = None) -> list[str]:
+        if namespace is None:
+            return list(self._objects)
+        prefix = f"{namespace}/"
+        return [k for k in self._objects if k.startswith(prefix)]
+
+    def list(self, namespace: str | None = None) -> list[T]:
+        return [decode(self.cls, self._objects[k]) for k in self.keys(namespace)]
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def add_index(self, name: str, values: Callable[[T], Iterable[str]]) -> None:
+        """Find objects by what ``values`` gives for them. Before ``run``; the same name again is the same index."""
+        if name not in self._indexers:
+            self._indexers[name] = values
+            self._indexes[name] = {}
+            self._values[name] = {}
+            for key, data in self._objects.items():
+                self._index(key, data)
+
+    def by_index(self, name: str, value: str) -> list[str]:  # type: ignore[valid-type]
+        """Keys, sorted."""
+        return sorted(self._indexes[name].get(value, ()))
+
+    def on_change(self, callback: OnChange) -> None:
+        """(key, old bytes or None, new bytes or None). Objects that are there already are told at once."""
+        self._callbacks.append(callback)
+        for key, data in list(self._objects.items()):
+            callback(key, None, data)
+
+    async def synced(self) -> None:
+        """Until the first list is in."""
+        await self._synced.wait()
+
+    @property
+    def has_synced(self) -> bool:
+        return self._synced.is_set()
+
+    async def run(self) -> None:
+        """List and watch until cancelled; relists when the revision is gone, waits when the server is."""
+        while True:
+            try:
+                if not self._revision:
+                    await self._list()
+                await self._watch()
+                self._backoff.reset()
+            except Gone:
+                self._revision = ""
+            except ApiError as error:
+                wait = self._backoff.next()
+                log.info("%s: %s; trying again in %.1f s", self._resource.plural, error, wait)
+                await asyncio.sleep(wait)
+
+    async def _list(self) -> None:
+        found, revision = await self._client.list_raw(self._resource, self._namespace, labels=self._labels, fields=self._fields)
+        seen = set()
+        for namespace, name, data in found:
+            key = f"{namespace}/{name}"
+            seen.add(key)
+            if self._objects.get(key) != data:
+                self._put(key, data)
+        for key in [k for k in self._objects if k not in seen]:
+            self._remove(key)
+        self._revision = revision
+        self._synced.set()
+
+    async def _watch(self) -> None:
+        events = self._client.watch_raw(
+            self._resource, self._namespace, labels=self._labels, fields=self._fields, resource_version=self._revision
+        )
+        count = 0
+        async for event in events:
+            if event.type == "DELETED":
+                self._remove(f"{event.namespace}/{event.name}")
+            elif event.type != "BOOKMARK":
+                self._put(f"{event.namespace}/{event.name}", event.object)
+            self._revision = str(event.resource_version)
+            count += 1
+            if count % 64 == 0:
+                await asyncio.sleep(0)
+
+    def _put(self, key: str, data: bytes) -> None:
+        old = self._objects.get(key)
+        self._objects[key] = data
+        self._index(key, data)
+        self._tell(key, old, data)
+
+    def _remove(self, key: str) -> None:
+        old = self._objects.pop(key, None)
+        if old is not None:
+            self._index(key, None)
+            self._tell(key, old, None)
+
+    def _tell(self, key: str, old: bytes | None, new: bytes | None) -> None:
+        for callback in self._callbacks:
+            try:
+                callback(key, old, new)
+            except Exception:
+                log.exception("a callback for %s %s failed", self._resource.plural, key)
+
+    def _index(self, key: str, data: bytes | None) -> None:
+        if not self._indexers:
+            return
+        obj = None if data is None else decode(self.cls, data)
+        for name, values in self._indexers.items():
+            index, before = self._indexes[name], self._values[name]
+            now = () if obj is None else tuple(values(obj))
+            was = before.pop(key, ())
+            for value in was:
+                if value not in now:
+                    index[value].discard(key)
+                    if not index[value]:
+                        del index[value]
+            for value in now:
+                index.setdefault(value, set()).add(key)
+            if now:
+                before[key] = now
+
+
+class InformerFactory:
+    """One shared informer per (kind, namespace, selectors)."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._informers: dict[tuple[Any, ...], Informer[Any]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def of(self, cls: type[T], namespace: str | None = None, labels: str = "", fields: str = "") -> Informer[T]:
+        key = (cls, namespace, labels, fields)
+        if key not in self._informers:
+            informer = Informer(self._client, cls, namespace, labels, fields)
+            self._informers[key] = informer
+            if self._group is not None:
+                self._group.create_task(informer.run(), name=f"informer-{cls.__name__}")
+        return self._informers[key]
+
+    async def run(self) -> None:
+        """All informers, also those asked for later, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for informer in list(self._informers.values()):
+                group.create_task(informer.run(), name=f"informer-{informer.cls.__name__}")
+            await asyncio.Event().wait()
+
+    async def synced(self) -> None:
+        for informer in list(self._informers.values()):
+            await informer.synced()

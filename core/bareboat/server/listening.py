@@ -1,0 +1,71 @@
+"""A TLS listener for an ASGI application: started and stopped by its owner, several in one process, any free port if asked."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from bareboat.server.protocol import PeerHttpProtocol, PeerWebSocketProtocol
+
+#: Seconds that requests in flight get when the listener stops.
+STOP_SECONDS = 5
+
+
+class Listener:
+    """``client_ca`` verifies client certificates, which stay optional: a token will do as well."""
+
+    def __init__(self, app: Any, *, certificate: Path, key: Path, client_ca: Path) -> None:
+        self._config = uvicorn.Config(
+            app,
+            http=PeerHttpProtocol,
+            ws=PeerWebSocketProtocol,
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=120,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+            ssl_ca_certs=str(client_ca),
+            ssl_cert_reqs=ssl.CERT_OPTIONAL,
+            ws_max_size=32 * 1024 * 1024,
+            ws_ping_interval=None,
+        )
+        self._server = uvicorn.Server(self._config)
+        self._task: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port that it is. Raises OSError when the port is taken."""
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((host, port))
+        except OSError:
+            bound.close()
+            raise
+        bound.listen(2048)
+        self.port = int(bound.getsockname()[1])
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._server._serve([bound]), name="listener")
+        while not self._server.started:
+            if self._task.done():
+                self._task.result()
+                raise RuntimeError("the listener ended before it was ready")
+            await asyncio.sleep(0.005)
+        return self.port
+
+    async def stop(self) -> None:
+        """Stop accepting, let requests finish, close what remains. Twice is fine."""
+        if self._task is not None:
+            self._server.should_exit = True
+            await asyncio.wait([self._task], timeout=STOP_SECONDS + 2)
+            self._task = None

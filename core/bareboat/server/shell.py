@@ -1,0 +1,63 @@
+"""What is beside the API: version, metrics, token key sets, the list of paths. FastAPI, imported at the first such request."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import bareboat
+
+KUBERNETES = ("1", "36", "v1.36.0")
+
+
+class Shell:
+    """``get`` builds the application once."""
+
+    def __init__(self, jwks: Callable[[], dict[str, Any]], issuer: str, metrics: Callable[[], str], paths: Callable[[], list[str]]) -> None:
+        self._jwks = jwks
+        self._issuer = issuer
+        self._metrics = metrics
+        self._paths = paths
+        self._app: Any = None
+
+    def get(self) -> Any:
+        if self._app is None:
+            self._app = self._build()
+        return self._app
+
+    def _build(self) -> Any:
+        from fastapi import FastAPI
+        from fastapi.responses import JSONResponse, PlainTextResponse
+
+        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        app.add_api_route("/version", version)
+        app.add_api_route("/metrics", lambda: PlainTextResponse(self._metrics()))
+        app.add_api_route("/", lambda: {"paths": self._paths()})
+        app.add_api_route("/openid/v1/jwks", lambda: JSONResponse(self._jwks(), media_type="application/jwk-set+json"))
+        app.add_api_route("/.well-known/openid-configuration", self._discovery)
+        return app
+
+    def _discovery(self) -> dict[str, Any]:
+        return {
+            "issuer": self._issuer,
+            "jwks_uri": f"{self._issuer}/openid/v1/jwks",
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        }
+
+
+def version() -> dict[str, str]:
+    major, minor, full = KUBERNETES
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": f"{full}+bareboat.{bareboat.__version__}",
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": platform.python_implementation(),
+        "platform": f"linux/{'amd64' if platform.machine() == 'x86_64' else platform.machine()}",
+    }
