@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from bareboat.contracts.errors import SkipPlugin
@@ -21,8 +22,8 @@ HERE = Path(__file__).parent / "monitor"
 SOURCES = ("kernel.h", "program.h", "log.h", "relay.h", "monitor.c")
 FLAGS = (
     *("-Os", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie"),
-    *("-fno-asynchronous-unwind-tables", "-fno-tree-loop-distribute-patterns", "-fno-strict-aliasing"),
-    *("-Wl,-z,noseparate-code", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-s"),
+    *("-fno-asynchronous-unwind-tables", "-fno-strict-aliasing"),
+    *("-Wl,--build-id=none", "-Wl,-z,noexecstack", "-s"),
 )
 
 
@@ -33,9 +34,10 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def compile_monitor(target: Path, compiler: str = "cc") -> None:
+def compile_monitor(target: Path, *compiler: str) -> None:
     """Build the monitor for this machine (or the compiler's target) into ``target``."""
-    subprocess.run([compiler, *FLAGS, "-o", str(target), str(HERE / "monitor.c")], check=True, capture_output=True)  # noqa: S603
+    command = [*(compiler or ("cc", "-Wl,-z,noseparate-code")), *FLAGS, "-o", str(target), str(HERE / "monitor.c")]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603  a compiler that the developer named
 
 
 def ready_made(machine: str) -> Path | None:
@@ -65,11 +67,9 @@ def _executable(cache: Path) -> Path:
 
 
 def main() -> None:
-    """Refresh the ready-made file of this machine: ``python -m bareboat_cri_process.binary``."""
-    machine = platform.machine()
-    target = HERE / f"monitor.{machine}"
-    compile_monitor(target)
-    target.chmod(0o755)
+    """Refresh a ready-made file: ``python -m bareboat_cri_process.binary [MACHINE COMPILER…]``, such as ``aarch64 zig cc -target …``."""
+    machine = sys.argv[1] if len(sys.argv) > 1 else platform.machine()
+    compile_monitor(HERE / f"monitor.{machine}", *sys.argv[2:])
     (HERE / f"monitor.{machine}.source").write_text(source_hash() + "\n")
 
 

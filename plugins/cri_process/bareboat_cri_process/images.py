@@ -49,10 +49,13 @@ class ImageStore:
         self._host_names = frozenset(host_images)
         self.host = ImageRecord(id="host", tags=tuple(full_name(n) for n in host_images), cmd=("/bin/sh",), user="0")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for rubbish in directory.glob(".*"):  # what an earlier process was loading or removing
+            shutil.rmtree(rubbish, ignore_errors=True)
 
     def __iter__(self) -> Iterator[ImageRecord]:
         for path in sorted(self.directory.glob("*/image.json")):
-            yield msgspec.json.decode(path.read_bytes(), type=ImageRecord)
+            if not path.parent.name.startswith("."):
+                yield msgspec.json.decode(path.read_bytes(), type=ImageRecord)
 
     def listing(self) -> list[Image]:
         return [Image(id=i.id, tags=i.tags, size=i.size, user=i.user) for i in (self.host, *self)]
@@ -114,30 +117,18 @@ class ImageStore:
         content = config_path.read_bytes()
         image_id = "sha256:" + hashlib.sha256(content).hexdigest()
         names = tuple(full_name(checked_reference(t)) for t in tags)
-        config: dict[str, Any] = json.loads(content).get("config") or {}
-        final = self._path(image_id)
-        partial = self.directory / f".new-{final.name}"
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / "rootfs").mkdir(parents=True)
-        (partial / "rootfs").chmod(0o755)
-        image = ImageRecord(
-            id=image_id,
-            tags=names,
-            size=sum(_unpack(layer, partial / "rootfs") for layer in layers),
-            user=config.get("User") or "",
-            entrypoint=tuple(config.get("Entrypoint") or ()),
-            cmd=tuple(config.get("Cmd") or ()),
-            env=tuple(config.get("Env") or ()),
-            working_dir=config.get("WorkingDir") or "",
-            stop_signal=config.get("StopSignal") or "",
-        )
-        (partial / "image.json").write_bytes(msgspec.json.encode(image))
+        known = next((image for image in self if image.id == image_id), None)
         self._untag(set(names))
-        if final.exists():
-            shutil.rmtree(partial)
-            self._write(msgspec.structs.replace(image, tags=tuple(sorted({*names, *self.get(image_id).tags}))))
-        else:
-            partial.rename(final)
+        if known is not None:
+            self._write(msgspec.structs.replace(known, tags=tuple(sorted({*names, *known.tags}))))
+            return self.get(image_id)
+        with tempfile.TemporaryDirectory(dir=self.directory, prefix=".new-") as scratch:
+            made = Path(scratch) / "image"
+            (made / "rootfs").mkdir(parents=True)
+            (made / "rootfs").chmod(0o755)
+            size = sum(_unpack(layer, made / "rootfs") for layer in layers)
+            (made / "image.json").write_bytes(msgspec.json.encode(_image(image_id, names, size, json.loads(content).get("config") or {})))
+            made.rename(self._path(image_id))
         return self.get(image_id)
 
     def _untag(self, names: set[str]) -> None:
@@ -153,6 +144,20 @@ class ImageStore:
 
     def _path(self, image_id: str) -> Path:
         return self.directory / image_id.removeprefix("sha256:")
+
+
+def _image(image_id: str, tags: tuple[str, ...], size: int, config: dict[str, Any]) -> ImageRecord:
+    return ImageRecord(
+        id=image_id,
+        tags=tags,
+        size=size,
+        user=config.get("User") or "",
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        cmd=tuple(config.get("Cmd") or ()),
+        env=tuple(config.get("Env") or ()),
+        working_dir=config.get("WorkingDir") or "",
+        stop_signal=config.get("StopSignal") or "",
+    )
 
 
 def _manifests(layout: Path, index: dict[str, Any]) -> Iterator[dict[str, Any]]:

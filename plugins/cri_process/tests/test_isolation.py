@@ -163,7 +163,7 @@ class TestPrivileges:
     async def test_the_filter_stops_what_reaches_past_a_container(self, pods):
         probe = (
             "import ctypes, os; c = ctypes.CDLL(None, use_errno=True)\n"
-            "calls = ('unshare', (0x10000000,)), ('mount', (b'a', b'/tmp', b'tmpfs', 0, None)), ('setns', (0, 0)), ('syscall', (435, 0, 0))\n"
+            "calls = ('unshare', (0x10000000,)), ('mount', (b'a', b'/tmp', b'tmpfs', 0, None)), ('setns', (0, 0)), ('syscall', (435, 0))\n"
             "for f, a in calls:\n"
             "    print(f, getattr(c, f)(*a), ctypes.get_errno())\n"
             "print(open('/proc/self/status').read().split('Seccomp:')[1].split()[0])"
