@@ -133,6 +133,8 @@ def detect(instance: str, mountinfo: str | None = None) -> Cgroups:
     for line in text.splitlines():
         place, _, kind = line.partition(" - ")
         path = Path(place.split()[4])
+        if place.split()[5].split(",")[0] == "ro":  # within another container: seen, but not ours to use
+            continue
         if kind.startswith("cgroup2 "):
             unified = path
         elif kind.startswith("cgroup "):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, ParamSpec, TypeVar
 
 import msgspec
 
@@ -35,13 +35,16 @@ from bareboat.contracts.cri import (
 )
 from bareboat.contracts.driver import Health, Host
 from bareboat.contracts.errors import Conflict, NotFound, SkipPlugin
-from bareboat_cri_process import monitors
+from bareboat_cri_process import monitors, translate
 from bareboat_cri_process.engine import Engine
 from bareboat_cri_process.layout import Layout
 from bareboat_cri_process.options import ProcessOptions
 from bareboat_cri_process.sessions import Sessions
 from bareboat_cri_process.syscalls import MACHINE, NUMBERS
 from bareboat_cri_process.watch import Watch, readable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeDriver):
@@ -58,6 +61,8 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
             raise SkipPlugin("the process runtime needs root: namespaces, mounts and cgroups are made for every pod")
         if MACHINE not in NUMBERS:
             raise SkipPlugin(f"the process runtime knows x86_64 and aarch64, not {MACHINE}")
+        if _kernel() < (5, 12):
+            raise SkipPlugin(f"the process runtime needs Linux 5.12 or newer, this is {os.uname().release}")
         super().__init__(options, host)
         self._watch: Watch | None = None
 
@@ -78,6 +83,12 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
             self._watch = None
             self.engine.close()
 
+    async def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await self.host.blocking(call, *args, **kwargs)
+        except OSError as error:
+            raise translate.machine_failure(error) from error
+
     async def status(self) -> Health:
         monitors.reap()
         if not self.engine.cgroups.mounts:
@@ -88,22 +99,22 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
         return Version(runtime_name="process", runtime_version=version("bareboat-cri-process"))
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> Sandbox:
-        return await self.host.blocking(self.engine.run_sandbox, config)
+        return await self._call(self.engine.run_sandbox, config)
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
-        await self.host.blocking(self.engine.stop_sandbox, sandbox_id)
+        await self._call(self.engine.stop_sandbox, sandbox_id)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        await self.host.blocking(self.engine.remove_sandbox, sandbox_id)
+        await self._call(self.engine.remove_sandbox, sandbox_id)
 
     async def list_pod_sandbox(self) -> list[Sandbox]:
-        return await self.host.blocking(self.engine.list_sandboxes)
+        return await self._call(self.engine.list_sandboxes)
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
-        return await self.host.blocking(self.engine.create, sandbox_id, config)
+        return await self._call(self.engine.create, sandbox_id, config)
 
     async def start_container(self, container_id: str) -> None:
-        started = await self.host.blocking(self.engine.start, container_id)
+        started = await self._call(self.engine.start, container_id)
         if self._watch is not None and started:
             self._watch.tell(container_id)
             self._watch.add(container_id, monitors.monitor_fd(self.engine.records.path(container_id)))
@@ -122,29 +133,29 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
                 if await readable(fd, timeout):
                     return
             monitors.signal_main(directory, signal.SIGKILL)
-            await self.host.blocking(self.engine.kill, record)
+            await self._call(self.engine.kill, record)
         finally:
             os.close(fd)
 
     async def remove_container(self, container_id: str) -> None:
-        await self.host.blocking(self.engine.remove_container, container_id)
+        await self._call(self.engine.remove_container, container_id)
 
     async def list_containers(self) -> list[Container]:
-        return await self.host.blocking(self.engine.list_containers)
+        return await self._call(self.engine.list_containers)
 
     async def pull_image(self, image: str, credentials: Credentials | None = None) -> str:
-        return await self.host.blocking(self._found, image)
+        return await self._call(self._found, image)
 
     def _found(self, image: str) -> str:
         found = self.engine.images.get(image)
         return image if found.id == "host" else found.id
 
     async def list_images(self) -> list[Image]:
-        return await self.host.blocking(self.engine.images.listing)
+        return await self._call(self.engine.images.listing)
 
     async def load_image(self, path: str, tag: str = "") -> list[str]:
         """Beyond the contract: unpack an OCI layout or a docker archive into the store. Returns the ids."""
-        return [image.id for image in await self.host.blocking(self.engine.images.load, Path(path), tag)]
+        return [image.id for image in await self._call(self.engine.images.load, Path(path), tag)]
 
     async def remove_image(self, image: str) -> None:
         try:
@@ -153,13 +164,13 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
             return
         if any(record.image_id == found.id for record in self.engine.records) and found.id != "host":
             raise Conflict(f"image {image} is used by a container", reason="ImageInUse")
-        await self.host.blocking(self.engine.images.remove, image)
+        await self._call(self.engine.images.remove, image)
 
     async def image_fs_bytes(self) -> int:
-        return await self.host.blocking(self.engine.images.size)
+        return await self._call(self.engine.images.size)
 
     async def container_stats(self) -> list[Stats]:
-        return await self.host.blocking(self._stats)
+        return await self._call(self._stats)
 
     def _stats(self) -> list[Stats]:
         stats = []
@@ -175,12 +186,17 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
         return self._watch.events()
 
     async def update_container_resources(self, container_id: str, resources: Resources) -> None:
-        await self.host.blocking(self.engine.update, container_id, resources)
+        await self._call(self.engine.update, container_id, resources)
 
     async def cleanup_all(self) -> None:
         """Beyond the contract, for ``bareboat down``: remove every sandbox of this instance and every trace on the machine."""
-        await self.host.blocking(self.engine.remove_everything)
+        await self._call(self.engine.remove_everything)
 
     async def leftovers(self) -> dict[str, int]:
         """Beyond the contract, for tests of leaks: what of this instance exists on the machine, counted."""
-        return await self.host.blocking(self.engine.leftovers)
+        return await self._call(self.engine.leftovers)
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(c for c in minor if c.isdigit()))

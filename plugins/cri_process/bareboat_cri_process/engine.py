@@ -21,7 +21,7 @@ from secrets import token_hex
 import msgspec
 
 from bareboat.contracts.cri import Container, ContainerConfig, Resources, Sandbox, SandboxConfig
-from bareboat.contracts.errors import Conflict, DriverError, InProgress, InvalidConfig, NotFound, Unavailable
+from bareboat.contracts.errors import Conflict, InProgress, InvalidConfig, NotFound, Unavailable
 from bareboat_cri_process import cgroups, monitors, translate
 from bareboat_cri_process.container import Node, Place, container_program, pause_program
 from bareboat_cri_process.images import ImageStore
@@ -198,9 +198,9 @@ class Engine:
         start = monitors.launch(self.executable, program, fds=[pause])
         if start.error == _EAGAIN and start.label == "prepare":
             raise InProgress(f"container {record.id} is being started")
+        if start.error and not (directory / "exit").exists():  # not even begun: the same call may work later
+            raise Unavailable(translate.start_failure(start.label, start.error), reason="StartError")
         if start.error:
-            if not (directory / "exit").exists():
-                raise DriverError(translate.start_failure(start.label, start.error), reason="StartError")
             raise InvalidConfig(translate.start_failure(start.label, start.error), reason="StartError")
 
     def _layers_on_disk(self) -> bool:

@@ -55,7 +55,7 @@ class Life:
 
 
 #: Monitors that this process started, to be reaped when they end. Those of an earlier process are the init process's.
-_children: list[subprocess.Popen[bytes]] = []
+_children: set[int] = set()
 _children_lock = threading.Lock()
 
 
@@ -91,14 +91,22 @@ def _spawn(executable: Path, numbers: list[int], fds: Sequence[int]) -> None:
         cwd="/",
         start_new_session=True,
     )
+    process.returncode = 0  # we reap it ourselves: without this, Popen warns of every container that outlives us
+    reap()
     with _children_lock:
-        _children[:] = [*(child for child in _children if child.poll() is None), process]
+        _children.add(process.pid)
 
 
 def reap() -> None:
     """Collect the monitors that have ended."""
     with _children_lock:
-        _children[:] = [child for child in _children if child.poll() is None]
+        for pid in list(_children):
+            try:
+                ended = os.waitpid(pid, os.WNOHANG)[0]
+            except ChildProcessError:
+                ended = pid
+            if ended:
+                _children.discard(pid)
 
 
 def holder(directory: Path) -> int:

@@ -35,7 +35,10 @@ class Sessions(Exec, Attach, PortForward):
     host: Host
 
     async def exec(self, container_id: str, command: tuple[str, ...], *, tty: bool = False, stdin: bool = False) -> Streams:
-        connection = await self.host.blocking(start_exec, self.engine, container_id, command, tty, stdin)
+        try:
+            connection = await self.host.blocking(start_exec, self.engine, container_id, command, tty, stdin)
+        except OSError as error:
+            raise translate.machine_failure(error) from error
         return MonitorStreams(connection)
 
     async def exec_sync(self, container_id: str, command: tuple[str, ...], timeout: float) -> tuple[int, bytes, bytes]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 from collections.abc import Mapping
 
 from bareboat.contracts.cri import Container, ContainerConfig, Sandbox
-from bareboat.contracts.errors import InvalidConfig, NotFound
+from bareboat.contracts.errors import DriverError, Exhausted, InvalidConfig, NotFound, Unavailable
 from bareboat_cri_process.container import DEFAULT_PATH
 from bareboat_cri_process.monitors import Life
 from bareboat_cri_process.records import ContainerRecord, SandboxRecord
@@ -20,6 +21,7 @@ _REFERENCE = re.compile(
 )
 _LOST = "the end was not recorded: its monitor was killed, or the machine went down"
 LOST_CODE = 137
+_EXHAUSTED = frozenset((errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN))
 
 
 def checked_reference(image: str) -> str:
@@ -84,6 +86,13 @@ def start_failure(label: str, error: int) -> str:
     if error == 2:
         return f'unable to start container process: exec: "{command}": stat {command}: no such file or directory'
     return f'unable to start container process: exec: "{command}": {reason}'
+
+
+def machine_failure(error: OSError) -> DriverError:
+    """What the machine refused: full or out of something, or not to be reached now."""
+    if error.errno in _EXHAUSTED:
+        return Exhausted(f"the machine has run out: {error}")
+    return Unavailable(str(error))
 
 
 def sandbox_of(record: SandboxRecord, pid: int) -> Sandbox:

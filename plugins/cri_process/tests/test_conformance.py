@@ -1,5 +1,7 @@
 """The process runtime keeps every rule of the runtime contract."""
 
+import os
+
 import pytest
 
 from bareboat.testing import cri_suite_features as features
@@ -9,6 +11,7 @@ from bareboat_cri_process.plugin import ProcessRuntime
 
 
 @pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="the process runtime needs root")
 class TestProcessRuntime(
     features.LogRules,
     features.TtyRules,
