@@ -22,8 +22,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from bareboat.contracts.cri import Container, ContainerConfig, Image, RuntimeDriver, Sandbox, SandboxConfig
+from bareboat.contracts.cri import GROUP, Container, ContainerConfig, Image, RuntimeDriver, Sandbox, SandboxConfig
 from bareboat.contracts.errors import Conflict, InProgress, InvalidConfig, NotFound
+from bareboat.plugins.checks import driver_faults
 from bareboat.testing.host import FakeHost
 
 T = TypeVar("T")
@@ -392,12 +393,20 @@ class ImageRules(Subject):
             await runtime.driver.pull_image(self.malformed_image)
         assert caught.value.reason == "InvalidImageName"
 
+    async def test_the_class_is_one_that_the_kernel_loads(self, runtime: Runtime) -> None:
+        assert driver_faults(GROUP, type(runtime.driver)) == []
+
+    async def test_opening_twice_is_fine(self, runtime: Runtime) -> None:
+        sandbox = await runtime.sandbox()
+        await runtime.driver.open()
+        assert await runtime.driver.list_pod_sandbox() == [sandbox]
+
     async def test_the_driver_is_healthy_and_names_itself(self, runtime: Runtime) -> None:
         assert (await runtime.driver.status()).ready
         version = await runtime.driver.version()
         assert version.runtime_name
         assert version.runtime_version
-        assert runtime.driver.info.contract == "bareboat.cri.v1"
+        assert runtime.driver.info.contract == GROUP
 
 
 class RuntimeSuite(SandboxRules, ContainerRules, RestartRules, ImageRules):

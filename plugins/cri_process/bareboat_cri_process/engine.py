@@ -51,7 +51,9 @@ class Engine:
         self.sweep()
 
     def close(self) -> None:
-        """Let go of the monitor's executable; what runs goes on."""
+        """Let go of the monitor's executable, and of the instance's own places if nothing is in them; what runs goes on."""
+        self.cgroups.remove_base()
+        self.layout.remove_instance()
         with suppress(OSError):
             os.close(int(self.executable.name))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from bareboat_cri_process.binary import monitor_file
@@ -62,7 +63,9 @@ class Layout:
                 shutil.rmtree(path, ignore_errors=True)
 
     def remove_instance(self) -> None:
-        shutil.rmtree(self.shared, ignore_errors=True)
+        """The place of the instance's shared memory, once no pod has any."""
+        with suppress(OSError):
+            self.shared.rmdir()
 
     def _can_overlay(self, executable: Path) -> bool:
         """Try it, in a mount namespace that is gone with the attempt: the monitor itself is the command, and ends at once."""
