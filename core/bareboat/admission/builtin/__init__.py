@@ -1,0 +1,16 @@
+"""Admission plugins that every cluster has, one module each."""
+
+from __future__ import annotations
+
+from bareboat.contracts.admission import AdmissionPlugin
+from bareboat.contracts.auth import Reader
+
+
+def builtin(reader: Reader) -> list[AdmissionPlugin]:
+    """In the order in which they run."""
+    from bareboat.admission.builtin.namespace_lifecycle import NamespaceLifecycle
+    from bareboat.admission.builtin.priority import Priority
+    from bareboat.admission.builtin.service_account import ServiceAccount
+    from bareboat.admission.builtin.tolerations import DefaultTolerationSeconds, TaintNodesByCondition
+
+    return [NamespaceLifecycle(reader), ServiceAccount(reader), TaintNodesByCondition(), Priority(reader), DefaultTolerationSeconds()]

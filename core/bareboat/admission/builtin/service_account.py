@@ -1,0 +1,70 @@
+"""ServiceAccount: every pod has an account, and unless it says otherwise a token of it, mounted where clients look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bareboat.base.ids import SystemIds
+from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
+from bareboat.contracts.auth import Reader
+from bareboat.models import core_v1
+from bareboat.models.status import Forbidden
+
+MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+PREFIX = "kube-api-access-"
+TOKEN_SECONDS = 3607
+
+
+class ServiceAccount(AdmissionPlugin):
+    name = "ServiceAccount"
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._ids = SystemIds()
+
+    def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
+        return operation == "CREATE" and not group and resource == "pods" and not subresource
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        pod = request.object
+        if "kubernetes.io/config.mirror" in pod.metadata.annotations:
+            return
+        spec = pod.spec
+        spec.serviceAccountName = spec.serviceAccountName or "default"
+        spec.serviceAccount = spec.serviceAccountName
+        account = self._reader.get(core_v1.ServiceAccount, spec.serviceAccountName, request.namespace)
+        if account is None:
+            name = f"{request.namespace}/{spec.serviceAccountName}"
+            because = f'error looking up service account {name}: serviceaccount "{spec.serviceAccountName}" not found'
+            raise Forbidden.of("pods", pod.metadata.name, because=because)
+        if self._wants_token(spec, account):
+            self._mount(spec)
+        if not spec.imagePullSecrets:
+            spec.imagePullSecrets = list(account.imagePullSecrets)
+
+    def _wants_token(self, spec: Any, account: core_v1.ServiceAccount) -> bool:
+        if spec.automountServiceAccountToken is not None:
+            return bool(spec.automountServiceAccountToken)
+        return account.automountServiceAccountToken is not False
+
+    def _mount(self, spec: Any) -> None:
+        containers = [c for c in [*spec.initContainers, *spec.containers] if all(m.mountPath != MOUNT_PATH for m in c.volumeMounts)]
+        if not containers:
+            return
+        name = PREFIX + self._ids.suffix(5)
+        for container in containers:
+            container.volumeMounts = [*container.volumeMounts, core_v1.VolumeMount(name=name, readOnly=True, mountPath=MOUNT_PATH)]
+        field = core_v1.DownwardAPIVolumeFile(
+            path="namespace", fieldRef=core_v1.ObjectFieldSelector(apiVersion="v1", fieldPath="metadata.namespace")
+        )
+        sources = [
+            core_v1.VolumeProjection(
+                serviceAccountToken=core_v1.ServiceAccountTokenProjection(expirationSeconds=TOKEN_SECONDS, path="token")
+            ),
+            core_v1.VolumeProjection(
+                configMap=core_v1.ConfigMapProjection(name="kube-root-ca.crt", items=[core_v1.KeyToPath(key="ca.crt", path="ca.crt")])
+            ),
+            core_v1.VolumeProjection(downwardAPI=core_v1.DownwardAPIProjection(items=[field])),
+        ]
+        projected = core_v1.ProjectedVolumeSource(sources=sources, defaultMode=0o644)
+        spec.volumes = [*spec.volumes, core_v1.Volume(name=name, projected=projected)]

@@ -1,0 +1,152 @@
+"""The agent of one node: registers it, runs a worker per pod, keeps its network, and cleans up what has no pod any more.
+
+What comes in: pods bound to the node, through its client. What goes out: calls of the node's drivers, and status. Several
+agents live in one process; nothing is global.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from bareboat.base.backoff import Backoff
+from bareboat.base.clock import Clock
+from bareboat.base.ids import Ids
+from bareboat.base.tasks import Tasks, supervise
+from bareboat.client.client import Client
+from bareboat.contracts.cni import NetworkDriver
+from bareboat.contracts.cri import RuntimeDriver
+from bareboat.contracts.proxy import ProxyDriver
+from bareboat.models import core_v1
+from bareboat.models.status import ApiError
+from bareboat.node.config import NodeConfig
+from bareboat.node.proxying import NodeNetwork
+from bareboat.node.registration import Registration
+from bareboat.node.runtime_state import RuntimeState
+from bareboat.node.services import NodeServices
+from bareboat.node.worker import PodWorker
+from bareboat.reconcile.events import EventRecorder
+from bareboat.reconcile.informer import InformerFactory
+
+log = logging.getLogger("bareboat.node")
+
+
+class NodeAgent:
+    """``runtimes`` by RuntimeClass handler, "" the default. The drivers are open already and are closed by who opened them."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        client: Client,
+        runtimes: Mapping[str, RuntimeDriver],
+        network: NetworkDriver | None,
+        proxy: ProxyDriver | None,
+        *,
+        clock: Clock,
+        ids: Ids,
+        state_dir: Path,
+    ) -> None:
+        self.config = config
+        self._client = client
+        self._runtime = runtimes[""]
+        self._network = network
+        self._clock = clock
+        self._ids = ids
+        self._informers = InformerFactory(client)
+        self._pods = self._informers.of(core_v1.Pod, fields=f"spec.nodeName={config.name}")
+        self._events = EventRecorder(client, "kubelet", clock, ids, host=config.name)
+        self._state = RuntimeState(self._runtime, clock, self._runtime_changed)
+        services = self._informers.of(core_v1.Service)
+        self.services = NodeServices(
+            config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir
+        )
+        self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
+        self._workers: dict[str, PodWorker] = {}
+        self._tasks = Tasks()
+        self._ready = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Until the node is registered and its pods are known."""
+        await self._ready.wait()
+
+    def pods(self) -> list[core_v1.Pod]:
+        return self._pods.list()
+
+    async def run(self) -> None:
+        """Until cancelled. Containers keep running."""
+        version = await self._runtime.version()
+        self.services.runtime_name = version.runtime_name
+        runtime = f"{version.runtime_name}://{version.runtime_version}"
+        registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
+        self.services.allocatable = registration.capacity
+        await self._register(registration)
+        async with self._tasks:
+            for name, service in (
+                ("informers", self._informers.run),
+                ("events", self._events.run),
+                ("lease", registration.run_lease),
+                ("network", self._node_network.run),
+                ("runtime", self._state.run),
+                ("status", registration.run_status),
+            ):
+                self._tasks.spawn(supervise(f"{self.config.name} {name}", service, self._clock, Backoff(1.0, 30.0)), name=name)
+            await self._pods.synced()
+            await self._node_network.ready.wait()
+            await registration.write_status()
+            await self._clean_up()
+            self._pods.on_change(self._pod_changed)
+            self._ready.set()
+            await asyncio.Event().wait()
+
+    async def _register(self, registration: Registration) -> None:
+        backoff = Backoff(0.1, 10.0)
+        while True:
+            try:
+                await registration.register()
+            except ApiError as error:
+                wait = backoff.next()
+                log.warning("node %s not registered: %s; again in %.1f s", self.config.name, error, wait)
+                await self._clock.sleep(wait)
+            else:
+                return
+
+    async def _clean_up(self) -> None:
+        """Workers for pods that are gone but still have something here; attachments without a sandbox."""
+        await self._state.refresh()
+        known = {p.metadata.uid for p in self._pods.list()}
+        for uid in self._state.uids() - known:
+            sandboxes, _ = await self._state.of(uid)
+            if sandboxes:
+                config = sandboxes[0].config
+                self._start(f"{config.namespace}/{config.name}", uid)
+        if self._network is not None:
+            alive = [s.id for uid in self._state.uids() for s in (await self._state.of(uid))[0]]
+            await self._network.gc(frozenset(alive))
+
+    def _pod_changed(self, key: str, old: bytes | None, new: bytes | None) -> None:
+        del old
+        pod = self._pods.get(key) if new is not None else None
+        if pod is not None and pod.metadata.uid not in self._workers:
+            self._start(key, pod.metadata.uid)
+        for worker in list(self._workers.values()):
+            if worker.key == key:
+                worker.poke()
+
+    def _runtime_changed(self, uid: str) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.poke()
+
+    def _start(self, key: str, uid: str) -> None:
+        worker = PodWorker(self.services, key, uid)
+        self._workers[uid] = worker
+
+        async def run() -> None:
+            try:
+                await worker.run()
+            finally:
+                self._workers.pop(uid, None)
+
+        self._tasks.spawn(run(), name=f"pod-{key}")

@@ -1,0 +1,71 @@
+"""Container logs as clients want them: CRI lines in, text out; tail, since, follow, limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from bareboat.models.times import parse
+
+POLL = 0.1
+
+
+class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """As PodLogOptions; ``since`` is a moment in UTC."""
+
+    follow: bool = False
+    timestamps: bool = False
+    tail: int | None = None
+    since: datetime | None = None
+    limit: int | None = None
+    stream: str = "All"
+
+
+async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """Chunks of text. With ``follow`` until the container has ended and everything is read."""
+    sent = 0
+    with path.open("rb") as file:
+        lines: list[bytes] | deque[bytes] = file.readlines()
+        partial = b""
+        if lines and not lines[-1].endswith(b"\n"):
+            partial = lines.pop()
+        if options.tail is not None:
+            lines = deque(lines, maxlen=max(0, options.tail))
+        while True:
+            text = b"".join(t for line in lines if (t := _text(line, options)) is not None)
+            if options.limit is not None:
+                text = text[: options.limit - sent]
+            if text:
+                sent += len(text)
+                yield text
+            if options.limit is not None and sent >= options.limit:
+                return
+            alive = running()
+            chunk = file.read()
+            if not chunk:
+                if not options.follow or not alive:
+                    return
+                await asyncio.sleep(POLL)
+                lines = []
+                continue
+            *complete, partial = (partial + chunk).split(b"\n")
+            lines = [line + b"\n" for line in complete]
+
+
+def _text(line: bytes, options: LogOptions) -> bytes | None:
+    """One CRI line as text; None if it is not wanted. A partial line has no newline."""
+    parts = line.split(b" ", 3)
+    if len(parts) < 4:
+        return None
+    stamp, stream, tag, rest = parts
+    if options.stream not in ("", "All") and stream.decode() != options.stream.lower():
+        return None
+    if options.since is not None and parse(stamp.decode()) < options.since:
+        return None
+    text = rest if tag == b"F" else rest.rstrip(b"\n")
+    return stamp + b" " + text if options.timestamps else text

@@ -1,0 +1,100 @@
+"""Files that an agent makes for a pod besides its volumes: hosts, resolv.conf, termination messages, logs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bareboat.contracts import cri
+from bareboat.models import core_v1
+from bareboat.node.translation import hostname
+
+#: Bytes of a termination message at most.
+MESSAGE_LIMIT = 4096
+
+
+class PodFiles:
+    """``directory`` holds what goes with the pod; ``log_directory`` its containers' logs."""
+
+    def __init__(self, directory: Path, log_directory: Path) -> None:
+        self._directory = directory
+        self._logs = log_directory
+
+    def logs(self) -> Path:
+        self._logs.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return self._logs
+
+    def log(self, container: str, attempt: int) -> Path:
+        directory = self.logs() / container
+        directory.mkdir(mode=0o755, exist_ok=True)
+        return directory / f"{attempt}.log"
+
+    def mounts(self, pod: core_v1.Pod, container: core_v1.Container, address: str, domain: str) -> tuple[cri.Mount, ...]:
+        """/etc/hosts, /etc/resolv.conf and the termination message file of a container."""
+        files = self._directory / "etc"
+        files.mkdir(mode=0o755, parents=True, exist_ok=True)
+        found = []
+        if not pod.spec.hostNetwork:
+            found.append(self._file(files / "hosts", hosts(pod, address, domain), "/etc/hosts"))
+        found.append(self._file(files / "resolv.conf", resolv_conf(pod, domain), "/etc/resolv.conf"))
+        message = self._message(container.name)
+        message.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        message.write_bytes(b"")
+        message.chmod(0o666)
+        found.append(cri.Mount(container_path=container.terminationMessagePath or "/dev/termination-log", host_path=str(message)))
+        taken = {m.mountPath for m in container.volumeMounts}
+        return tuple(m for m in found if m.container_path not in taken)
+
+    def _file(self, path: Path, text: str, target: str) -> cri.Mount:
+        path.write_text(text)
+        path.chmod(0o644)
+        return cri.Mount(container_path=target, host_path=str(path))
+
+    def _message(self, container: str) -> Path:
+        return self._directory / "messages" / container
+
+    def termination_message(self, container: core_v1.Container, ended: cri.Container) -> str:
+        """What the container left behind; the end of its log if it failed and the policy says so."""
+        path = self._message(container.name)
+        text = path.read_bytes()[-MESSAGE_LIMIT:].decode(errors="replace") if path.exists() else ""
+        if text or container.terminationMessagePolicy != "FallbackToLogsOnError" or ended.exit_code == 0:
+            return text
+        log = Path(ended.config.log_path)
+        lines = log.read_bytes()[-65536:].decode(errors="replace").splitlines()[-80:] if log.exists() else []
+        return "".join(line.split(" ", 3)[-1] + "\n" for line in lines)[-2048:]
+
+    def remove_logs(self) -> None:
+        if self._logs.exists():
+            shutil.rmtree(self._logs)
+
+
+def hosts(pod: core_v1.Pod, address: str, domain: str) -> str:
+    name = hostname(pod)
+    full = f"{name}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{domain}\t" if pod.spec.subdomain else ""
+    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", f"{address}\t{full}{name}"]
+    lines += [f"{alias.ip}\t" + "\t".join(alias.hostnames) for alias in pod.spec.hostAliases]
+    return "\n".join(lines) + "\n"
+
+
+def resolv_conf(pod: core_v1.Pod, domain: str) -> str:
+    """The node's own name servers; the cluster's search domains for ClusterFirst; dnsConfig on top."""
+    config = pod.spec.dnsConfig
+    servers, searches, options = [], [], []
+    if pod.spec.dnsPolicy != "None":
+        for line in Path("/etc/resolv.conf").read_text().splitlines():
+            word, _, rest = line.partition(" ")
+            if word == "nameserver":
+                servers.append(rest.strip())
+            elif word == "search":
+                searches = rest.split()
+    if pod.spec.dnsPolicy.startswith("ClusterFirst"):
+        searches = [f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain, *searches]
+        options = ["ndots:5"]
+    if config is not None:
+        servers += [s for s in config.nameservers if s not in servers]
+        searches += [s for s in config.searches if s not in searches]
+        options += [f"{o.name}:{o.value}" if o.value else o.name for o in config.options]
+    lines = [f"nameserver {s}" for s in servers[:3]]
+    lines += [f"search {' '.join(searches)}"] if searches else []
+    lines += [f"options {' '.join(options)}"] if options else []
+    return "\n".join(lines) + "\n"

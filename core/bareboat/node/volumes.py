@@ -1,0 +1,238 @@
+"""A pod's volumes: directories of the agent, filled from the API, changed atomically, gone without a trace.
+
+ConfigMaps, Secrets, the downward API and tokens are written the way upstream does: a dated directory, and a link ``..data``
+that is swapped, so that a reader sees all of the old or all of the new.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bareboat.contracts import cri
+from bareboat.models import core_v1
+from bareboat.models.quantity import Quantity
+from bareboat.node.environment import ConfigError, expand, field, resource
+
+Files = dict[str, tuple[bytes, int]]
+TokenSource = Callable[[core_v1.Pod, Any], Awaitable[str]]
+Find = Callable[[type[Any], str, str], Awaitable[Any]]
+
+
+class MountFailed(Exception):
+    """A volume cannot be provided now: reason FailedMount."""
+
+
+class Volumes:
+    """The volumes of one pod under one directory."""
+
+    def __init__(self, directory: Path, find: Find, token: TokenSource, allocatable: Mapping[str, str]) -> None:
+        self._directory = directory
+        self._find = find
+        self._token = token
+        self._allocatable = allocatable
+        self._written: dict[str, Files] = {}
+
+    def path(self, volume: core_v1.Volume) -> Path:
+        return self._directory / "volumes" / volume.name
+
+    async def set_up(self, pod: core_v1.Pod) -> None:
+        """Make or refresh every volume. Raises MountFailed."""
+        for volume in pod.spec.volumes:
+            try:
+                await self._one(pod, volume)
+            except OSError as error:
+                raise MountFailed(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+
+    async def _one(self, pod: core_v1.Pod, volume: core_v1.Volume) -> None:
+        if volume.emptyDir is not None:
+            self._empty_dir(pod, volume)
+        elif volume.hostPath is not None:
+            _check_host_path(volume)
+        elif any(getattr(volume, s) is not None for s in ("configMap", "secret", "downwardAPI", "projected")):
+            group = pod.spec.securityContext.fsGroup if pod.spec.securityContext is not None else None
+            files = await self._files(pod, volume)
+            if self._written.get(volume.name) != files:
+                write_atomically(self.path(volume), files, group)
+                self._written[volume.name] = files
+        else:
+            raise MountFailed(f'volume "{volume.name}": no storage driver for this kind of volume is installed on the node')
+
+    def _empty_dir(self, pod: core_v1.Pod, volume: core_v1.Volume) -> None:
+        path = self.path(volume)
+        if path.exists():
+            return
+        path.mkdir(parents=True)
+        source = volume.emptyDir
+        assert source is not None
+        if source.medium == "Memory":
+            size = f",size={Quantity.parse(source.sizeLimit).value()}" if source.sizeLimit else ""
+            _mount("-t", "tmpfs", "-o", f"mode=0777,nosuid,nodev{size}", "tmpfs", str(path))
+        path.chmod(0o777)
+        security = pod.spec.securityContext
+        if security is not None and security.fsGroup is not None:
+            os.chown(path, -1, security.fsGroup)
+            path.chmod(0o2777)
+
+    async def _files(self, pod: core_v1.Pod, volume: core_v1.Volume) -> Files:
+        if volume.configMap is not None:
+            source = volume.configMap
+            return await self._from_map(pod, core_v1.ConfigMap, source.name, source, source.defaultMode)
+        if volume.secret is not None:
+            return await self._from_map(pod, core_v1.Secret, volume.secret.secretName, volume.secret, volume.secret.defaultMode)
+        if volume.downwardAPI is not None:
+            return self._downward(pod, volume.downwardAPI.items, volume.downwardAPI.defaultMode)
+        projected = volume.projected
+        assert projected is not None
+        files: Files = {}
+        for part in projected.sources:
+            files |= await self._projection(pod, part, projected.defaultMode)
+        return files
+
+    async def _projection(self, pod: core_v1.Pod, part: Any, mode: int | None) -> Files:
+        if part.configMap is not None:
+            return await self._from_map(pod, core_v1.ConfigMap, part.configMap.name, part.configMap, mode)
+        if part.secret is not None:
+            return await self._from_map(pod, core_v1.Secret, part.secret.name, part.secret, mode)
+        if part.downwardAPI is not None:
+            return self._downward(pod, part.downwardAPI.items, mode)
+        if part.serviceAccountToken is not None:
+            token = await self._token(pod, part.serviceAccountToken)
+            return {part.serviceAccountToken.path: (token.encode(), 0o600 if mode is None else mode)}
+        raise MountFailed("this kind of projection is not offered by the node")
+
+    async def _from_map(self, pod: core_v1.Pod, cls: type[Any], name: str, source: Any, mode: int | None) -> Files:
+        found = await self._find(cls, name, pod.metadata.namespace)
+        kind = "configmap" if cls is core_v1.ConfigMap else "secret"
+        if found is None:
+            if source.optional:
+                return {}
+            raise MountFailed(f'{kind} "{name}" not found')
+        data = {k: base64.b64decode(v) for k, v in (found.binaryData if kind == "configmap" else found.data).items()}
+        if kind == "configmap":
+            data |= {k: v.encode() for k, v in found.data.items()}
+        default = 0o644 if mode is None else mode
+        if not source.items:
+            return {k: (v, default) for k, v in data.items()}
+        files: Files = {}
+        for item in source.items:
+            if item.key in data:
+                files[item.path] = (data[item.key], default if item.mode is None else item.mode)
+            elif not source.optional:
+                raise MountFailed(f"references non-existent {kind} key: {item.key}")
+        return files
+
+    def _downward(self, pod: core_v1.Pod, items: list[Any], mode: int | None) -> Files:
+        files: Files = {}
+        for item in items:
+            if item.fieldRef is not None:
+                text = field(pod, item.fieldRef.fieldPath)
+            else:
+                reference = item.resourceFieldRef
+                container = next((c for c in pod.spec.containers if c.name == reference.containerName), pod.spec.containers[0])
+                text = resource(container, reference.resource, reference.divisor, self._allocatable)
+            chosen = item.mode if item.mode is not None else 0o644 if mode is None else mode
+            files[item.path] = (text.encode(), chosen)
+        return files
+
+    def mounts(self, pod: core_v1.Pod, container: core_v1.Container, environment: Mapping[str, str]) -> tuple[cri.Mount, ...]:
+        """The container's mounts. Raises ConfigError."""
+        volumes = {v.name: v for v in pod.spec.volumes}
+        found = []
+        for mount in container.volumeMounts:
+            volume = volumes[mount.name]
+            source = Path(volume.hostPath.path) if volume.hostPath is not None else self.path(volume)
+            part = mount.subPath or (expand(mount.subPathExpr, environment) if mount.subPathExpr else "")
+            if part:
+                source = _sub_path(source, part, volume.emptyDir is not None)
+            readonly = mount.readOnly or any(getattr(volume, s) is not None for s in ("configMap", "secret", "downwardAPI", "projected"))
+            found.append(
+                cri.Mount(
+                    container_path=mount.mountPath, host_path=str(source), readonly=readonly, propagation=mount.mountPropagation or "None"
+                )
+            )
+        return tuple(found)
+
+    def tear_down(self) -> None:
+        """Unmount and remove everything of the pod. Twice is fine."""
+        volumes = self._directory / "volumes"
+        if volumes.exists():
+            mounted = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+            for path in volumes.iterdir():
+                if str(path) in mounted:
+                    subprocess.run(["umount", str(path)], check=True)  # noqa: S603, S607
+        if self._directory.exists():
+            shutil.rmtree(self._directory)
+
+
+def _sub_path(source: Path, part: str, make: bool) -> Path:
+    if part.startswith("/") or ".." in part.split("/"):
+        raise ConfigError(f"subPath {part!r} leads out of the volume")
+    target = source / part
+    if make:
+        target.mkdir(parents=True, exist_ok=True)
+    resolved = target.resolve()
+    if not resolved.exists():
+        raise ConfigError(f"failed to prepare subPath for volumeMount: {part} does not exist")
+    return resolved
+
+
+def _check_host_path(volume: core_v1.Volume) -> None:
+    source = volume.hostPath
+    assert source is not None
+    path, kind = Path(source.path), source.type or ""
+    if kind == "DirectoryOrCreate":
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    elif kind == "FileOrCreate" and not path.exists():
+        path.touch(mode=0o644)
+    checks = {"Directory": path.is_dir, "DirectoryOrCreate": path.is_dir, "File": path.is_file, "FileOrCreate": path.is_file}
+    checks |= {"Socket": path.is_socket, "CharDevice": path.is_char_device, "BlockDevice": path.is_block_device}
+    if kind in checks and not checks[kind]():
+        raise MountFailed(f"hostPath type check failed: {source.path} is not a {kind.removesuffix('OrCreate').lower()}")
+
+
+def write_atomically(directory: Path, files: Files, group: int | None) -> None:
+    """Replace the directory's content as one step."""
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    current = directory / "..data"
+    number = int(os.readlink(current).rpartition("_")[2]) + 1 if current.is_symlink() else 1
+    fresh = directory / f"..content_{number}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o755)
+    for name, (data, mode) in files.items():
+        path = fresh / name
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.write_bytes(data)
+        if group is not None:
+            os.chown(path, -1, group)
+            mode |= 0o040
+        path.chmod(mode)
+    link = directory / "..data_new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(fresh.name)
+    before = os.readlink(current) if current.is_symlink() else ""
+    link.replace(current)
+    _link_names(directory, {name.partition("/")[0] for name in files})
+    if before:
+        shutil.rmtree(directory / before, ignore_errors=True)
+
+
+def _link_names(directory: Path, names: set[str]) -> None:
+    for name in names:
+        path = directory / name
+        if not path.is_symlink():
+            path.symlink_to(f"..data/{name}")
+    for path in directory.iterdir():
+        if path.is_symlink() and not path.name.startswith("..") and path.name not in names:
+            path.unlink()
+
+
+def _mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if done.returncode:
+        raise MountFailed(done.stderr.strip())
