@@ -47,6 +47,7 @@ class ImageStore:
     def __init__(self, directory: Path, host_images: tuple[str, ...]) -> None:
         self.directory = directory
         self._host_names = frozenset(host_images)
+        self._asked = set(host_images)  # every tag of the machine is there; those that were asked for are listed
         self.host = ImageRecord(id="host", tags=tuple(full_name(n) for n in host_images), cmd=("/bin/sh",), user="0")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for rubbish in directory.glob(".*"):  # what an earlier process was loading or removing
@@ -58,13 +59,15 @@ class ImageStore:
                 yield msgspec.json.decode(path.read_bytes(), type=ImageRecord)
 
     def listing(self) -> list[Image]:
-        return [Image(id=i.id, tags=i.tags, size=i.size, user=i.user) for i in (self.host, *self)]
+        host = msgspec.structs.replace(self.host, tags=tuple(sorted({*self.host.tags, *self._asked})))
+        return [Image(id=i.id, tags=i.tags, size=i.size, user=i.user) for i in (host, *self)]
 
     def get(self, reference: str) -> ImageRecord:
         """NotFound unless it is here."""
         if reference != self.host.id:
             checked_reference(reference) if not reference.startswith("sha256:") else None
         if repository(reference) in self._host_names:
+            self._asked.add(reference)
             return self.host
         for image in self:
             if reference == image.id or full_name(reference) in image.tags:

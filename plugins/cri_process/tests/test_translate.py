@@ -9,6 +9,7 @@ from bareboat.contracts.cri import ContainerConfig, Resources, SandboxConfig, Se
 from bareboat.contracts.errors import InvalidConfig, NotFound
 from bareboat_cri_process import binary, cgroups, seccomp, translate
 from bareboat_cri_process.container import Node, Place, container_program, pause_program
+from bareboat_cri_process.images import ImageStore
 from bareboat_cri_process.monitors import Exit, Life
 from bareboat_cri_process.privileges import DEFAULT_CAPABILITIES, Identity, capabilities, identity
 from bareboat_cri_process.program import Program, Saved, Table
@@ -81,6 +82,15 @@ class TestTranslation:
     def test_states_follow_from_what_is_recorded(self, life, state, reason):
         container = translate.container_of(record(ContainerConfig(name="n", image="host")), life, oom=False)
         assert (container.state, container.reason) == (state, reason)
+
+
+class TestHostImage:
+    def test_every_tag_of_the_machine_is_there_and_those_asked_for_are_listed(self, tmp_path):
+        store = ImageStore(tmp_path, ("host",))
+        assert store.get("host:v2").id == "host"
+        assert store.listing()[0].tags == ("host", "host:latest", "host:v2")
+        store.remove("host:v2")
+        assert store.get("host").id == "host"
 
 
 class TestPrivileges:
