@@ -16,7 +16,7 @@ import pytest
 
 from bareboat.contracts.cri import Attach, Events, Exec, ImageRemoval, PortForward, Resources, Size, StatsMixin, Streams, Update
 from bareboat.contracts.errors import NotFound, Unavailable
-from bareboat.testing.cri_suite import Runtime, Subject, round_trips
+from bareboat.testing.cri_suite_subject import Runtime, Subject, round_trips
 
 CRI_LINE = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) (stdout|stderr) ([FP]) (.*)$")
 
