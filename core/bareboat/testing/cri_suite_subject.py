@@ -1,7 +1,7 @@
 """What a runtime suite is about: the subject a driver's author describes, and the driver under test in the words of the rules.
 
-What comes in: a subclass of ``Subject`` with a factory, images and commands. What goes out: the ``runtime`` fixture. The rules themselves are
-in ``cri_suite`` and ``cri_suite_features``.
+What comes in: a subclass of ``Subject`` with a factory, images and commands. What goes out: the ``runtime`` fixture. The rules
+themselves are in ``cri_suite`` and ``cri_suite_features``.
 """
 
 from __future__ import annotations
