@@ -39,14 +39,18 @@ class Refused(Exception):
 class AgentApi:
     """``agents`` are those that live in this process."""
 
-    def __init__(self, agents: Sequence[NodeAgent]) -> None:
+    def __init__(self, agents: Sequence[NodeAgent] = ()) -> None:
+        self._agents = list(agents)
+
+    def serve(self, agents: Sequence[NodeAgent]) -> None:
+        """Agents that were made after the listener (they are told its port)."""
         self._agents = list(agents)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         websocket = scope["type"] == "websocket"
         try:
             self._authorize(scope)
-            query = {k: v for k, v in parse_qs(scope["query_string"].decode(), keep_blank_values=True).items()}
+            query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
             parts = [p for p in scope["path"].split("/") if p]
             if websocket:
                 await self._stream(parts, query, scope, receive, send)
@@ -94,7 +98,7 @@ class AgentApi:
         chosen = attempts[-2] if previous else attempts[-1]
         options = _log_options(query, agent)
         path = Path(chosen.config.log_path)
-        if not path.exists():
+        if not await asyncio.to_thread(path.exists):
             raise Refused(404, f"the log of container {parts[3]} is gone")
         current = {"alive": chosen.state == "RUNNING"}
 

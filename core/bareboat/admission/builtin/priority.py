@@ -22,7 +22,10 @@ class Priority(AdmissionPlugin):
         found = self._class_of(request, spec.priorityClassName)
         value = found.value if found is not None else 0
         if spec.priority is not None and spec.priority != value:
-            because = f"the integer value of priority ({spec.priority}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name"
+            because = (
+                f"the integer value of priority ({spec.priority}) must not be provided in pod spec; "
+                f"priority admission controller computed {value} from the given PriorityClass name"
+            )
             raise Forbidden.of("pods", request.name, because=because)
         if found is not None:
             spec.priorityClassName = found.metadata.name

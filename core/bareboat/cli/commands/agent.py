@@ -1,0 +1,59 @@
+"""``bareboat agent``: the agent of one or more nodes in this process, or the removal of what such an agent made."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+
+from bareboat.cli.options import add_cluster_options, cluster_of
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add_cluster_options(parser)
+    parser.add_argument("--node", action="append", required=True, metavar="NAME", help="name of a node; may be repeated")
+    parser.add_argument("--node-address", default="", metavar="IP", help="the node's own address, if it has a network namespace of its own")
+    parser.add_argument("--teardown", action="store_true", help="remove every container, network and rule of the node from the machine")
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
+
+
+def run(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return asyncio.run(_run(arguments))
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    from bareboat.cluster.agents import Agents
+    from bareboat.cluster.file.choices import node_plugins
+    from bareboat.cluster.processes import announce
+    from bareboat.plugins.loader import Loader
+
+    cluster, lines, layout = cluster_of(arguments)
+    agents = Agents(cluster, layout, node_plugins(cluster, Loader(), lines), arguments.node, arguments.node_address)
+    names = ", ".join(arguments.node)
+    if arguments.teardown:
+        await agents.teardown()
+        announce(arguments.ready_fd, f"bareboat agent: {names} removed")
+        return 0
+    loop = asyncio.get_running_loop()
+    serving = loop.create_task(agents.run(), name="agents")
+    stopped = loop.create_task(_signalled(loop), name="signals")
+    ready = loop.create_task(agents.ready.wait(), name="ready")
+    await asyncio.wait([serving, stopped, ready], return_when=asyncio.FIRST_COMPLETED)
+    if ready.done() and not serving.done():
+        announce(arguments.ready_fd, f"bareboat agent: ready, nodes {names}")
+        await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    return 0
+
+
+async def _signalled(loop: asyncio.AbstractEventLoop) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()

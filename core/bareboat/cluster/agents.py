@@ -1,0 +1,182 @@
+"""The agents of one process: drivers opened, identities issued, the kubelet's API served, one NodeAgent per node.
+
+``teardown`` is the other thing an agent process can do: remove everything that the node's drivers have on the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bareboat.base.clock import SystemClock
+from bareboat.base.ids import SystemIds
+from bareboat.client import kubeconfig
+from bareboat.client.client import Client
+from bareboat.client.https import HttpsTransport
+from bareboat.cluster.driver_host import DriverHost
+from bareboat.cluster.errors import ClusterError
+from bareboat.cluster.file.choices import NodePlugins
+from bareboat.cluster.file.shape import ClusterFile
+from bareboat.cluster.hosts import primary_address
+from bareboat.cluster.layout import Layout
+from bareboat.cluster.pki.authority import Authority
+from bareboat.models.scheme import Scheme
+from bareboat.node.agent import NodeAgent
+from bareboat.node.api import AgentApi
+from bareboat.node.config import NodeConfig
+from bareboat.node.volumes import Volumes
+from bareboat.plugins.loader import LoadedDriver
+from bareboat.server.listening import Listener
+
+
+class NodeDrivers:
+    """The drivers of one node, created from what the cluster file names."""
+
+    def __init__(self, layout: Layout, node: str, plugins: NodePlugins, clock: SystemClock) -> None:
+        self._layout = layout
+        self._node = node
+        self._clock = clock
+        self._hosts: list[DriverHost] = []
+        self.runtimes: dict[str, Any] = {handler: self._create(loaded) for handler, loaded in plugins.runtimes.items()}
+        self.network: Any = self._create(plugins.network)
+        self.proxy: Any = self._create(plugins.proxy)
+
+    def _create(self, loaded: LoadedDriver) -> Any:
+        contract = loaded.plugin.group.split(".")[1]
+        name = f"{contract}-{loaded.plugin.name}"
+        directory = self._layout.node(self._node) / "drivers" / name
+        host = DriverHost(
+            name=name, node_name=self._node, instance=self._layout.instance(self._node), state_dir=directory, clock=self._clock
+        )
+        self._hosts.append(host)
+        return loaded.cls(loaded.options, host)
+
+    @property
+    def all(self) -> list[Any]:
+        return [*dict.fromkeys(self.runtimes.values()), self.network, self.proxy]
+
+    async def open(self) -> None:
+        for driver in self.all:
+            await driver.open()
+
+    async def close(self) -> None:
+        for driver in self.all:
+            await driver.close()
+        for host in self._hosts:
+            host.close()
+
+    async def teardown(self) -> None:
+        """Every sandbox, attachment and rule of this node."""
+        for runtime in dict.fromkeys(self.runtimes.values()):
+            for sandbox in await runtime.list_pod_sandbox():
+                await runtime.stop_pod_sandbox(sandbox.id)
+                await runtime.remove_pod_sandbox(sandbox.id)
+        await self.network.teardown()
+        await self.proxy.teardown()
+
+
+class Agents:
+    """``run`` serves until cancelled; ``ready`` is set when every node is registered."""
+
+    def __init__(self, cluster: ClusterFile, layout: Layout, plugins: NodePlugins, nodes: Sequence[str], address: str) -> None:
+        self._cluster = cluster
+        self._layout = layout
+        self._plugins = plugins
+        self._nodes = list(nodes)
+        self._separate = bool(address)
+        self._address = address or primary_address()
+        self.clock = SystemClock()
+        self.ids = SystemIds()
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Raises ClusterError when there is no cluster to join, DriverError when a driver cannot start."""
+        if not self._layout.kubeconfig.exists():
+            raise ClusterError(f"no cluster in {self._layout.data_dir}: start a server with the same --data-dir first")
+        pki = Authority(self._layout.pki, self.clock)
+        server_url = _server_of(self._layout.kubeconfig, self._separate)
+        drivers = [NodeDrivers(self._layout, node, self._plugins, self.clock) for node in self._nodes]
+        agents: list[NodeAgent] = []
+        serving = pki.serving(f"agent-{self._nodes[0]}", f"system:node:{self._nodes[0]}", [*self._nodes, self._address], ("system:nodes",))
+        api = AgentApi(agents)
+        listener = Listener(api, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
+        try:
+            for node_drivers in drivers:
+                await node_drivers.open()
+            port = await listener.start("0.0.0.0", 0)  # noqa: S104  the API server dials in from wherever it is
+            transports = [self._transport(pki, server_url, node) for node in self._nodes]
+            for node, node_drivers, transport in zip(self._nodes, drivers, transports, strict=True):
+                agents.append(self._agent(node, node_drivers, Client(transport, Scheme.builtin()), port))
+            api.serve(agents)
+            async with asyncio.TaskGroup() as group:
+                for agent in agents:
+                    group.create_task(agent.run(), name=f"agent-{agent.config.name}")
+                for agent in agents:
+                    await agent.ready()
+                self.ready.set()
+        finally:
+            await listener.stop()
+            for node_drivers in drivers:
+                await node_drivers.close()
+
+    async def teardown(self) -> None:
+        """Remove everything of these nodes from the machine, volumes included."""
+        for node in self._nodes:
+            drivers = NodeDrivers(self._layout, node, self._plugins, self.clock)
+            await drivers.open()
+            await drivers.teardown()
+            await drivers.close()
+            pods = self._layout.node(node) / "pods"
+            for directory in pods.iterdir() if pods.exists() else ():
+                Volumes(directory, _nothing, _nothing, {}).tear_down()
+
+    def _transport(self, pki: Authority, server: str, node: str) -> HttpsTransport:
+        pair = pki.client(f"node-{node}", f"system:node:{node}", ("system:nodes",))
+        kubeconfig.write(
+            self._layout.node_kubeconfig(node),
+            server=server,
+            ca=pki.certificate_pem,
+            certificate=pair.certificate_pem,
+            key=pair.key_pem,
+            user=node,
+        )
+        return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"bareboat-agent/{node}")
+
+    def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
+        config = NodeConfig(
+            name=node,
+            internal_ip=self._address,
+            cluster_cidr=self._cluster.networking.podCIDR,
+            service_cidr=self._cluster.networking.serviceCIDR,
+            domain=self._cluster.networking.domain,
+            port=port,
+            labels=dict(self._cluster.node.labels),
+            max_pods=self._cluster.node.maxPods,
+            cpu=os.cpu_count() or 1,
+        )
+        return NodeAgent(
+            config,
+            client,
+            drivers.runtimes,
+            drivers.network,
+            drivers.proxy,
+            clock=self.clock,
+            ids=self.ids,
+            state_dir=self._layout.node(node),
+        )
+
+
+def _server_of(path: Path, separate: bool) -> str:
+    """The server's URL; a node in a network namespace of its own goes through the advertised address."""
+    import yaml
+
+    document = yaml.safe_load(path.read_text())
+    server: str = document["clusters"][0]["cluster"]["server"]
+    return (path.parent / "server" / "advertised").read_text().strip() if separate else server
+
+
+async def _nothing(*_: Any) -> Any:
+    return None

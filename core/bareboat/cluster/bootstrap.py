@@ -1,0 +1,84 @@
+"""What a new cluster has: namespaces, the plugins' objects, and the Service ``default/kubernetes`` with its endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from typing import Any
+
+from bareboat.base.clock import Clock
+from bareboat.client.client import Client
+from bareboat.models import core_v1, discovery_v1, meta_v1
+from bareboat.models.codec import from_tree
+from bareboat.models.scheme import Scheme
+from bareboat.models.status import AlreadyExists, NotFound
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+class Bootstrap:
+    """Creates what is missing; what is there stays as it is, but for the API server's own endpoint."""
+
+    def __init__(self, client: Client, scheme: Scheme, clock: Clock) -> None:
+        self._client = client
+        self._scheme = scheme
+        self._clock = clock
+
+    async def run(self, objects: list[dict[str, Any]], service_cidr: str, address: str, port: int) -> None:
+        for name in NAMESPACES:
+            await self._create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
+        made = [self._decoded(tree) for tree in objects]
+        for start in range(0, len(made), 32):
+            await asyncio.gather(*(self._create(o) for o in made[start : start + 32]))
+        await self._kubernetes_service(service_cidr)
+        await self._endpoint(address, port)
+
+    def _decoded(self, tree: dict[str, Any]) -> Any:
+        resource = self._scheme.by_kind(tree["apiVersion"], tree["kind"])
+        if resource is None or resource.type is None:
+            raise ValueError(f"a plugin's bootstrap object is of an unknown kind: {tree['apiVersion']}/{tree['kind']}")
+        return from_tree(resource.type, tree)
+
+    async def _create(self, obj: Any) -> None:
+        try:
+            await self._client.create(obj)
+        except AlreadyExists:
+            return
+
+    async def _kubernetes_service(self, service_cidr: str) -> None:
+        first = str(ipaddress.IPv4Network(service_cidr)[1])
+        labels = {"component": "apiserver", "provider": "kubernetes"}
+        port = core_v1.ServicePort(name="https", port=443, targetPort=443, protocol="TCP")
+        await self._create(
+            core_v1.Service(
+                metadata=meta_v1.ObjectMeta(name="kubernetes", namespace="default", labels=labels),
+                spec=core_v1.ServiceSpec(clusterIP=first, ports=[port], type="ClusterIP"),
+            )
+        )
+
+    async def _endpoint(self, address: str, port: int) -> None:
+        """Endpoints and slice of default/kubernetes: where this server is reached."""
+        slices = discovery_v1.EndpointSlice(
+            metadata=meta_v1.ObjectMeta(name="kubernetes", namespace="default", labels={"kubernetes.io/service-name": "kubernetes"}),
+            addressType="IPv4",
+            endpoints=[discovery_v1.Endpoint(addresses=[address], conditions=discovery_v1.EndpointConditions(ready=True))],
+            ports=[discovery_v1.EndpointPort(name="https", port=port, protocol="TCP")],
+        )
+        subset = core_v1.EndpointSubset(
+            addresses=[core_v1.EndpointAddress(ip=address)], ports=[core_v1.EndpointPort(name="https", port=port, protocol="TCP")]
+        )
+        endpoints = core_v1.Endpoints(
+            metadata=meta_v1.ObjectMeta(name="kubernetes", namespace="default", labels={"endpointslice.kubernetes.io/skip-mirror": "true"}),
+            subsets=[subset],
+        )
+        for wanted in (slices, endpoints):
+            await self._put(wanted)
+
+    async def _put(self, wanted: Any) -> None:
+        try:
+            known = await self._client.get(type(wanted), wanted.metadata.name, wanted.metadata.namespace)
+        except NotFound:
+            await self._create(wanted)
+            return
+        wanted.metadata.resourceVersion = known.metadata.resourceVersion
+        await self._client.update(wanted)

@@ -1,0 +1,217 @@
+"""The control plane in one process: store, API, HTTP face, controllers, scheduler, on one event loop.
+
+What comes in: a cluster file and a data directory. What goes out: a server that is ready, and that stops cleanly. Each
+controller has a client of its own identity; informers are shared by identity-free reads of the in-process client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from bareboat.admission.builtin import builtin as builtin_admission
+from bareboat.admission.chain import Chain
+from bareboat.api.inprocess import InProcessTransport
+from bareboat.api.reader import LogReader
+from bareboat.api.service import Service
+from bareboat.auth.authenticators import AuthenticatorChain, CertificateAuthenticator, StaticTokenAuthenticator
+from bareboat.auth.authority import Authority
+from bareboat.auth.tokens import ISSUER, Issuer, Keys, TokenAuthenticator, service_account_user
+from bareboat.base.backoff import Backoff
+from bareboat.base.clock import SystemClock
+from bareboat.base.ids import SystemIds
+from bareboat.base.tasks import Tasks, supervise
+from bareboat.client import kubeconfig
+from bareboat.client.client import Client
+from bareboat.cluster.bootstrap import Bootstrap
+from bareboat.cluster.driver_host import DriverHost
+from bareboat.cluster.file.choices import ServerPlugins, ordered
+from bareboat.cluster.file.reading import node_port_range
+from bareboat.cluster.file.shape import ClusterFile
+from bareboat.cluster.hosts import primary_address
+from bareboat.cluster.layout import Layout
+from bareboat.cluster.pki.authority import Authority as CertificateAuthority
+from bareboat.cluster.pki.authority import Pair, signing_key
+from bareboat.cluster.state import write_private
+from bareboat.contracts.auth import UserInfo
+from bareboat.controllers.accounts import RootCaPublisher
+from bareboat.controllers.nodes import NodeAddressController
+from bareboat.controllers.registry import BUILTIN
+from bareboat.models.scheme import Scheme
+from bareboat.reconcile.controller import ControllerContext
+from bareboat.reconcile.events import EventRecorder
+from bareboat.reconcile.informer import InformerFactory
+from bareboat.server.app import App
+from bareboat.server.connector import Connector
+from bareboat.server.health import Health
+from bareboat.server.listening import Listener
+from bareboat.server.shell import Shell
+from bareboat.server.virtual import Virtual
+from bareboat.store.log import Log
+
+log = logging.getLogger("bareboat.server")
+KERNEL = UserInfo(name="system:apiserver", groups=("system:masters", "system:authenticated"))
+SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
+SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
+
+
+class ControlPlane:
+    """One server. ``start`` returns when it is ready; ``stop`` may be called at any time after it."""
+
+    def __init__(self, cluster: ClusterFile, layout: Layout, plugins: ServerPlugins, *, advertise: str = "") -> None:
+        self._cluster = cluster
+        self._layout = layout
+        self._plugins = plugins
+        self._advertise = advertise or primary_address()
+        self.clock = SystemClock()
+        self.ids = SystemIds()
+        self.scheme = Scheme.builtin()
+        self._tasks = Tasks()
+        self.url = ""
+
+    async def start(self) -> None:
+        """Raises DriverError, PluginErrors, OSError (the port is taken)."""
+        pki = CertificateAuthority(self._layout.pki, self.clock, common_name=f"bareboat-{self._cluster.name}")
+        await self._start_store()
+        reader = LogReader(self.log, self.scheme)
+        self.authority = Authority(self._authorizers(reader))
+        admission = Chain([*builtin_admission(reader), *self._admission(reader)])
+        self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
+        networking = self._cluster.networking
+        self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
+        self.service.allocations.rebuild()
+        keys = Keys(signing_key(self._layout.pki / "sa.key"))
+        await self._start_face(pki, reader, keys)
+        bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
+        await bootstrap.run(
+            self._plugins.hooks.collect("bareboat_bootstrap_objects"), networking.serviceCIDR, self._advertise, self._listener.port
+        )
+        RootCaPublisher.ca_pem = pki.certificate_pem.decode()
+        NodeAddressController.pod_cidr = networking.podCIDR
+        self._start_controllers()
+        await self._start_scheduler()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 1000)
+
+    async def stop(self) -> None:
+        await self._tasks.cancel()
+        await self._listener.stop()
+        await self._connector.close()
+        await self.log.stop()
+        self._host.close()
+
+    async def _start_store(self) -> None:
+        chosen = self._plugins.store
+        self._host = DriverHost(
+            name=f"store-{chosen.plugin.name}",
+            node_name="",
+            instance=self._layout.instance(),
+            state_dir=self._layout.server,
+            clock=self.clock,
+        )
+        store = chosen.cls(chosen.options, self._host)
+        self.log = Log(store, self.clock, lambda key: self.service_heads(key))
+        await self.log.start()
+
+    def service_heads(self, key: str) -> bytes:
+        from bareboat.store.entry import head
+
+        group, _, plural = key.partition("/")
+        stored = self.scheme.storage("" if group == "core" else group, plural)
+        return head(stored.kind, stored.api_version)
+
+    def _authorizers(self, reader: LogReader) -> list[Any]:
+        contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)
+        return ordered(contributed, self._cluster.authorization, "authorization")
+
+    def _admission(self, reader: LogReader) -> list[Any]:
+        return ordered(self._plugins.hooks.collect("bareboat_admission", reader=reader), self._cluster.admission, "admission")
+
+    async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys) -> None:
+        authenticators = [
+            CertificateAuthenticator(),
+            StaticTokenAuthenticator.from_file(self._layout.server / "tokens.json"),
+            TokenAuthenticator(keys, reader, self.clock),
+            *ordered(self._plugins.hooks.collect("bareboat_authenticators", reader=reader), self._cluster.authentication, "authentication"),
+        ]
+        chain = AuthenticatorChain(authenticators)
+        Virtual(self.service, chain, self.authority, Issuer(keys, reader, self.clock, self.ids))
+        kubelet = pki.client("kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
+        self._connector = Connector(reader, kubelet.certificate, kubelet.key, pki.pair.certificate)
+        self._connector.register(self.service)
+        health = Health()
+        health.add("store", lambda: "")
+        shell = Shell(keys.jwks, ISSUER, self._metrics, self._paths)
+        app = App(self.service, chain, self.authority, health, self._connector, shell)
+        serving = pki.serving("server", "kube-apiserver", self._names())
+        self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
+        port = await self._listener.start(self._cluster.server.address, self._cluster.server.port)
+        address = self._cluster.server.address
+        self.url = f"https://{'127.0.0.1' if address in ('0.0.0.0', '127.0.0.1') else address}:{port}"  # noqa: S104
+        self.service.documents.address = f"{self._advertise}:{port}"
+        write_private(self._layout.server / "advertised", f"https://{self._advertise}:{port}\n".encode())
+        self._write_kubeconfig(pki.client("admin", "kubernetes-admin", ("system:masters",)), pki)
+
+    def _names(self) -> list[str]:
+        import ipaddress
+        import socket
+
+        first = str(ipaddress.IPv4Network(self._cluster.networking.serviceCIDR)[1])
+        domain = self._cluster.networking.domain
+        names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{domain}"]
+        addresses = ["127.0.0.1", first, self._advertise, primary_address()]
+        own = [a for a in (self._cluster.server.address,) if a != "0.0.0.0"]  # noqa: S104
+        return list(dict.fromkeys([*names, socket.gethostname(), *addresses, *own, *self._cluster.server.names]))
+
+    def _write_kubeconfig(self, admin: Pair, pki: CertificateAuthority) -> None:
+        kubeconfig.write(
+            self._layout.kubeconfig,
+            server=self.url,
+            ca=pki.certificate_pem,
+            certificate=admin.certificate_pem,
+            key=admin.key_pem,
+            cluster=self._cluster.name,
+        )
+
+    def _client(self, user: UserInfo) -> Client:
+        return Client(InProcessTransport(self.service, user), self.scheme)
+
+    def _start_controllers(self) -> None:
+        shared = InformerFactory(self._client(SHARED_READS))
+        self._spawn("informers", shared.run)
+        for cls in [*BUILTIN, *self._plugins.hooks.collect("bareboat_controllers")]:
+            client = self._client(service_account_user("kube-system", cls.name))
+            events = EventRecorder(self._client(SHARED_READS), cls.name, self.clock, self.ids)
+            controller = cls(ControllerContext(client, shared, self.clock, self.ids, events))
+            self._spawn(f"{cls.name} events", events.run)
+            self._spawn(cls.name, controller.run)
+        self._shared = shared
+
+    async def _start_scheduler(self) -> None:
+        from bareboat.scheduler.scheduler import Scheduler
+
+        contributed = {p.name: p for p in self._plugins.hooks.collect("bareboat_scheduling_policies")}
+        chosen = ordered(list(contributed.values()), [p.use for p in self._cluster.scheduling], "scheduling")
+        weights = {p.use: p.weight for p in self._cluster.scheduling}
+        policies = [(p, weights.get(p.name, p.default_weight)) for p in chosen]
+        client = self._client(SCHEDULER)
+        events = EventRecorder(self._client(SHARED_READS), "default-scheduler", self.clock, self.ids)
+        scheduler = Scheduler(client, self._shared, policies, clock=self.clock, ids=self.ids, events=events)
+        self._spawn("scheduler events", events.run)
+        self._spawn("scheduler", scheduler.run)
+
+    def _spawn(self, name: str, service: Callable[[], Any]) -> None:
+        self._tasks.spawn(supervise(name, service, self.clock, Backoff(1.0, 30.0)), name=name)
+
+    def _metrics(self) -> str:
+        from bareboat.cluster.metrics import render
+
+        return render(self.log, asyncio.get_running_loop())
+
+    def _paths(self) -> list[str]:
+        groups = {r.path_prefix for r in self.scheme.resources()}
+        return sorted({"/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version", *groups})
