@@ -46,6 +46,12 @@ class Bootstrap:
             return
 
     async def _kubernetes_service(self, service_cidr: str) -> None:
+        try:
+            await self._client.get(core_v1.Service, "kubernetes", "default")
+        except NotFound:
+            await self._new_kubernetes_service(service_cidr)
+
+    async def _new_kubernetes_service(self, service_cidr: str) -> None:
         first = str(ipaddress.IPv4Network(service_cidr)[1])
         labels = {"component": "apiserver", "provider": "kubernetes"}
         port = core_v1.ServicePort(name="https", port=443, targetPort=443, protocol="TCP")

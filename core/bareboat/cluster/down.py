@@ -36,7 +36,7 @@ async def down(layout: Layout, report: Reporter, *, purge: bool = False) -> None
         if state.server:
             await stop(state.server)
     if not state.fake and os.geteuid() == 0:
-        Hosts(layout).remove()
+        await asyncio.to_thread(Hosts(layout).remove)
         _remove_runtime_dirs(layout, state.nodes)
     layout.state_file.unlink(missing_ok=True)
     if purge:

@@ -70,7 +70,7 @@ class Up:
         self._keep_cluster_file()
         if self.separate_hosts:
             with report.step("Node hosts (network namespaces) made"):
-                self.hosts.create(self.node_names)
+                await asyncio.to_thread(self.hosts.create, self.node_names)
         with report.step("Control plane ready") as step:
             await self._start_server()
             step.detail = self.state.url
@@ -106,11 +106,12 @@ class Up:
     async def _start_agents(self) -> None:
         known = {n.name: n for n in self.state.nodes}
         wanted = [known.get(name) or self._host(name, index) for index, name in enumerate(self.node_names)]
+        self.state.nodes = wanted
+        states.save(self.layout, self.state)  # before anything starts, so that `down` sweeps what did
         if self.fake:
             await self._start_agent(wanted)
         else:
             await asyncio.gather(*(self._start_agent([node]) for node in wanted))
-        self.state.nodes = wanted
         states.save(self.layout, self.state)
 
     def _host(self, name: str, index: int) -> NodeState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from bareboat.node.probes import Prober
 if TYPE_CHECKING:
     from bareboat.node.services import NodeServices
     from bareboat.node.status import Observed
+
+log = logging.getLogger("bareboat.node")
 
 
 class Monitors:
@@ -93,13 +96,13 @@ class Monitors:
                 seen.started = True
                 seen.ready = container.readinessProbe is None
                 self._poke()
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group:  # a failed liveness probe ends the other one
                 if container.readinessProbe is not None:
                     group.create_task(prober(container.readinessProbe).run(readiness))
                 if container.livenessProbe is not None:
                     group.create_task(alive("Liveness", container.livenessProbe, once=False))
         except* _Killed:
-            return
+            log.debug("container %s was stopped after a failed probe", container.name)
 
 
 class _Killed(Exception):

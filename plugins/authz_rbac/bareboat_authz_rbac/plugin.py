@@ -21,5 +21,7 @@ def bareboat_authorizers(reader: Reader) -> list[Authorizer]:
 
 @hookimpl
 def bareboat_bootstrap_objects() -> list[dict[str, Any]]:
-    lines = resources.files("bareboat_authz_rbac").joinpath("bootstrap.jsonl").read_bytes().splitlines()
+    """Upstream's, and what this kernel's controllers need beyond them (they patch where upstream's update)."""
+    files = resources.files("bareboat_authz_rbac")
+    lines = [line for name in ("bootstrap.jsonl", "own.jsonl") for line in files.joinpath(name).read_bytes().splitlines()]
     return [msgspec.json.decode(line) for line in lines]
