@@ -14,15 +14,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from bareboat.client.client import Client
 from bareboat.client.kubeconfig import load as load_kubeconfig
 from bareboat.cluster import state as states
 from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.file.choices import check
 from bareboat.cluster.file.reading import Lines
-from bareboat.cluster.file.shape import ClusterFile
+from bareboat.cluster.file.shape import ClusterFile, Networking
 from bareboat.cluster.hosts import Hosts
 from bareboat.cluster.layout import Layout
+from bareboat.cluster.networks import free_defaults
 from bareboat.cluster.processes import start
 from bareboat.cluster.state import ClusterState, NodeState
 from bareboat.models import core_v1
@@ -67,6 +70,7 @@ class Up:
         self._refuse_without_root()
         with report.step("Plugins checked"):
             check(self.cluster, Loader(), self.lines)
+        self._choose_networks()
         self._keep_cluster_file()
         if self.separate_hosts:
             with report.step("Node hosts (network namespaces) made"):
@@ -86,6 +90,12 @@ class Up:
             raise ClusterError("real containers need root: run it with sudo, or use --fake for nodes as data")
         if self.fake and self.separate_hosts:
             raise ClusterError("--fake nodes need no hosts of their own")
+
+    def _choose_networks(self) -> None:
+        """A new cluster on the defaults keeps clear of others on this machine."""
+        if self.cluster.networking == Networking() and not self.layout.cluster_file.exists() and not self.fake:
+            networking = Networking() if self.separate_hosts else free_defaults(self.cluster.networking)
+            self.cluster = msgspec.structs.replace(self.cluster, networking=networking)
 
     def _keep_cluster_file(self) -> None:
         """The file in force is kept beside the data, so that agents and later commands read the same."""

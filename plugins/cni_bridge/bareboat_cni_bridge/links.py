@@ -14,6 +14,7 @@ from typing import Any
 from pyroute2 import AsyncIPRoute, NetlinkError
 
 from bareboat.contracts.errors import NotFound, Unavailable
+from bareboat_cni_bridge.namespaces import inside
 
 #: Route scope "link" (rtnetlink(7)).
 SCOPE_LINK = 253
@@ -21,14 +22,13 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 @asynccontextmanager
-async def _netlink(netns: str = "") -> AsyncIterator[Any]:
+async def _netlink() -> AsyncIterator[Any]:
+    """In the namespace of the calling thread."""
     try:
-        async with AsyncIPRoute(netns=netns) if netns else AsyncIPRoute() as ip:
+        async with AsyncIPRoute() as ip:
             yield ip
     except NetlinkError as error:
         raise Unavailable(f"netlink: {error}", reason="NetlinkFailed") from error
-    except FileNotFoundError as error:
-        raise NotFound(f"network namespace {netns} is gone") from error
 
 
 async def _index(ip: Any, name: str) -> int:
@@ -65,19 +65,25 @@ async def drop_routes(cidrs: set[str]) -> None:
 
 async def attach(bridge: str, host_end: str, netns: str, pod_end: str, address: str, gateway: str, mtu: int) -> str:
     """A veth pair from the bridge into ``netns`` with ``address``/32 and the default route; the pod end's MAC address."""
+    if not Path(netns).exists():
+        raise NotFound(f"network namespace {netns} is gone")
     async with _netlink() as ip:
         if not await _index(ip, host_end):
             extra = {"mtu": mtu} if mtu else {}
             await ip.link("add", ifname=host_end, kind="veth", peer={"ifname": pod_end, "net_ns_fd": netns, **extra}, **extra)
         await ip.link("set", index=await _index(ip, host_end), master=await _index(ip, bridge), state="up")
-    async with _netlink(netns) as inside:
-        index = await _index(inside, pod_end)
-        await inside.addr("replace", index=index, address=address, prefixlen=32)
-        await inside.link("set", index=await _index(inside, "lo"), state="up")
-        await inside.link("set", index=index, state="up")
-        await inside.route("replace", dst=f"{gateway}/32", oif=index, scope=SCOPE_LINK)
-        await inside.route("replace", dst="default", gateway=gateway, oif=index)
-        return await _mac(inside, index)
+    return await inside(netns, lambda: _set_up_pod_end(pod_end, address, gateway))
+
+
+async def _set_up_pod_end(name: str, address: str, gateway: str) -> str:
+    async with _netlink() as ip:
+        index = await _index(ip, name)
+        await ip.addr("replace", index=index, address=address, prefixlen=32)
+        await ip.link("set", index=await _index(ip, "lo"), state="up")
+        await ip.link("set", index=index, state="up")
+        await ip.route("replace", dst=f"{gateway}/32", oif=index, scope=SCOPE_LINK)
+        await ip.route("replace", dst="default", gateway=gateway, oif=index)
+        return await _mac(ip, index)
 
 
 async def _mac(ip: Any, index: int) -> str:
@@ -104,13 +110,17 @@ async def check(bridge: str, host_end: str, netns: str, pod_end: str, address: s
         async for link in await ip.get_links(index):
             if link.get_attr("IFLA_MASTER") != master:
                 raise NotFound(f"interface {host_end} is not in bridge {bridge}")
-    async with _netlink(netns) as inside:
-        index = await _index(inside, pod_end)
+    await inside(netns, lambda: _check_pod_end(pod_end, address))
+
+
+async def _check_pod_end(name: str, address: str) -> None:
+    async with _netlink() as ip:
+        index = await _index(ip, name)
         if not index:
-            raise NotFound(f"interface {pod_end} is gone from {netns}")
-        addresses = [a.get_attr("IFA_ADDRESS") async for a in await inside.get_addr(index=index)]
+            raise NotFound(f"interface {name} is gone from its namespace")
+        addresses = [a.get_attr("IFA_ADDRESS") async for a in await ip.get_addr(index=index)]
         if address not in addresses:
-            raise NotFound(f"address {address} is gone from {netns}")
+            raise NotFound(f"address {address} is gone from its namespace")
 
 
 async def bridge_is_up(name: str) -> bool:

@@ -7,13 +7,13 @@ import uuid
 from pathlib import Path
 
 import pytest
-from bareboat_cni_bridge.addresses import AddressBook
-from bareboat_cni_bridge.options import BridgeOptions
-from bareboat_cni_bridge.plugin import BridgeNetwork
 
 from bareboat.contracts.cni import Attachment, NetworkConfig
 from bareboat.contracts.cri import PortMapping
 from bareboat.contracts.errors import Conflict, Exhausted, InvalidConfig, NotFound
+from bareboat_cni_bridge.addresses import AddressBook
+from bareboat_cni_bridge.options import BridgeOptions
+from bareboat_cni_bridge.plugin import BridgeNetwork
 
 CONFIG = NetworkConfig(pod_cidr="10.231.7.0/24", cluster_cidr="10.231.0.0/16", service_cidr="10.232.0.0/16")
 
@@ -87,9 +87,7 @@ CLIENT = "import socket,sys; print(socket.create_connection((sys.argv[1], int(sy
 
 
 async def serve(netns):
-    process = await asyncio.create_subprocess_exec(
-        "nsenter", f"--net={netns}", "python3", "-c", SERVER, stdout=asyncio.subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec("nsenter", f"--net={netns}", "python3", "-c", SERVER, stdout=asyncio.subprocess.PIPE)
     await process.stdout.readline()
     return process
 
