@@ -20,7 +20,7 @@ class Chain:
         shape = (request.operation, request.group, request.resource, request.subresource)
         found = self._shapes.get(shape)
         if found is None:
-            found = ([p for p in self._mutating if p.handles(*shape)], [p for p in self._validating if p.handles(*shape)])  # type: ignore[arg-type]
+            found = ([p for p in self._mutating if p.handles(*shape)], [p for p in self._validating if p.handles(*shape)])
             self._shapes[shape] = found
         return found
 

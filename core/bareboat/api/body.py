@@ -103,7 +103,8 @@ def _read_protobuf(data: bytes, cls: type[Any], kind: str, api_version: str) -> 
         raise BadRequest(f"the body is not a protobuf message of {kind}: {error}") from error
     if found_kind != kind or (found_version and found_version != api_version):
         raise BadRequest(
-            f"the API version in the data ({found_version}, Kind={found_kind}) does not match the expected API version ({api_version}, Kind={kind})"
+            f"the API version in the data ({found_version}, Kind={found_kind}) does not match "
+            f"the expected API version ({api_version}, Kind={kind})"
         )
     if not isinstance(obj, cls):
         raise BadRequest(f"the protobuf message is a {type(obj).__name__}, not a {kind}")

@@ -172,7 +172,7 @@ class TokenAuthenticator(Authenticator):
         namespace = private.get("namespace", "")
         account = private.get("serviceaccount") or {}
         self._alive(core_v1.ServiceAccount, account, namespace)
-        extra = {"authentication.kubernetes.io/credential-id": (f"JTI={claims.get('jti', '')}",)}
+        extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims.get('jti', '')}",)}
         for kind, cls in (("pod", core_v1.Pod), ("secret", core_v1.Secret)):
             if kind in private:
                 self._alive(cls, private[kind], namespace)

@@ -64,9 +64,7 @@ class RootCaPublisher(_PerNamespace):
     async def ensure(self, namespace: str, found: Any) -> None:
         data = {"ca.crt": self.ca_pem}
         if found is None:
-            note = {
-                "kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints."
-            }
+            note = {"kubernetes.io/description": "The CA that certificates of the API server are verified against inside the cluster."}
             meta = meta_v1.ObjectMeta(name=self.wanted, namespace=namespace, annotations=note)
             await self.client.create(core_v1.ConfigMap(metadata=meta, data=data))
         elif found.data != data:

@@ -120,7 +120,7 @@ class DeploymentController(Controller):
         name_hash = template_hash(deployment.spec.template, deployment.status.collisionCount or 0)
         template = copy(deployment.spec.template)
         template.metadata.labels = {**template.metadata.labels, HASH: name_hash}
-        selector = copy(deployment.spec.selector)
+        selector = copy(deployment.spec.selector or meta_v1.LabelSelector())
         selector.matchLabels = {**selector.matchLabels, HASH: name_hash}
         revision = max([revision_of(s) for s in old], default=0) + 1
         made = apps_v1.ReplicaSet(
@@ -237,7 +237,7 @@ class DeploymentController(Controller):
         since = parse(known.lastUpdateTime or now)
         left = deployment.spec.progressDeadlineSeconds - (self.clock.now() - since).total_seconds()
         if left > 0:
-            return left + 1.0
+            return float(left) + 1.0
         self._set(status, "Progressing", "False", "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.', now)
         return None
 

@@ -165,7 +165,9 @@ class GarbageCollector:
 
     async def _check_owners(self, resource: Resource, meta: Meta) -> None:
         """Delete what has only owners that are gone; let go of those that are gone if one is left."""
-        solid, waiting, gone = [], [], []
+        solid: list[Owner] = []
+        waiting: list[Owner] = []
+        gone: list[Owner] = []
         for owner in meta.ownerReferences:
             found = self._nodes.get(owner.uid)
             if found is None:

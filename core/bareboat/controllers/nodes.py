@@ -218,7 +218,7 @@ class NodeLifecycleController(Controller):
 def _tolerates(toleration: Any, taint: Any) -> bool:
     if toleration.effect not in ("", taint.effect) or toleration.key not in ("", taint.key):
         return False
-    return toleration.operator == "Exists" or (toleration.key == taint.key and toleration.value == taint.value)
+    return bool(toleration.operator == "Exists" or (toleration.key == taint.key and toleration.value == taint.value))
 
 
 def _managed(taints: list[core_v1.Taint]) -> set[tuple[str, str]]:

@@ -34,5 +34,6 @@ class Expectations:
         self._deletions.get(key, set()).discard(uid)
 
     def forget(self, key: str) -> None:
-        for known in (self._creations, self._deletions, self._since):
-            known.pop(key, None)  # type: ignore[attr-defined]
+        self._creations.pop(key, None)
+        self._deletions.pop(key, None)
+        self._since.pop(key, None)

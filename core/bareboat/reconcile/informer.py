@@ -7,6 +7,7 @@ the server the bytes are the store's own. Indexes and projections are computed o
 from __future__ import annotations
 
 import asyncio
+import builtins
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -71,7 +72,7 @@ class Informer(Generic[T]):
             for key, data in self._objects.items():
                 self._index(key, data)
 
-    def by_index(self, name: str, value: str) -> list[str]:  # type: ignore[valid-type]
+    def by_index(self, name: str, value: str) -> builtins.list[str]:
         """Keys, sorted."""
         return sorted(self._indexes[name].get(value, ()))
 

@@ -6,6 +6,8 @@ per-node lists for the rules that are not arithmetic (labels, taints, ports, pod
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from bareboat.contracts.scheduling import BoolArray, FloatArray, NodeArrays
@@ -152,8 +154,9 @@ class Columns:
         return i
 
     def _move(self, source: int, target: int) -> None:
-        for column in (self.names, self.nodes, self.labels, self.ports, self.pods):
-            column[target] = column[source]  # type: ignore[index]
+        columns: tuple[list[Any], ...] = (self.names, self.nodes, self.labels, self.ports, self.pods)
+        for column in columns:
+            column[target] = column[source]
         for arrays in (self._allocatable, self._requested, self._nonzero):
             for array in arrays.values():
                 array[target] = array[source]

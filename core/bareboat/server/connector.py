@@ -130,7 +130,8 @@ class Connector:
 
 def _container(pod: core_v1.Pod, wanted: str) -> str:
     spec = pod.spec
-    names = [c.name for c in [*spec.containers, *spec.initContainers, *spec.ephemeralContainers]]
+    every: list[Any] = [*spec.containers, *spec.initContainers, *spec.ephemeralContainers]
+    names = [c.name for c in every]
     if wanted:
         if wanted not in names:
             raise BadRequest(f"container {wanted} is not valid for pod {pod.metadata.name}")

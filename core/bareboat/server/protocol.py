@@ -20,7 +20,7 @@ def peer(transport: asyncio.BaseTransport | None) -> dict[str, Any]:
     certificate = tls.getpeercert() if tls is not None else None
     if not certificate:
         return {}
-    subject: list[tuple[str, str]] = [pair for part in certificate.get("subject", ()) for pair in part]  # type: ignore[misc,union-attr]
+    subject: list[tuple[str, str]] = [pair for part in certificate.get("subject", ()) for pair in part]  # type: ignore[misc]
     names = [value for key, value in subject if key == "commonName"]
     organizations = tuple(value for key, value in subject if key == "organizationName")
     return {"client_cert_name": names[0] if names else "", "client_cert_organizations": organizations}
@@ -42,5 +42,6 @@ class PeerWebSocketProtocol(WSProtocol):
     """WebSocket with the peer's identity in the scope."""
 
     async def run_asgi(self) -> None:
-        self.scope["extensions"] = {**(self.scope.get("extensions") or {}), "tls": peer(self.transport)}  # type: ignore[typeddict-item]
+        extensions: dict[str, Any] = {**(self.scope.get("extensions") or {}), "tls": peer(self.transport)}
+        self.scope["extensions"] = extensions
         await super().run_asgi()

@@ -128,7 +128,7 @@ def test_a_misspelled_or_async_hook_is_refused(plugin_module):
     async def bareboat_observers():
         return []
 
-    plugin_module.wrong = hook_module(bareboat_admision=lambda: [])
+    plugin_module.wrong = hook_module(bareboat_admision=lambda options: [options])
     plugin_module.late = hook_module(bareboat_observers=bareboat_observers)
     plugin_module.empty = types.ModuleType("empty")
     points = [point(n, n, group=hooks.GROUP) for n in ("wrong", "late", "empty")]

@@ -6,6 +6,8 @@ its own pods' status. Reads that every agent needs (services, endpoint slices, n
 
 from __future__ import annotations
 
+from typing import Any
+
 from bareboat.contracts.auth import ALLOW, Attributes, Authorizer, Decision, Reader
 from bareboat.models import core_v1
 
@@ -76,10 +78,7 @@ class NodeAuthorizer(Authorizer):
         return asked.verb in ("get", "delete") or (asked.subresource == "status" and asked.verb in ("patch", "update"))
 
     def _uses_account(self, node: str, namespace: str, account: str) -> bool:
-        for pod in self._pods_in(node, namespace):
-            if (pod.spec.serviceAccountName or "default") == account:
-                return True
-        return False
+        return any((pod.spec.serviceAccountName or "default") == account for pod in self._pods_in(node, namespace))
 
     def _refers(self, node: str, asked: Attributes) -> bool:
         return any(asked.name in references(pod, asked.resource) for pod in self._pods_in(node, asked.namespace))
@@ -106,7 +105,8 @@ def references(pod: core_v1.Pod, resource: str) -> set[str]:
         found |= _of_volume(volume, resource)
     if resource == "secrets":
         found |= {s.name for s in pod.spec.imagePullSecrets}
-    for container in [*pod.spec.containers, *pod.spec.initContainers, *pod.spec.ephemeralContainers]:
+    containers: list[Any] = [*pod.spec.containers, *pod.spec.initContainers, *pod.spec.ephemeralContainers]
+    for container in containers:
         for source in container.envFrom:
             reference = source.secretRef if resource == "secrets" else source.configMapRef if resource == "configmaps" else None
             found |= {reference.name} if reference is not None else set()

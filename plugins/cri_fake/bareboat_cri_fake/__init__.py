@@ -1,0 +1,1 @@
+"""Fake runtime, network and proxy: nodes as data."""

@@ -7,12 +7,12 @@ import uuid
 from collections import Counter
 
 import pytest
-from bareboat_proxy_nftables import nft
-from bareboat_proxy_nftables.plugin import NftablesProxy
-from bareboat_proxy_nftables.ruleset import build, transaction
 
 from bareboat.contracts.driver import NoOptions
 from bareboat.contracts.proxy import Backend, ProxyState, ServicePort
+from bareboat_proxy_nftables import nft
+from bareboat_proxy_nftables.plugin import NftablesProxy
+from bareboat_proxy_nftables.ruleset import build, transaction
 
 SERVER = (
     "import socket,sys; s=socket.create_server(('', 8080)); print('up', flush=True)\n"

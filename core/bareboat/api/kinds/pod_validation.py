@@ -308,7 +308,7 @@ def _handler(handler: Any, at: str, kinds: Iterable[str]) -> list[Cause]:
     if not chosen:
         return [required(at, "must specify a handler type")]
     causes: list[Cause] = [forbidden(f"{at}.{k}", "may not specify more than 1 handler type") for k in chosen[1:]]
-    action = getattr(handler, chosen[0], None)
+    action: Any = getattr(handler, chosen[0], None)
     if chosen[0] == "exec" and not action.command:
         causes.append(required(f"{at}.exec.command"))
     if chosen[0] in ("httpGet", "tcpSocket"):

@@ -94,7 +94,8 @@ def _parent(holder: dict[str, Any], path: str) -> tuple[Any, str]:
         value = _step(value, token)
         if value is _MISSING or value is None:
             raise _Unprocessable(
-                f'the server rejected our request due to an error in our request: add operation does not apply: doc is missing path: "{path}": missing value'
+                "the server rejected our request due to an error in our request: "
+                f'add operation does not apply: doc is missing path: "{path}": missing value'
             )
     return value, last
 

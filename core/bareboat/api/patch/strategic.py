@@ -28,7 +28,8 @@ def apply_strategic_patch(cls: type[msgspec.Struct], tree: Tree, patch: Tree) ->
 def _merge_map(target: Tree, patch: Tree, known: TypeSchema | None) -> Tree:
     directive = patch.get(DIRECTIVE)
     if directive == "replace":
-        return _plain({k: v for k, v in patch.items() if k != DIRECTIVE})
+        replaced: Tree = _plain({k: v for k, v in patch.items() if k != DIRECTIVE})
+        return replaced
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):

@@ -75,7 +75,8 @@ def secret(o: Any, now: datetime) -> list[Any]:
 
 
 def quota(o: Any, now: datetime) -> list[Any]:
-    requests, limits = [], []
+    requests: list[str] = []
+    limits: list[str] = []
     for name in sorted(o.status.hard):
         text = f"{name}: {o.status.used.get(name, '0')}/{o.status.hard[name]}"
         (limits if name.startswith("limits") else requests).append(text)

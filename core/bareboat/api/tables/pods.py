@@ -58,7 +58,7 @@ def _init_reason(obj: Any, sidecars: set[str]) -> str:
         if state.terminated is not None:
             return "Init:" + _ended(state.terminated)
         if state.waiting is not None and state.waiting.reason and state.waiting.reason != "PodInitializing":
-            return "Init:" + state.waiting.reason
+            return f"Init:{state.waiting.reason}"
         return f"Init:{index}/{len(obj.spec.initContainers)}"
     return ""
 
@@ -74,7 +74,7 @@ def _container_reason(obj: Any, word: str) -> str:
     for container in reversed(obj.status.containerStatuses):
         state = container.state
         if state.waiting is not None and state.waiting.reason:
-            word = state.waiting.reason
+            word = str(state.waiting.reason)
         elif state.terminated is not None:
             word = _ended(state.terminated)
         elif container.ready and state.running is not None:

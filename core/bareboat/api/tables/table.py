@@ -27,7 +27,7 @@ class _Raw(msgspec.Struct):
 def _columns_text() -> dict[str, str]:
     text = resources.files("bareboat.api.tables").joinpath("columns.txt").read_text()
     pairs = (line.split(": ", 1) for line in text.splitlines() if line and not line.startswith("#"))
-    return dict(pairs)  # type: ignore[arg-type]
+    return dict(pairs)
 
 
 @cache

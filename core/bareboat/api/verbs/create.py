@@ -35,7 +35,8 @@ async def create(service: Service, op: Operation) -> ApiResponse:
 def read_object(op: Operation) -> Any:
     """The body, in the stored version, with its type's defaults."""
     resource = op.resource
-    obj = body.read(op, resource.type, resource.kind, resource.api_version)
+    cls: Any = resource.type
+    obj = body.read(op, cls, resource.kind, resource.api_version)
     if not op.same_version:
         obj = convert_object(to_tree(obj), resource, op.stored)
     op.strategy.default(obj)

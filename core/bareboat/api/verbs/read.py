@@ -133,6 +133,17 @@ def _too_new(wanted: int, head: int) -> Timeout:
     return Timeout(message, details={"causes": causes}, retry_after=1)
 
 
+class ExpiredPage(ResourceExpired):
+    """Carries a token to go on from what there is now."""
+
+    def __init__(self, message: str, fresh: str) -> None:
+        super().__init__(message, details={})
+        self.fresh = fresh
+
+    def to_status(self) -> dict[str, Any]:
+        return {**super().to_status(), "metadata": {"continue": self.fresh}}
+
+
 def _encode_token(at: int, after: str) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(_Token(at, after))).decode().rstrip("=")
 
@@ -152,7 +163,5 @@ def _decode_token(service: Service, op: Operation, token: str) -> tuple[int, str
             "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
             "continue parameter, or use the continue token in this response to retrieve the remainder of the results."
         )
-        error = ResourceExpired(message, details={})
-        error.to_status = lambda: {**ResourceExpired.to_status(error), "metadata": {"continue": fresh}}  # type: ignore[method-assign]
-        raise error
+        raise ExpiredPage(message, fresh)
     return decoded.rv, decoded.after

@@ -65,12 +65,13 @@ class Authority:
             return pair
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
+        from cryptography.x509.oid import ExtendedKeyUsageOID
 
         ca = x509.load_pem_x509_certificate(self.pair.certificate_pem)
         ca_key: Any = serialization.load_pem_private_key(self.pair.key_pem, None)
         key = _new_key()
         builder = _builder(_subject(common_name, organizations), ca.subject, key, self._clock.now(), LIFE)
-        usage = x509.ExtendedKeyUsageOID.CLIENT_AUTH if client else x509.ExtendedKeyUsageOID.SERVER_AUTH
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         if names:
