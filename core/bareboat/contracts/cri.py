@@ -219,13 +219,15 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """Data beside the mixins: which image forms and namespaces the driver offers, for error messages and docs."""
+    """Data beside the mixins: what the driver offers. ``reachable`` False: its containers have no real network, so http and
+    tcp probes count as passed."""
 
     host_network: bool = True
     tty: bool = True
     userns: bool = False
     resources: bool = True
     security: bool = True
+    reachable: bool = True
 
 
 class Streams(Protocol):

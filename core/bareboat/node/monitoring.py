@@ -51,7 +51,8 @@ class Monitors:
             async def run(command: tuple[str, ...], timeout: float) -> tuple[int, bytes, bytes]:
                 return await self._node.exec_sync(found.id, command, timeout)
 
-            return Prober(probe, container, address, run, self._node.clock)
+            reachable = self._node.runtime.capabilities.reachable
+            return Prober(probe, container, address, run, self._node.clock, reachable=reachable)
 
         def unhealthy(kind: str, message: str) -> None:
             self._node.events.event(pod, "Warning", "Unhealthy", f"{kind} probe failed: {message}")

@@ -16,12 +16,15 @@ Exec = Callable[[tuple[str, ...], float], Awaitable[tuple[int, bytes, bytes]]]
 class Prober:
     """Runs one probe until cancelled; ``tell(True or False, message)`` on every change of mind."""
 
-    def __init__(self, probe: core_v1.Probe, container: core_v1.Container, address: str, run: Exec, clock: Clock) -> None:
+    def __init__(
+        self, probe: core_v1.Probe, container: core_v1.Container, address: str, run: Exec, clock: Clock, *, reachable: bool = True
+    ) -> None:
         self._probe = probe
         self._container = container
         self._address = address
         self._exec = run
         self._clock = clock
+        self._reachable = reachable
 
     async def run(self, tell: Callable[[bool, str], None], *, once: bool = False) -> None:
         """``once``: return after the first success (startup probes)."""
@@ -53,6 +56,8 @@ class Prober:
         if probe.exec is not None:
             code, out, err = await self._exec(tuple(probe.exec.command), float(probe.timeoutSeconds))
             return code == 0, (out + err).decode(errors="replace")[:1024]
+        if not self._reachable:
+            return True, ""
         if probe.tcpSocket is not None:
             host = probe.tcpSocket.host or self._address
             _, writer = await asyncio.open_connection(host, port_number(self._container, probe.tcpSocket.port))

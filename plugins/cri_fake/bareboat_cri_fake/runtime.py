@@ -20,7 +20,7 @@ from bareboat_cri_fake.records import PREFIX, Records
 class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events):
     """See contracts.cri.RuntimeDriver."""
 
-    capabilities = cri.Capabilities(resources=False, security=False)
+    capabilities = cri.Capabilities(resources=False, security=False, reachable=False)
 
     def __init__(self, options: FakeOptions, host: Host) -> None:
         super().__init__(options, host)
