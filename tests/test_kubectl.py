@@ -33,6 +33,15 @@ def test_get_shows_tables(hello):
     assert "hello" in hello.kubectl("get", "deploy,rs,svc,ep,cm").stdout
 
 
+def test_get_plugins_shows_what_every_node_has_loaded(hello):
+    table = hello.kubectl("get", "nodes,pods,plugins", "-A", "-o", "wide").stdout
+    assert "n1.cri.process" in table
+    assert "server.store.sqlite" in table
+    plugin = hello.get("plugins", "n1.cni.bridge")
+    assert plugin["spec"]["distribution"] == "bareboat-cni-bridge"
+    assert hello.kubectl("get", "plugins", "none", check=False).returncode == 1
+
+
 def test_get_yaml_and_json(hello):
     assert hello.get("deployment", "hello")["status"]["readyReplicas"] == 3
     assert "kind: Service" in hello.kubectl("get", "service", "hello", "-o", "yaml").stdout

@@ -23,6 +23,7 @@ from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.pki.authority import Authority
+from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.node.agent import NodeAgent
 from bareboat.node.api import AgentApi
@@ -145,6 +146,11 @@ class Agents:
         )
         return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"bareboat-agent/{node}")
 
+    def _loaded(self) -> list[PluginSpec]:
+        loaded = [*self._plugins.runtimes.values(), self._plugins.network, self._plugins.proxy]
+        found = list(dict.fromkeys(d.plugin for d in loaded))
+        return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
+
     def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
         config = NodeConfig(
             name=node,
@@ -156,6 +162,7 @@ class Agents:
             labels=dict(self._cluster.node.labels),
             max_pods=self._cluster.node.maxPods,
             cpu=os.cpu_count() or 1,
+            plugins=self._loaded(),
         )
         return NodeAgent(
             config,

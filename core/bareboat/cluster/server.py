@@ -40,6 +40,7 @@ from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.nodes import NodeAddressController
 from bareboat.controllers.registry import BUILTIN
+from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
@@ -48,6 +49,7 @@ from bareboat.server.app import App
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
 from bareboat.server.listening import Listener
+from bareboat.server.loaded import RESOURCE, LoadedPlugins
 from bareboat.server.shell import Shell
 from bareboat.server.virtual import Virtual
 from bareboat.store.log import Log
@@ -69,6 +71,7 @@ class ControlPlane:
         self.clock = SystemClock()
         self.ids = SystemIds()
         self.scheme = Scheme.builtin()
+        self.scheme.add(RESOURCE)
         self._tasks = Tasks()
         self.url = ""
 
@@ -139,6 +142,7 @@ class ControlPlane:
             *ordered(self._plugins.hooks.collect("bareboat_authenticators", reader=reader), self._cluster.authentication, "authentication"),
         ]
         chain = AuthenticatorChain(authenticators)
+        LoadedPlugins(self.service, reader, self._own_plugins(), self.clock.timestamp())
         Virtual(self.service, chain, self.authority, Issuer(keys, reader, self.clock, self.ids))
         kubelet = pki.client("kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
         self._connector = Connector(reader, kubelet.certificate, kubelet.key, pki.pair.certificate)
@@ -155,6 +159,10 @@ class ControlPlane:
         self.service.documents.address = f"{self._advertise}:{port}"
         write_private(self._layout.server / "advertised", f"https://{self._advertise}:{port}\n".encode())
         self._write_kubeconfig(pki.client("admin", "kubernetes-admin", ("system:masters",)), pki)
+
+    def _own_plugins(self) -> list[PluginSpec]:
+        found = [self._plugins.store.plugin, *self._plugins.hooks.plugins]
+        return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
     def _names(self) -> list[str]:
         import ipaddress

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bareboat.models.bareboat_v1 import PluginSpec
+
 #: Labels on sandboxes and containers, as upstream's kubelet sets them.
 POD_NAME, POD_NAMESPACE, POD_UID = "io.kubernetes.pod.name", "io.kubernetes.pod.namespace", "io.kubernetes.pod.uid"
 CONTAINER_NAME = "io.kubernetes.container.name"
@@ -23,3 +25,4 @@ class NodeConfig(msgspec.Struct, kw_only=True):
     cpu: int = 1
     memory: int = 0
     lease_seconds: float = 10.0
+    plugins: list[PluginSpec] = []

@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import bareboat
 from bareboat.base.clock import Clock
 from bareboat.client.client import Client
@@ -16,6 +18,7 @@ from bareboat.contracts.cri import RuntimeDriver
 from bareboat.contracts.driver import Health
 from bareboat.contracts.errors import DriverError
 from bareboat.models import coordination_v1, core_v1, meta_v1
+from bareboat.models.bareboat_v1 import ANNOTATION
 from bareboat.models.codec import copy, to_tree
 from bareboat.models.meta import set_condition
 from bareboat.models.status import AlreadyExists, ApiError, Conflict, NotFound
@@ -65,12 +68,13 @@ class Registration:
             "beta.kubernetes.io/arch": architecture(),
             **self._config.labels,
         }
-        node = core_v1.Node(metadata=meta_v1.ObjectMeta(name=self._config.name, labels=labels))
+        notes = {ANNOTATION: msgspec.json.encode(self._config.plugins).decode()}
+        node = core_v1.Node(metadata=meta_v1.ObjectMeta(name=self._config.name, labels=labels, annotations=notes))
         node.status = await self._status(core_v1.NodeStatus())
         try:
             await self._client.create(node)
         except AlreadyExists:
-            await self._client.patch(core_v1.Node, self._config.name, {"metadata": {"labels": labels}})
+            await self._client.patch(core_v1.Node, self._config.name, {"metadata": {"labels": labels, "annotations": notes}})
         await self.beat()
 
     async def beat(self) -> None:

@@ -241,6 +241,12 @@ def resource_slice(o: Any, now: datetime) -> list[Any]:
     return [o.metadata.name, o.spec.nodeName or "", o.spec.driver, o.spec.pool.name, _born(o, now)]
 
 
+def plugin(o: Any, now: datetime) -> list[Any]:
+    spec = o.spec
+    place = spec.node or "(control plane)"
+    return [o.metadata.name, spec.contract, place, spec.version, o.status.state, _born(o, now), spec.distribution]
+
+
 def component(o: Any, now: datetime) -> list[Any]:
     del now
     healthy = get_condition(o.conditions, "Healthy")
@@ -282,4 +288,5 @@ CELLS = {
     "ResourceClaim": resource_claim,
     "ResourceSlice": resource_slice,
     "ComponentStatus": component,
+    "Plugin": plugin,
 }
