@@ -68,6 +68,14 @@ class TestCreate:
             await client.create(configmap("Not_Valid"))
         assert caught.value.causes[0].field == "metadata.name"
 
+    async def test_a_selector_that_cannot_be_read_names_the_field(self, client):
+        selector = {"matchExpressions": [{"key": "a", "operator": "Near", "values": ["b"]}]}
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}}
+        tree = {"metadata": {"name": "d", "namespace": "default"}, "spec": {"selector": selector, "template": template}}
+        with pytest.raises(Invalid) as caught:
+            await client.create(from_tree(apps_v1.Deployment, tree))
+        assert caught.value.causes[0].field == "spec.selector.matchExpressions[0].operator"
+
     async def test_a_dry_run_changes_nothing(self, client, kernel):
         before = kernel.log.head
         made = await client.create(configmap(), dry_run=True)
@@ -201,6 +209,14 @@ class TestPatch:
         assert (await client.transport.request("PATCH", path, body=b"{}", content_type="text/plain")).status == 415
         bad = await client.transport.request("PATCH", path, body=b"[]", content_type="application/merge-patch+json")
         assert bad.status == 400
+
+    @pytest.mark.parametrize("patch", [{"metadata": 1}, {"metadata": []}, {"metadata": {"labels": 3}}, {"data": {"a": {}}}])
+    async def test_a_patch_that_makes_no_object_is_the_clients_fault(self, client, patch):
+        await client.create(configmap())
+        for kind in ("merge", "strategic"):
+            with pytest.raises(ApiError) as caught:
+                await client.patch(core_v1.ConfigMap, "a", patch, "default", type=kind)
+            assert 400 <= caught.value.code < 500
 
 
 class TestDelete:

@@ -37,7 +37,8 @@ def _empty(selector: Any) -> bool:
 def validate_template(template: Any, selector: Any, at: str, policies: tuple[str, ...] = ("Always",)) -> list[Cause]:
     """Pod template, its labels against the selector, and the restart policies that the kind allows."""
     causes: list[Cause] = []
-    if selector is not None and not _empty(selector) and not from_label_selector(selector).matches(template.metadata.labels):
+    usable = selector is not None and not _empty(selector) and not validate_selector(selector, at)
+    if usable and not from_label_selector(selector).matches(template.metadata.labels):
         causes.append(invalid(f"{at}.metadata.labels", template.metadata.labels, "`selector` does not match template `labels`"))
     causes += validate_labels(template.metadata.labels, f"{at}.metadata.labels")
     causes += validate_pod_spec(template.spec, f"{at}.spec")

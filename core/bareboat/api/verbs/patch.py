@@ -70,7 +70,8 @@ def _go_name(wanted: type) -> str:
 
 
 async def _apply(service: Service, op: Operation, media: str, document: Any, part: SubresourceStrategy | None) -> Entry:
-    pinned = isinstance(document, dict) and bool((document.get("metadata") or {}).get("resourceVersion"))
+    meta = document.get("metadata") if isinstance(document, dict) else None
+    pinned = isinstance(meta, dict) and bool(meta.get("resourceVersion"))
     for _ in range(TRIES):
         current = service.log.newest(op.key(op.info.name))
         if current is None:
