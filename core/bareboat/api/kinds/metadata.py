@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from bareboat.api.kinds.causes import each, forbidden, immutable, invalid, required
-from bareboat.api.kinds.labels import label_key_faults, validate_annotations, validate_labels
+from bareboat.api.kinds.causes import each, forbidden, immutable, invalid, required, too_long
 from bareboat.api.strategy import Strategy
-from bareboat.models.names import dns1123_label
+from bareboat.models.names import dns1123_label, label_value, qualified_name
 from bareboat.models.scheme import Resource
 from bareboat.models.status import Cause
 
+ANNOTATIONS_LIMIT = 256 * 1024
 _STANDARD_FINALIZERS = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
 
 
@@ -60,8 +60,24 @@ def _common(meta: Any) -> list[Cause]:
     return causes
 
 
+def validate_labels(labels: dict[str, str], field: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for key, value in labels.items():
+        causes += each(field, key, qualified_name(key)) + each(field, value, label_value(value))
+    return causes
+
+
+def validate_annotations(annotations: dict[str, str], field: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for key in annotations:
+        causes += each(field, key, qualified_name(key.lower()))
+    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_LIMIT:
+        causes.append(too_long(field, ANNOTATIONS_LIMIT))
+    return causes
+
+
 def _finalizer(finalizer: str) -> list[Cause]:
-    causes = each("metadata.finalizers", finalizer, label_key_faults(finalizer))
+    causes = each("metadata.finalizers", finalizer, qualified_name(finalizer))
     if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
         causes.append(invalid("metadata.finalizers", finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
     return causes
