@@ -9,8 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from bareboat.api.managed.sets import Node, union
 from bareboat.models import meta_v1
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 #: Updaters of one object that are kept apart.
 MOST_UPDATERS = 10
@@ -84,7 +89,7 @@ def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
             apiVersion=owner.api_version,
             time=owned.time,
             fieldsType="FieldsV1",
-            fieldsV1=_sorted(owned.fields),
+            fieldsV1=_decode(_encode(owned.fields)),
             subresource=owner.subresource,
         )
         for owner, owned in sorted(_capped(managed).items(), key=_rank)
@@ -94,10 +99,6 @@ def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
 def _rank(item: tuple[Owner, Owned]) -> tuple[str, ...]:
     owner, owned = item
     return owner.operation, owned.time or "", owner.manager, owner.api_version, owner.subresource
-
-
-def _sorted(node: Node) -> dict[str, Any]:
-    return {key: _sorted(node[key]) if node[key] else {} for key in sorted(node)}
 
 
 def _capped(managed: Managed) -> Managed:

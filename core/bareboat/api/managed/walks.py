@@ -62,7 +62,8 @@ def whole(value: Any, atom: Atom) -> Node:
     if kind == "map":
         fields, other = atom.fields, atom.element or LEAF
         for name, item in value.items():
-            out["f:" + name] = whole(item, fields.get(name, other))
+            below = fields.get(name, other)
+            out["f:" + name] = EMPTY if below.kind == "leaf" or not item else whole(item, below)
     else:
         below = atom.element or LEAF
         for item in value:
