@@ -28,7 +28,7 @@ from bareboat.client import kubeconfig
 from bareboat.client.client import Client
 from bareboat.cluster.bootstrap import Bootstrap
 from bareboat.cluster.driver_host import DriverHost
-from bareboat.cluster.file.choices import ServerPlugins, ordered
+from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
 from bareboat.cluster.file.reading import node_port_range
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
@@ -94,8 +94,7 @@ class ControlPlane:
         )
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR
-        self._start_controllers()
-        await self._start_scheduler()
+        await self._start_loops()
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
@@ -185,19 +184,29 @@ class ControlPlane:
             cluster=self._cluster.name,
         )
 
-    def _client(self, user: UserInfo) -> Client:
-        return Client(InProcessTransport(self.service, user), self.scheme)
+    def _client(self, user: UserInfo, agent: str = "kube-apiserver") -> Client:
+        return Client(InProcessTransport(self.service, user, agent), self.scheme)
 
-    def _start_controllers(self) -> None:
-        shared = InformerFactory(self._client(SHARED_READS))
-        self._spawn("informers", shared.run)
-        for cls in [*BUILTIN, *self._plugins.hooks.collect("bareboat_controllers")]:
-            client = self._client(service_account_user("kube-system", cls.name))
+    async def _start_loops(self) -> None:
+        """The controllers and the scheduler that the cluster file lets run."""
+        classes = {cls.name: cls for cls in [*BUILTIN, *self._plugins.hooks.collect("bareboat_controllers")]}
+        enabled = enabled_controllers([*classes, "scheduler"], self._cluster.controllers)
+        if not enabled:
+            return
+        self._shared = InformerFactory(self._client(SHARED_READS))
+        self._spawn("informers", self._shared.run)
+        self._start_controllers([cls for name, cls in classes.items() if name in enabled])
+        if "scheduler" in enabled:
+            await self._start_scheduler()
+
+    def _start_controllers(self, classes: list[Any]) -> None:
+        shared = self._shared
+        for cls in classes:
+            client = self._client(service_account_user("kube-system", cls.name), "kube-controller-manager")
             events = EventRecorder(self._client(SHARED_READS), cls.name, self.clock, self.ids)
             controller = cls(ControllerContext(client, shared, self.clock, self.ids, events))
             self._spawn(f"{cls.name} events", events.run)
             self._spawn(cls.name, controller.run)
-        self._shared = shared
 
     async def _start_scheduler(self) -> None:
         from bareboat.scheduler.scheduler import Scheduler
@@ -206,7 +215,7 @@ class ControlPlane:
         chosen = ordered(list(contributed.values()), [p.use for p in self._cluster.scheduling], "scheduling")
         weights = {p.use: p.weight for p in self._cluster.scheduling}
         policies = [(p, weights.get(p.name, p.default_weight)) for p in chosen]
-        client = self._client(SCHEDULER)
+        client = self._client(SCHEDULER, "kube-scheduler")
         events = EventRecorder(self._client(SHARED_READS), "default-scheduler", self.clock, self.ids)
         scheduler = Scheduler(client, self._shared, policies, clock=self.clock, ids=self.ids, events=events)
         self._spawn("scheduler events", events.run)
