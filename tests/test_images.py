@@ -78,3 +78,40 @@ def test_an_image_that_does_not_exist_says_so(cluster, served):
     )
     cluster.until(lambda: waiting(cluster, "never").get("reason") == "ErrImageNeverPull")
     cluster.kubectl("delete", "pod", "missing", "never", "--now")
+
+
+class TestCommands:
+    def test_an_image_is_loaded_listed_used_and_removed(self, cluster, tmp_path):
+        image = oci.build([oci.busybox()], Env=["WHERE=file"])
+        path = oci.write_docker_archive(tmp_path / "saved.tar", image, ["loaded.example/app:1"])
+        said = cluster.bareboat("image", "load", str(path)).stdout.splitlines()
+        assert [line.split() for line in said] == [["NODE", "LOADED"], ["n1", image.config_digest]]
+        rows = [line.split() for line in cluster.bareboat("image", "list").stdout.splitlines()]
+        assert rows[0] == ["NODE", "IMAGE", "ID", "SIZE"]
+        row = next(r for r in rows if r[1] == "loaded.example/app:1")
+        assert row[2] == image.config_digest.removeprefix("sha256:")[:12]
+        assert row[3].endswith("MB")
+        create(cluster, pod("loaded", "loaded.example/app:1", container={"imagePullPolicy": "Never"}))
+        cluster.kubectl("wait", "--for=condition=Ready", "pod/loaded", "--timeout=60s")
+        assert cluster.kubectl("logs", "loaded").stdout == "from file\n"
+        removed = json.loads(cluster.bareboat("image", "prune", "--all", "--output", "json").stdout)
+        assert image.config_digest not in {r["id"] for r in removed}
+        cluster.kubectl("delete", "pod", "loaded", "--now")
+        assert json.loads(cluster.bareboat("image", "prune", "--output", "json").stdout) == []
+        removed = json.loads(cluster.bareboat("image", "prune", "--all", "--output", "json").stdout)
+        assert [(r["node"], r["tags"]) for r in removed] == [("n1", ["loaded.example/app:1"])]
+
+    def test_a_layout_directory_is_loaded_and_named(self, cluster, tmp_path):
+        layout = oci.write_layout(tmp_path / "layout", {"": oci.build([oci.busybox()])})
+        said = json.loads(cluster.bareboat("image", "load", str(layout), "--tag", "named:1", "-o", "json").stdout)
+        assert [entry["node"] for entry in said] == ["n1"]
+        assert "named:1" in cluster.bareboat("image", "list").stdout
+
+    def test_what_cannot_work_says_why(self, cluster, tmp_path):
+        (tmp_path / "x.tar").write_bytes(b"no tar")
+        done = cluster.bareboat("image", "load", str(tmp_path / "x.tar"), check=False)
+        assert done.returncode == 1
+        assert "bareboat image: node n1: " in done.stderr
+        assert "no OCI layout and no docker archive" in done.stderr
+        assert "does not exist" in cluster.bareboat("image", "load", "/no/such", check=False).stderr
+        assert "no node n7; there are: n1" in cluster.bareboat("image", "list", "--node", "n7", check=False).stderr

@@ -48,7 +48,7 @@ def load(store: ImageStore, source: Path, tag: str = "") -> list[ImageRecord]:
             with tarfile.open(source) as archive:
                 archive.extractall(scratch, filter="data")
         except (tarfile.TarError, EOFError) as error:
-            raise InvalidConfig(f"{source} is no OCI layout and no docker archive: {error}", reason="InvalidImage") from error
+            raise InvalidConfig(f"this is no OCI layout and no docker archive: {error}", reason="InvalidImage") from error
         return _load(store, Path(scratch), tag)
 
 

@@ -23,6 +23,7 @@ from bareboat.contracts.cri import (
     Credentials,
     Events,
     Image,
+    ImageLoading,
     ImageRemoval,
     Progress,
     Resources,
@@ -49,7 +50,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeDriver):
+class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Update, RuntimeDriver):
     """Containers as processes of this machine."""
 
     Options = ProcessOptions
@@ -164,7 +165,6 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
         return await self._call(self.engine.images.listing)
 
     async def load_image(self, path: str, tag: str = "") -> list[str]:
-        """Beyond the contract: unpack an OCI layout or a docker archive into the store. Returns the ids."""
         return [image.id for image in await self._call(archives.load, self.engine.images, Path(path), tag)]
 
     async def remove_image(self, image: str) -> None:
