@@ -84,6 +84,9 @@ def start_exec(engine: Engine, container_id: str, command: tuple[str, ...], tty:
     """Run a command beside a running container's main process. Returns our end of its streams."""
     record = engine.container_record(container_id)
     target = monitors.main_fd(engine.records.path(container_id))
+    if target >= 0 and record.engine == "crun" and not engine.crun.adopt(engine.records.path(container_id)):
+        os.close(target)  # it is crun that runs, in the machine's namespaces
+        target = -1
     if target < 0:
         raise NotFound(f"container {container_id} is not running")
     if not command:
