@@ -192,5 +192,7 @@ def check_name(op: Operation, obj: Any) -> None:
         meta.namespace = info.namespace
     elif not op.resource.namespaced:
         meta.namespace = ""
+    if info.name and not meta.name and info.verb in ("update", "patch"):
+        raise BadRequest(f"the name of the object ({info.name} based on URL) was undeterminable: name must be provided")
     if info.name and meta.name and meta.name != info.name:
         raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({info.name})")
