@@ -71,10 +71,20 @@ class AgentApi:
         elif parts == ["pods"]:
             items = [to_tree(p) for a in self._agents for p in a.pods()]
             await _send(send, 200, msgspec.json.encode({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
+        elif parts[:1] == ["images"] and len(parts) >= 2:
+            await self._images(parts, query, receive, send)
         elif parts[:1] == ["containerLogs"] and len(parts) == 4:
             await self._logs(parts, query, receive, send)
         else:
             raise Refused(404, "404 page not found\n")
+
+    async def _images(self, parts: list[str], query: dict[str, list[str]], receive: Any, send: Any) -> None:
+        agent = next((a for a in self._agents if a.config.name == parts[1]), None)
+        if agent is None:
+            raise Refused(404, f"node {parts[1]} is not in this process\n")
+        values = {name: found[0] for name, found in query.items()}
+        answer = await agent.images.answer("/".join(parts[2:]), values, receive)
+        await _send(send, 200, msgspec.json.encode(answer))
 
     async def _find(self, namespace: str, pod: str, container: str) -> tuple[NodeAgent, list[cri.Container]]:
         """The agent and the container's attempts, oldest first."""
