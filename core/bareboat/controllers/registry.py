@@ -8,6 +8,8 @@ from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountControl
 from bareboat.controllers.deployment import DeploymentController
 from bareboat.controllers.endpoints import EndpointsController, EndpointSliceController
 from bareboat.controllers.garbage import GarbageCollector
+from bareboat.controllers.job.controller import JobController
+from bareboat.controllers.job.ttl import TtlAfterFinishedController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
@@ -20,6 +22,8 @@ BUILTIN: list[type[Any]] = [
     ReplicaSetController,
     ReplicationControllerController,
     DeploymentController,
+    JobController,
+    TtlAfterFinishedController,
     EndpointsController,
     EndpointSliceController,
     NodeAddressController,
