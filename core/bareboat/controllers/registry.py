@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountController
+from bareboat.controllers.cronjob.controller import CronJobController
 from bareboat.controllers.deployment import DeploymentController
 from bareboat.controllers.endpoints import EndpointsController, EndpointSliceController
 from bareboat.controllers.garbage import GarbageCollector
@@ -24,6 +25,7 @@ BUILTIN: list[type[Any]] = [
     DeploymentController,
     JobController,
     TtlAfterFinishedController,
+    CronJobController,
     EndpointsController,
     EndpointSliceController,
     NodeAddressController,
