@@ -14,6 +14,7 @@ from bareboat.controllers.job.ttl import TtlAfterFinishedController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
+from bareboat.controllers.statefulset.controller import StatefulSetController
 
 #: Each is made with a ControllerContext and has ``name`` and ``run``.
 BUILTIN: list[type[Any]] = [
@@ -23,6 +24,7 @@ BUILTIN: list[type[Any]] = [
     ReplicaSetController,
     ReplicationControllerController,
     DeploymentController,
+    StatefulSetController,
     JobController,
     TtlAfterFinishedController,
     CronJobController,

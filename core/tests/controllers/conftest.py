@@ -17,13 +17,13 @@ from bareboat.testing.kernel import Kernel
 
 
 class Agent:
-    """Every pod is Running and ready after a second; ``script(pod)`` may give an exit code, None to go on, or "hold" to leave it Pending."""
+    """Every pod is bound to ``node``, Running and ready after a second; ``script(pod)`` may give an exit code, None to go on, or "hold" to leave it Pending."""
 
     def __init__(self, world):
         self.world, self.client = world, world.client
         self.script = lambda _pod: None
         self.counter = 0
-        self.bind = True
+        self.node = "n1"
 
     async def run(self):
         while True:
@@ -37,11 +37,15 @@ class Agent:
     async def _step(self, pod):
         meta = pod.metadata
         if meta.deletionTimestamp:
-            if not meta.finalizers and pod.spec.nodeName:
-                await self.client.delete(core_v1.Pod, meta.name, meta.namespace, grace_seconds=0)
-            elif pod.status.phase in ("Pending", "Running"):
+            if pod.status.phase in ("Pending", "Running"):
                 await self.exit(pod, 137)
+            if pod.spec.nodeName:
+                await self.client.delete(core_v1.Pod, meta.name, meta.namespace, grace_seconds=0)
             return
+        if not pod.spec.nodeName and self.node:
+            target = {"metadata": {"name": meta.name}, "target": {"kind": "Node", "name": self.node}}
+            await self.client.post(f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}/binding", target)
+            pod = await self.client.get(core_v1.Pod, meta.name, meta.namespace)
         outcome = self.script(pod)
         if outcome == "hold" or pod.status.phase in ("Succeeded", "Failed"):
             return
