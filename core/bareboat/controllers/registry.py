@@ -6,6 +6,7 @@ from typing import Any
 
 from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountController
 from bareboat.controllers.cronjob.controller import CronJobController
+from bareboat.controllers.daemonset.controller import DaemonSetController
 from bareboat.controllers.deployment import DeploymentController
 from bareboat.controllers.endpoints import EndpointsController, EndpointSliceController
 from bareboat.controllers.garbage import GarbageCollector
@@ -25,6 +26,7 @@ BUILTIN: list[type[Any]] = [
     ReplicationControllerController,
     DeploymentController,
     StatefulSetController,
+    DaemonSetController,
     JobController,
     TtlAfterFinishedController,
     CronJobController,

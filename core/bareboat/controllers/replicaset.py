@@ -87,7 +87,7 @@ class Replicas(Controller):
             crowd = Counter(p.spec.nodeName for p in active)
             doomed = sorted(active, key=lambda p: deletion_rank(p, crowd))[: min(-missing, BURST)]
             self._expectations.expect(key, deletions={p.metadata.uid for p in doomed})
-            await delete_pods(self.client, doomed, owner, self.events)
+            await delete_pods(self.client, doomed, owner, self.events, lambda uid: self._expectations.deleted(key, uid))
 
     async def _write_status(self, owner: Any, active: list[core_v1.Pod], pods: list[core_v1.Pod], error: ApiError | None) -> float | None:
         now = self.clock.now().timestamp()

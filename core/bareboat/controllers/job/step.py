@@ -104,7 +104,8 @@ class Step:
         if not pods:
             return
         self._hands.expectations.expect(self._key, deletions={p.metadata.uid for p in pods})
-        await delete_pods(self._hands.client, pods, self._job, self._hands.events)
+        seen = self._hands.expectations.deleted
+        await delete_pods(self._hands.client, pods, self._job, self._hands.events, lambda uid: seen(self._key, uid))
         self.active -= len(pods)
         self.terminating += len(pods)
         self.ready -= sum(1 for p in pods if is_ready(p))
