@@ -8,6 +8,7 @@ from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountControl
 from bareboat.controllers.cronjob.controller import CronJobController
 from bareboat.controllers.daemonset.controller import DaemonSetController
 from bareboat.controllers.deployment import DeploymentController
+from bareboat.controllers.disruption.controller import DisruptionController
 from bareboat.controllers.endpoints import EndpointsController, EndpointSliceController
 from bareboat.controllers.garbage import GarbageCollector
 from bareboat.controllers.job.controller import JobController
@@ -30,6 +31,7 @@ BUILTIN: list[type[Any]] = [
     JobController,
     TtlAfterFinishedController,
     CronJobController,
+    DisruptionController,
     EndpointsController,
     EndpointSliceController,
     NodeAddressController,
