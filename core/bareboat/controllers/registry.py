@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountController
+from bareboat.controllers.cronjob.controller import CronJobController
+from bareboat.controllers.daemonset.controller import DaemonSetController
 from bareboat.controllers.deployment import DeploymentController
+from bareboat.controllers.disruption.controller import DisruptionController
 from bareboat.controllers.endpoints import EndpointsController, EndpointSliceController
 from bareboat.controllers.garbage import GarbageCollector
+from bareboat.controllers.job.controller import JobController
+from bareboat.controllers.job.ttl import TtlAfterFinishedController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
+from bareboat.controllers.statefulset.controller import StatefulSetController
 
 #: Each is made with a ControllerContext and has ``name`` and ``run``.
 BUILTIN: list[type[Any]] = [
@@ -20,6 +26,12 @@ BUILTIN: list[type[Any]] = [
     ReplicaSetController,
     ReplicationControllerController,
     DeploymentController,
+    StatefulSetController,
+    DaemonSetController,
+    JobController,
+    TtlAfterFinishedController,
+    CronJobController,
+    DisruptionController,
     EndpointsController,
     EndpointSliceController,
     NodeAddressController,

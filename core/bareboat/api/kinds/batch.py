@@ -9,7 +9,7 @@ from bareboat.api.kinds.causes import immutable, invalid, non_negative, one_of, 
 from bareboat.api.kinds.pod_defaults import default_pod_spec
 from bareboat.api.kinds.workloads import validate_template
 from bareboat.api.strategy import Strategy, WriteContext
-from bareboat.models import meta_v1
+from bareboat.models import cron, meta_v1
 from bareboat.models.status import Cause
 
 _NOT_ALWAYS = ("Never", "OnFailure")
@@ -82,6 +82,31 @@ class JobStrategy(KindStrategy):
         return causes + immutable("spec.completionMode", new.spec.completionMode, old.spec.completionMode)
 
 
+def _schedule(spec: Any) -> list[Cause]:
+    causes = []
+    if "TZ" in spec.schedule:
+        message = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        causes.append(invalid("spec.schedule", spec.schedule, message))
+    else:
+        try:
+            cron.parse(spec.schedule)
+        except cron.ScheduleError as error:
+            causes.append(invalid("spec.schedule", spec.schedule, str(error)))
+    if spec.timeZone is not None:
+        if not spec.timeZone or spec.timeZone.lower() == "local":
+            causes.append(
+                invalid(
+                    "spec.timeZone", spec.timeZone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+                )
+            )
+        else:
+            try:
+                cron.zone_named(spec.timeZone)
+            except cron.ScheduleError as error:
+                causes.append(invalid("spec.timeZone", spec.timeZone, str(error)))
+    return causes
+
+
 class CronJobStrategy(KindStrategy):
     def default(self, obj: Any) -> None:
         spec = obj.spec
@@ -99,9 +124,8 @@ class CronJobStrategy(KindStrategy):
         causes = one_of("spec.concurrencyPolicy", spec.concurrencyPolicy, ("Allow", "Forbid", "Replace"))
         if not spec.schedule:
             causes.append(required("spec.schedule"))
-        elif len(spec.schedule.split()) != 5 and not spec.schedule.startswith("@"):
-            message = f"expected exactly 5 fields, found {len(spec.schedule.split())}: [{' '.join(spec.schedule.split())}]"
-            causes.append(invalid("spec.schedule", spec.schedule, message))
+        else:
+            causes += _schedule(spec)
         if len(obj.metadata.name) > 52:
             causes.append(invalid("metadata.name", obj.metadata.name, "must be no more than 52 characters"))
         causes += non_negative("spec.startingDeadlineSeconds", spec.startingDeadlineSeconds)
