@@ -55,7 +55,7 @@ class Agents:
                 self._url(node, path), params=query, protocols=(protocol,), ssl=self._tls, max_msg_size=0, autoclose=False
             )
         except aiohttp.WSServerHandshakeError as error:
-            said = (error.headers or {}).get(REFUSAL, "")
+            said = error.headers.get(REFUSAL, "") if error.headers else ""
             raise refused(error.status, said or error.message) from error
         except (aiohttp.ClientError, OSError) as error:
             raise InternalError(f"error dialing backend: {error}") from error
