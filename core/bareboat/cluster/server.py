@@ -51,6 +51,7 @@ from bareboat.server.connector import Connector
 from bareboat.server.health import Health
 from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
+from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.virtual import Virtual
 from bareboat.store.log import Log
@@ -148,6 +149,7 @@ class ControlPlane:
         agents = Agents(reader, kubelet.certificate, kubelet.key, pki.pair.certificate)
         self._connector = Connector(agents)
         self._connector.register(self.service)
+        Proxy(reader, agents, self.ids).register(self.service)
         health = Health()
         health.add("store", lambda: "")
         shell = Shell(keys.jwks, ISSUER, self._metrics, self._paths)
