@@ -15,6 +15,7 @@ from bareboat.controllers.job.controller import JobController
 from bareboat.controllers.job.ttl import TtlAfterFinishedController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
+from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.statefulset.controller import StatefulSetController
 
@@ -32,6 +33,7 @@ BUILTIN: list[type[Any]] = [
     TtlAfterFinishedController,
     CronJobController,
     DisruptionController,
+    ResourceQuotaController,
     EndpointsController,
     EndpointSliceController,
     NodeAddressController,
