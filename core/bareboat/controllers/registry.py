@@ -13,8 +13,10 @@ from bareboat.controllers.endpoints import EndpointsController, EndpointSliceCon
 from bareboat.controllers.garbage import GarbageCollector
 from bareboat.controllers.job.controller import JobController
 from bareboat.controllers.job.ttl import TtlAfterFinishedController
+from bareboat.controllers.mirroring import EndpointSliceMirroringController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
+from bareboat.controllers.podgc import PodGarbageCollector
 from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.statefulset.controller import StatefulSetController
@@ -36,6 +38,8 @@ BUILTIN: list[type[Any]] = [
     ResourceQuotaController,
     EndpointsController,
     EndpointSliceController,
+    EndpointSliceMirroringController,
+    PodGarbageCollector,
     NodeAddressController,
     NodeLifecycleController,
     GarbageCollector,
