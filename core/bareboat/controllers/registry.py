@@ -20,6 +20,8 @@ from bareboat.controllers.podgc import PodGarbageCollector
 from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.statefulset.controller import StatefulSetController
+from bareboat.controllers.volumes.binder import PersistentVolumeBinder
+from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
 
 #: Each is made with a ControllerContext and has ``name`` and ``run``.
 BUILTIN: list[type[Any]] = [
@@ -40,6 +42,9 @@ BUILTIN: list[type[Any]] = [
     EndpointSliceController,
     EndpointSliceMirroringController,
     PodGarbageCollector,
+    PersistentVolumeBinder,
+    ClaimProtectionController,
+    VolumeProtectionController,
     NodeAddressController,
     NodeLifecycleController,
     GarbageCollector,
