@@ -355,6 +355,17 @@ class ImageRemoval:
         raise NotImplementedError
 
 
+class ImageLoading:
+    """Mixin: images from a file on the node, where there is no registry."""
+
+    async def load_image(self, path: str, tag: str = "") -> list[str]:
+        """An OCI layout (a directory or a tar) or what ``docker save`` writes; ``tag`` names an image that the file does not name.
+
+        Returns the ids. InvalidConfig if it is neither, and then nothing is kept.
+        """
+        raise NotImplementedError
+
+
 class Update:
     """Mixin: change the resources of a running container in place."""
 

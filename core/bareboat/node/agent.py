@@ -22,6 +22,7 @@ from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError
 from bareboat.node.config import NodeConfig
+from bareboat.node.image_face import ImageFace
 from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
 from bareboat.node.runtime_state import RuntimeState
@@ -62,6 +63,7 @@ class NodeAgent:
         self.services = NodeServices(
             config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir
         )
+        self.images = ImageFace(self._runtime, state_dir)
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()

@@ -15,6 +15,7 @@ from pathlib import Path
 from bareboat.contracts.cri import Mount, SandboxConfig
 from bareboat_cri_process import syscalls as sys
 from bareboat_cri_process.devices import open_devices, put_devices
+from bareboat_cri_process.lookup import find
 from bareboat_cri_process.privileges import capabilities, drop_privileges, filter_code
 from bareboat_cri_process.program import ANY, PAUSE, SESSION, STDIN, STDIN_ONCE, TTY, Program, Saved, Steps, Table
 from bareboat_cri_process.records import ContainerRecord, SandboxRecord
@@ -156,7 +157,8 @@ def _put_volume(steps: Steps, mount: Mount, tree: Saved, root: Root) -> None:
         steps.mkdirs(target)
     else:
         steps.mkdirs(posixpath.dirname(target))
-        if (root.lower / target.lstrip("/")).is_symlink():  # such as /etc/resolv.conf: it may point at nothing in here
+        place = find(root.lowers, target)
+        if place is not None and place.is_symlink():  # such as /etc/resolv.conf: it may point at nothing in here
             steps.call("unlinkat", sys.AT_FDCWD, target, 0, label=f"replace the link {target}", ok=(ANY,))
         steps.touch(target)
     put_tree(steps, tree, target, label=f"mount the volume at {mount.container_path}")

@@ -45,6 +45,7 @@ class Engine:
         self.cgroups = cgroups.detect(instance)
         self.node = Node(held=held_capabilities(), unified=self.cgroups.unified, seccomp_default=options.seccomp_default)
         self.executable = layout.monitor()
+        self.images.layers.overlay = layout.layers_on_disk
         self._ended: dict[str, Container] = {}
         self._busy: set[Hashable] = set()
         self._lock = threading.Lock()
@@ -150,13 +151,13 @@ class Engine:
     def _resolved(self, sandbox: SandboxRecord, config: ContainerConfig) -> ContainerRecord:
         """The config against the image: whatever cannot work is found here, before anything runs."""
         image = self.images.get(config.image)
-        root = self.images.root(image)
+        roots = self.images.roots(image)
         for mount in config.mounts:
             if not os.path.exists(mount.host_path):
                 raise InvalidConfig(
                     f"the source of the mount at {mount.container_path} does not exist: {mount.host_path}", reason="CreateContainerError"
                 )
-        who = identity(config.security, image.user, root)
+        who = identity(config.security, image.user, roots)
         hostname = sandbox.config.hostname or os.uname().nodename
         return ContainerRecord(
             id=token_hex(16),
@@ -168,7 +169,7 @@ class Engine:
             env=translate.environment(image.env, config, hostname, who.home),
             cwd=config.working_dir or image.working_dir or "/",
             who=who,
-            rootfs=str(root),
+            roots=tuple(str(root) for root in roots),
             stop_signal=translate.signal_number(config.stop_signal or image.stop_signal),
         )
 
@@ -194,7 +195,7 @@ class Engine:
 
     def _start(self, record: ContainerRecord, sandbox: SandboxRecord, directory: Path, pause: int) -> None:
         self.cgroups.create(record.group, self.limits(record.config.resources))
-        root = Root(Path(record.rootfs), self.options.host_paths, self.layout.hidden(self.options), self._layers_on_disk())
+        root = Root(tuple(Path(r) for r in record.roots), self.options.host_paths, self.layout.hidden(self.options), self._layers_on_disk())
         place = Place(directory, self.cgroups.procs(record.group), pause, self.layout.shared_memory(sandbox.id))
         program = container_program(record, sandbox.config, place, root, self.node)
         start = monitors.launch(self.executable, program, fds=[pause])

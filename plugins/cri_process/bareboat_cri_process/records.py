@@ -30,7 +30,8 @@ class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """``argv`` … ``stop_signal`` are the config resolved against the image; ``rootfs`` is "/" for the machine's own."""
+    """``argv`` … ``stop_signal`` are the config resolved against the image; ``roots`` are
+    the directories of its file system, topmost first: "/" for the machine's own."""
 
     id: str
     sandbox_id: str
@@ -41,7 +42,7 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[tuple[str, str], ...]
     cwd: str
     who: Identity
-    rootfs: str
+    roots: tuple[str, ...]
     stop_signal: int = 15
 
     @property

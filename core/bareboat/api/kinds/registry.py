@@ -10,7 +10,20 @@ from bareboat.api.strategy import Strategy
 from bareboat.models.scheme import Resource
 
 #: Modules with a table ``STRATEGIES``: "group/plural" → strategy class.
-MODULES = ("pods", "workloads", "batch", "services", "cluster", "config", "storage", "policies", "rbac", "misc")
+MODULES = (
+    "apps.replicated",
+    "apps.stateful",
+    "batch.jobs",
+    "core.claims",
+    "core.pods",
+    "services",
+    "cluster",
+    "config",
+    "storage",
+    "policies",
+    "rbac",
+    "misc",
+)
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
 from bareboat.api.kinds.causes import duplicate, each, immutable, in_range, invalid, one_of, required
-from bareboat.api.kinds.workloads import validate_selector
+from bareboat.api.kinds.selectors import validate_selector
 from bareboat.api.strategy import Strategy, WriteContext
 from bareboat.models import core_v1
 from bareboat.models.names import dns1035_label, dns1123_label, dns1123_subdomain, port_name

@@ -29,20 +29,6 @@ class VolumeStrategy(PlainStrategy):
         return causes + ([] if obj.spec.capacity else [required("spec.capacity")])
 
 
-class ClaimStrategy(PlainStrategy):
-    def default(self, obj: Any) -> None:
-        obj.spec.volumeMode = obj.spec.volumeMode or "Filesystem"
-        if not obj.status.phase:
-            obj.status.phase = "Pending"
-
-    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
-        obj.status = core_v1.PersistentVolumeClaimStatus(phase="Pending")
-
-    def validate_create(self, obj: Any) -> list[Cause]:
-        causes = [] if obj.spec.accessModes else [required("spec.accessModes", "at least 1 access mode is required")]
-        return causes + ([] if "storage" in obj.spec.resources.requests else [required("spec.resources[storage]")])
-
-
 class StorageClassStrategy(KindStrategy):
     has_generation = False
 
@@ -72,7 +58,6 @@ class CSIDriverStrategy(KindStrategy):
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "core/persistentvolumes": VolumeStrategy,
-    "core/persistentvolumeclaims": ClaimStrategy,
     "storage.k8s.io/storageclasses": StorageClassStrategy,
     "storage.k8s.io/csidrivers": CSIDriverStrategy,
     "storage.k8s.io/csinodes": PlainStrategy,

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
-from bareboat.api.kinds.causes import forbidden, plain
-from bareboat.api.kinds.pod_defaults import default_pod_spec
-from bareboat.api.kinds.pod_validation import validate_pod_spec
+from bareboat.api.kinds.causes import forbidden, invalid
+from bareboat.api.kinds.core.containers import trimmed_image
+from bareboat.api.kinds.core.pod_annotations import validate_pod_annotation_updates, validate_pod_annotations
+from bareboat.api.kinds.core.pod_defaults import default_pod, default_pod_spec
+from bareboat.api.kinds.core.pod_spec import validate_pod_spec, validate_template
+from bareboat.api.kinds.core.pod_status import validate_pod_status
+from bareboat.api.kinds.core.pod_update import validate_resize, validate_spec_update
+from bareboat.api.kinds.core.pod_warnings import pod_warnings
 from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
 from bareboat.models import core_v1
-from bareboat.models.codec import copy, to_tree
+from bareboat.models.codec import copy
 from bareboat.models.quantity import Quantity
 from bareboat.models.status import Cause
 
 _COMPUTE = ("cpu", "memory")
-_SPEC_FORBIDDEN = (
-    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` "
-    "(allow it to be set to 1 if it was previously negative)"
-)
 
 
 def qos_class(spec: Any) -> str:
@@ -41,7 +41,10 @@ class PodStatus(SubresourceStrategy):
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         super().prepare_update(new, old, ctx)
         new.metadata.deletionTimestamp = old.metadata.deletionTimestamp
-        new.status.qosClass = old.status.qosClass
+        new.status.qosClass = new.status.qosClass or old.status.qosClass
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        return validate_pod_status(new, old)
 
 
 class EphemeralContainers(SubresourceStrategy):
@@ -59,10 +62,17 @@ class EphemeralContainers(SubresourceStrategy):
             new.metadata.generation += 1
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        kept = new.spec.ephemeralContainers[: len(old.spec.ephemeralContainers)]
-        if kept != old.spec.ephemeralContainers:
-            return [forbidden("spec.ephemeralContainers", "existing ephemeral containers may not be changed or removed")]
-        return validate_pod_spec(new.spec, "spec")
+        """In any order; a patch does not keep it."""
+        causes = validate_pod(new)
+        now = {container.name: container for container in new.spec.ephemeralContainers}
+        for container in old.spec.ephemeralContainers:
+            if container.name not in now:
+                message = f'existing ephemeral containers "{container.name}" may not be removed\n'
+                causes.append(forbidden("spec.ephemeralContainers", message))
+            elif now[container.name] != container:
+                message = f'existing ephemeral containers "{container.name}" may not be changed\n'
+                causes.append(forbidden("spec.ephemeralContainers", message))
+        return causes
 
 
 class Resize(SubresourceStrategy):
@@ -79,9 +89,27 @@ class Resize(SubresourceStrategy):
             new.metadata.generation += 1
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        if qos_class(new.spec) != qos_class(old.spec):
-            return [forbidden("spec", "Pod QOS Class may not change as a result of resizing")]
-        return validate_pod_spec(new.spec, "spec")
+        causes = validate_pod(new)
+        if qos_class(new.spec) != (old.status.qosClass or qos_class(old.spec)):
+            causes.append(invalid("spec", new.status.qosClass, "Pod QOS Class may not change as a result of resizing"))
+        return causes + validate_resize(new.spec, old.spec)
+
+
+def validate_pod(pod: Any) -> list[Cause]:
+    """A pod at any time of its life. Tokens without an account and padded images are faults of pods, not of templates."""
+    spec = pod.spec
+    causes = validate_pod_annotations(pod.metadata.annotations, spec, "metadata.annotations") if pod.metadata.annotations else []
+    causes += validate_pod_spec(spec, "spec", pod=pod.metadata.name, is_pod=True)
+    if not spec.serviceAccountName:
+        for i, volume in enumerate(spec.volumes):
+            for j, source in enumerate(volume.projected.sources if volume.projected is not None else ()):
+                if source.serviceAccountToken is not None:
+                    field = f"spec.volumes[{i}].projected.sources[{j}].serviceAccountToken"
+                    causes.append(forbidden(field, "must not be specified when serviceAccountName is not set"))
+    for part in ("containers", "initContainers"):
+        for i, container in enumerate(getattr(spec, part)):
+            causes += trimmed_image(container, f"spec.{part}[{i}]")
+    return causes
 
 
 class PodStrategy(KindStrategy):
@@ -99,9 +127,7 @@ class PodStrategy(KindStrategy):
     }
 
     def default(self, obj: Any) -> None:
-        default_pod_spec(obj.spec)
-        if obj.spec.enableServiceLinks is None:
-            obj.spec.enableServiceLinks = True
+        default_pod(obj)
 
     def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
         obj.metadata.generation = 1
@@ -111,12 +137,19 @@ class PodStrategy(KindStrategy):
             obj.status.conditions = [core_v1.PodCondition(type="PodScheduled", status="False", reason="SchedulingGated", message=message)]
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        return validate_pod_spec(obj.spec, "spec")
+        causes = validate_pod(obj)
+        if obj.spec.ephemeralContainers:
+            causes.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+        if obj.spec.nodeName and obj.spec.schedulingGates:
+            causes.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+        return causes
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        if _masked(new.spec, old.spec) != old.spec:
-            return [Cause("FieldValueForbidden", f"Forbidden: {_SPEC_FORBIDDEN}\n{_diff(new.spec, old.spec)}", "spec")]
-        return validate_pod_spec(new.spec, "spec")
+        annotations = validate_pod_annotation_updates(new.metadata.annotations, old.metadata.annotations, "metadata.annotations")
+        return validate_pod(new) + annotations + validate_spec_update(new.spec, old.spec)
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        return pod_warnings(obj.metadata, obj.spec, "spec") if old is None else []
 
     def grace_seconds(self, obj: Any, requested: int | None) -> int:
         if not obj.spec.nodeName or obj.status.phase in ("Succeeded", "Failed"):
@@ -125,28 +158,6 @@ class PodStrategy(KindStrategy):
             return max(requested, 0)
         wanted = obj.spec.terminationGracePeriodSeconds
         return 30 if wanted is None else max(wanted, 1) if wanted < 0 else wanted
-
-
-def _masked(new: Any, old: Any) -> Any:
-    """``new`` with everything that may change put back; equal to ``old`` if nothing else was touched."""
-    spec = copy(new)
-    images = {c.name: c.image for c in [*old.containers, *old.initContainers]}
-    for container in [*spec.containers, *spec.initContainers]:
-        container.image = images.get(container.name, container.image)
-    spec.activeDeadlineSeconds = old.activeDeadlineSeconds
-    if all(t in new.tolerations for t in old.tolerations):
-        spec.tolerations = old.tolerations
-    if old.schedulingGates and all(g in old.schedulingGates for g in new.schedulingGates):
-        spec.schedulingGates = old.schedulingGates
-        spec.nodeSelector, spec.affinity = old.nodeSelector, old.affinity
-    return spec
-
-
-def _diff(new: Any, old: Any) -> str:
-    """The fields that differ, as a hint for people."""
-    before, after = to_tree(old), to_tree(new)
-    changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
-    return "changed: " + ", ".join(changed) if changed else str(plain(new))
 
 
 class PodTemplateStrategy(PlainStrategy):
@@ -158,6 +169,15 @@ class PodTemplateStrategy(PlainStrategy):
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         new.metadata.generation = old.metadata.generation + (new.template != old.template)
+
+    def validate_create(self, obj: Any) -> list[Cause]:
+        return validate_template(obj.template, "template")
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        return self.validate_create(new)
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        return pod_warnings(obj.template.metadata, obj.template.spec, "template.spec")
 
 
 STRATEGIES: dict[str, type[Strategy]] = {"core/pods": PodStrategy, "core/podtemplates": PodTemplateStrategy}

@@ -1,28 +1,55 @@
-"""Defaults of a pod spec, for pods and for every kind with a pod template. In place."""
+"""Defaults of a pod spec, for every kind with a pod template, and those that only pods have. In place."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from bareboat.api.kinds.core.claims import default_claim_spec
+from bareboat.api.kinds.core.images import pull_policy
 from bareboat.models import core_v1
+from bareboat.models.quantity import Quantity
 
 DEFAULT_MODE = 0o644
+
+
+def default_pod(pod: Any) -> None:
+    """What upstream gives to pods and not to templates: ports of the host, requests, service links."""
+    spec = pod.spec
+    default_pod_spec(spec)
+    containers = [*spec.containers, *spec.initContainers]
+    if spec.hostNetwork:
+        for container in containers:
+            for port in container.ports:
+                port.hostPort = port.hostPort or port.containerPort
+    for container in containers:
+        for name, value in container.resources.limits.items():
+            container.resources.requests.setdefault(name, value)
+    if spec.resources is not None and (spec.resources.limits or spec.resources.requests):
+        _default_pod_resources(spec)
+    if spec.enableServiceLinks is None:
+        spec.enableServiceLinks = True
+
+
+def _default_pod_resources(spec: Any) -> None:
+    """A pod requests what its containers request together, else its limit."""
+    requests = spec.resources.requests
+    for name in {n for container in spec.containers for n in container.resources.requests}:
+        if name in ("cpu", "memory") and name not in requests:
+            total = sum((Quantity.parse(c.resources.requests.get(name, "0")) for c in spec.containers), Quantity())
+            requests[name] = str(total)
+    for name, limit in spec.resources.limits.items():
+        requests.setdefault(name, limit)
 
 
 def default_pod_spec(spec: Any) -> None:
     spec.dnsPolicy = spec.dnsPolicy or "ClusterFirst"
     spec.restartPolicy = spec.restartPolicy or "Always"
-    if spec.hostNetwork:
-        _host_ports([*spec.containers, *spec.initContainers])
     if spec.securityContext is None:
         spec.securityContext = core_v1.PodSecurityContext()
     if spec.terminationGracePeriodSeconds is None:
         spec.terminationGracePeriodSeconds = 30
     spec.schedulerName = spec.schedulerName or "default-scheduler"
-    if spec.serviceAccountName and not spec.serviceAccount:
-        spec.serviceAccount = spec.serviceAccountName
-    elif spec.serviceAccount and not spec.serviceAccountName:
-        spec.serviceAccountName = spec.serviceAccount
+    spec.serviceAccountName = spec.serviceAccount = spec.serviceAccountName or spec.serviceAccount
     for container in [*spec.initContainers, *spec.containers, *spec.ephemeralContainers]:
         default_container(container)
     for volume in spec.volumes:
@@ -31,14 +58,8 @@ def default_pod_spec(spec: Any) -> None:
         constraint.whenUnsatisfiable = constraint.whenUnsatisfiable or "DoNotSchedule"
 
 
-def _host_ports(containers: list[Any]) -> None:
-    for container in containers:
-        for port in container.ports:
-            port.hostPort = port.hostPort or port.containerPort
-
-
 def default_container(container: Any) -> None:
-    container.imagePullPolicy = container.imagePullPolicy or _pull_policy(container.image)
+    container.imagePullPolicy = container.imagePullPolicy or pull_policy(container.image)
     container.terminationMessagePath = container.terminationMessagePath or "/dev/termination-log"
     container.terminationMessagePolicy = container.terminationMessagePolicy or "File"
     for port in container.ports:
@@ -57,17 +78,6 @@ def default_container(container: Any) -> None:
         for handler in filter(None, (container.lifecycle.postStart, container.lifecycle.preStop)):
             if handler.httpGet is not None:
                 _default_http(handler.httpGet)
-    resources = getattr(container, "resources", None)
-    if resources is not None:
-        for name, value in resources.limits.items():
-            resources.requests.setdefault(name, value)
-
-
-def _pull_policy(image: str) -> str:
-    if "@" in image:
-        return "IfNotPresent"
-    tag = image.rpartition("/")[2].partition(":")[2]
-    return "Always" if tag in ("", "latest") else "IfNotPresent"
 
 
 def _default_probe(probe: Any) -> None:
@@ -106,8 +116,7 @@ def default_volume(volume: Any) -> None:
             if projection.downwardAPI is not None:
                 _default_items(projection.downwardAPI.items)
     if volume.ephemeral is not None and volume.ephemeral.volumeClaimTemplate is not None:
-        claim = volume.ephemeral.volumeClaimTemplate.spec
-        claim.volumeMode = claim.volumeMode or "Filesystem"
+        default_claim_spec(volume.ephemeral.volumeClaimTemplate.spec)
     if volume.iscsi is not None:
         volume.iscsi.iscsiInterface = volume.iscsi.iscsiInterface or "default"
     if volume.rbd is not None:
@@ -120,7 +129,7 @@ def default_volume(volume: Any) -> None:
         volume.scaleIO.storageMode = volume.scaleIO.storageMode or "ThinProvisioned"
         volume.scaleIO.fsType = volume.scaleIO.fsType or "xfs"
     if volume.image is not None:
-        volume.image.pullPolicy = volume.image.pullPolicy or _pull_policy(volume.image.reference)
+        volume.image.pullPolicy = volume.image.pullPolicy or pull_policy(volume.image.reference)
 
 
 def _default_azure(disk: Any) -> None:
