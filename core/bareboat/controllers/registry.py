@@ -13,10 +13,15 @@ from bareboat.controllers.endpoints import EndpointsController, EndpointSliceCon
 from bareboat.controllers.garbage import GarbageCollector
 from bareboat.controllers.job.controller import JobController
 from bareboat.controllers.job.ttl import TtlAfterFinishedController
+from bareboat.controllers.mirroring import EndpointSliceMirroringController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
+from bareboat.controllers.podgc import PodGarbageCollector
+from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.statefulset.controller import StatefulSetController
+from bareboat.controllers.volumes.binder import PersistentVolumeBinder
+from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
 
 #: Each is made with a ControllerContext and has ``name`` and ``run``.
 BUILTIN: list[type[Any]] = [
@@ -32,8 +37,14 @@ BUILTIN: list[type[Any]] = [
     TtlAfterFinishedController,
     CronJobController,
     DisruptionController,
+    ResourceQuotaController,
     EndpointsController,
     EndpointSliceController,
+    EndpointSliceMirroringController,
+    PodGarbageCollector,
+    PersistentVolumeBinder,
+    ClaimProtectionController,
+    VolumeProtectionController,
     NodeAddressController,
     NodeLifecycleController,
     GarbageCollector,

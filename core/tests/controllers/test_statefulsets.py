@@ -6,6 +6,7 @@ import pytest
 
 from bareboat.controllers.garbage import GarbageCollector
 from bareboat.controllers.statefulset.controller import StatefulSetController
+from bareboat.controllers.volumes.protection import ClaimProtectionController
 from bareboat.models import apps_v1, core_v1
 
 pytestmark = pytest.mark.virtual_time
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.virtual_time
 
 @pytest.fixture
 async def world(bench):
-    await bench.start(StatefulSetController, GarbageCollector)
+    await bench.start(StatefulSetController, ClaimProtectionController, GarbageCollector)
     return bench
 
 
