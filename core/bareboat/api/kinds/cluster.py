@@ -6,77 +6,9 @@ from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
 from bareboat.api.kinds.causes import immutable, invalid, required
-from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
+from bareboat.api.strategy import Strategy
 from bareboat.models.names import dns1123_label
-from bareboat.models.quantity import canonical
 from bareboat.models.status import Cause
-
-NAME_LABEL = "kubernetes.io/metadata.name"
-
-
-class Finalize(SubresourceStrategy):
-    """``namespaces/finalize``: only spec.finalizers."""
-
-    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        finalizers = new.spec.finalizers
-        new.status = old.status
-        new.metadata.labels, new.metadata.annotations = old.metadata.labels, old.metadata.annotations
-        new.metadata.finalizers = old.metadata.finalizers
-        new.spec.finalizers = finalizers
-
-
-class NamespaceStrategy(PlainStrategy):
-    subresources = {"status": SubresourceStrategy(), "finalize": Finalize()}
-    selectable = {"status.phase": lambda ns: ns.status.phase}
-
-    def validate_name(self, name: str) -> list[str]:
-        return dns1123_label(name)
-
-    def default(self, obj: Any) -> None:
-        if obj.metadata.name:
-            obj.metadata.labels = {**obj.metadata.labels, NAME_LABEL: obj.metadata.name}
-
-    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
-        self.default(obj)  # a generated name is known only now
-        self.reset_status(obj)
-        obj.status.phase = "Active"
-        if "kubernetes" not in obj.spec.finalizers:
-            obj.spec.finalizers = [*obj.spec.finalizers, "kubernetes"]
-
-    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        new.status = old.status
-        new.spec.finalizers = old.spec.finalizers
-
-
-class NodeStrategy(PlainStrategy):
-    selectable = {"spec.unschedulable": lambda node: "true" if node.spec.unschedulable else "false"}
-
-    def default(self, obj: Any) -> None:
-        status = obj.status
-        if status.capacity and not status.allocatable:
-            status.allocatable = {k: canonical(v) for k, v in status.capacity.items()}
-
-    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
-        """A node may register with its status."""
-        for taint in obj.spec.taints:
-            if taint.effect == "NoExecute" and taint.timeAdded is None:
-                taint.timeAdded = ctx.now
-
-    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        new.status = old.status
-        self.prepare_create(new, ctx)
-
-    def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        causes: list[Cause] = []
-        if old.spec.podCIDR and new.spec.podCIDR != old.spec.podCIDR:
-            causes.append(
-                Cause("FieldValueForbidden", 'Forbidden: node updates may not change podCIDR except from "" to valid', "spec.podCIDRs")
-            )
-        if old.spec.providerID and new.spec.providerID != old.spec.providerID:
-            causes.append(
-                Cause("FieldValueForbidden", 'Forbidden: node updates may not change providerID except from "" to valid', "spec.providerID")
-            )
-        return causes
 
 
 class LeaseStrategy(PlainStrategy):
@@ -146,8 +78,6 @@ class RuntimeClassStrategy(KindStrategy):
 
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    "core/namespaces": NamespaceStrategy,
-    "core/nodes": NodeStrategy,
     "coordination.k8s.io/leases": LeaseStrategy,
     "core/events": EventStrategy,
     "core/serviceaccounts": ServiceAccountStrategy,
