@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bareboat.api.kinds.base import KindStrategy, PlainStrategy
+from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.strategy import Strategy
-
-
-class APIServiceStrategy(PlainStrategy):
-    def default(self, obj: Any) -> None:
-        if obj.spec.service is not None and obj.spec.service.port is None:
-            obj.spec.service.port = 443
 
 
 class DefinitionStrategy(KindStrategy):
@@ -22,6 +16,5 @@ class DefinitionStrategy(KindStrategy):
 
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    "apiregistration.k8s.io/apiservices": APIServiceStrategy,
     "apiextensions.k8s.io/customresourcedefinitions": DefinitionStrategy,
 }
