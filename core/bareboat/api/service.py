@@ -115,7 +115,7 @@ class Service:
         found = resource.subresources.get(info.subresource)
         if found is None:
             raise NotFound("the server could not find the requested resource", details={})
-        if info.verb not in found.verbs and not (info.verb == "get" and "create" in found.verbs and info.subresource == "proxy"):
+        if info.verb not in found.verbs and info.subresource != "proxy":  # whatever the method, it is the proxied one's to answer
             raise MethodNotAllowed("the server does not allow this method on the requested resource", details={})
 
 

@@ -45,11 +45,13 @@ from bareboat.models.scheme import Scheme
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
+from bareboat.server.agents import Agents
 from bareboat.server.app import App
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
 from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
+from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.virtual import Virtual
 from bareboat.store.log import Log
@@ -144,8 +146,10 @@ class ControlPlane:
         LoadedPlugins(self.service, reader, self._own_plugins(), self.clock.timestamp())
         Virtual(self.service, chain, self.authority, Issuer(keys, reader, self.clock, self.ids))
         kubelet = pki.client("kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
-        self._connector = Connector(reader, kubelet.certificate, kubelet.key, pki.pair.certificate)
+        agents = Agents(reader, kubelet.certificate, kubelet.key, pki.pair.certificate)
+        self._connector = Connector(agents)
         self._connector.register(self.service)
+        Proxy(reader, agents, self.ids).register(self.service)
         health = Health()
         health.add("store", lambda: "")
         shell = Shell(keys.jwks, ISSUER, self._metrics, self._paths)

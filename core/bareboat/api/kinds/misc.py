@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bareboat.api.kinds.base import KindStrategy, PlainStrategy
-from bareboat.api.kinds.causes import immutable
+from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.strategy import Strategy
-from bareboat.models.status import Cause
-
-
-class RevisionStrategy(PlainStrategy):
-    def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        return immutable("data", new.data, old.data)
-
-
-class APIServiceStrategy(PlainStrategy):
-    def default(self, obj: Any) -> None:
-        if obj.spec.service is not None and obj.spec.service.port is None:
-            obj.spec.service.port = 443
 
 
 class DefinitionStrategy(KindStrategy):
@@ -29,7 +16,5 @@ class DefinitionStrategy(KindStrategy):
 
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    "apps/controllerrevisions": RevisionStrategy,
-    "apiregistration.k8s.io/apiservices": APIServiceStrategy,
     "apiextensions.k8s.io/customresourcedefinitions": DefinitionStrategy,
 }
