@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountController
+from bareboat.controllers.aggregation import ClusterRoleAggregationController
+from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.cronjob.controller import CronJobController
 from bareboat.controllers.daemonset.controller import DaemonSetController
 from bareboat.controllers.deployment import DeploymentController
@@ -41,6 +43,8 @@ BUILTIN: list[type[Any]] = [
     EndpointsController,
     EndpointSliceController,
     EndpointSliceMirroringController,
+    ClusterRoleAggregationController,
+    CertificateController,
     PodGarbageCollector,
     PersistentVolumeBinder,
     ClaimProtectionController,
