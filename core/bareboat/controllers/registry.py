@@ -21,8 +21,10 @@ from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleContr
 from bareboat.controllers.podgc import PodGarbageCollector
 from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
+from bareboat.controllers.servicecidrs import ServiceCIDRController
 from bareboat.controllers.statefulset.controller import StatefulSetController
 from bareboat.controllers.volumes.binder import PersistentVolumeBinder
+from bareboat.controllers.volumes.ephemeral import EphemeralVolumeController
 from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
 
 #: Each is made with a ControllerContext and has ``name`` and ``run``.
@@ -49,6 +51,8 @@ BUILTIN: list[type[Any]] = [
     PersistentVolumeBinder,
     ClaimProtectionController,
     VolumeProtectionController,
+    EphemeralVolumeController,
+    ServiceCIDRController,
     NodeAddressController,
     NodeLifecycleController,
     GarbageCollector,
