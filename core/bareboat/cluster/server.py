@@ -35,9 +35,11 @@ from bareboat.cluster.layout import Layout
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.cluster.pki.authority import Pair, signing_key
+from bareboat.cluster.pki.requests import RequestSigner
 from bareboat.cluster.state import write_private
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
+from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.nodes import NodeAddressController
 from bareboat.controllers.registry import BUILTIN
 from bareboat.models.bareboat_v1 import PluginSpec
@@ -96,6 +98,7 @@ class ControlPlane:
         )
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR
+        CertificateController.sign = RequestSigner(pki.pair, self.clock)
         await self._start_loops()
         gc.collect()
         gc.freeze()
