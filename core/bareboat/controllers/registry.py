@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountController
+from bareboat.controllers.aggregation import ClusterRoleAggregationController
+from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.cronjob.controller import CronJobController
 from bareboat.controllers.daemonset.controller import DaemonSetController
 from bareboat.controllers.deployment import DeploymentController
@@ -19,8 +21,10 @@ from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleContr
 from bareboat.controllers.podgc import PodGarbageCollector
 from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
+from bareboat.controllers.servicecidrs import ServiceCIDRController
 from bareboat.controllers.statefulset.controller import StatefulSetController
 from bareboat.controllers.volumes.binder import PersistentVolumeBinder
+from bareboat.controllers.volumes.ephemeral import EphemeralVolumeController
 from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
 
 #: Each is made with a ControllerContext and has ``name`` and ``run``.
@@ -41,10 +45,14 @@ BUILTIN: list[type[Any]] = [
     EndpointsController,
     EndpointSliceController,
     EndpointSliceMirroringController,
+    ClusterRoleAggregationController,
+    CertificateController,
     PodGarbageCollector,
     PersistentVolumeBinder,
     ClaimProtectionController,
     VolumeProtectionController,
+    EphemeralVolumeController,
+    ServiceCIDRController,
     NodeAddressController,
     NodeLifecycleController,
     GarbageCollector,

@@ -23,6 +23,7 @@ class Agent:
         self.world, self.client = world, world.client
         self.script = lambda _pod: None
         self.counter = 0
+        self.interval = 1
         self.node = "n1"
 
     async def run(self):
@@ -32,7 +33,7 @@ class Agent:
                     await self._step(pod)
                 except ApiError:
                     continue
-            await asyncio.sleep(1)
+            await asyncio.sleep(self.interval)
 
     async def _step(self, pod):
         meta = pod.metadata

@@ -69,7 +69,7 @@ class TestFiles:
         )
         script = "cat /data/deep/file /etc/resolv.conf /etc/hosts; echo w > /data/deep/new; echo w > /data/inner/no"
         text, _ = await pods.output(script, mounts=mounts)
-        assert text.startswith("content\ncontent\ncontent\n")
+        assert text.split("\n").count("content") == 3  # the two streams may arrive in either order
         assert "Read-only file system" in text
         assert (volume / "new").read_text() == "w\n"
 
@@ -94,7 +94,7 @@ class TestFiles:
     async def test_a_read_only_root_takes_no_writes(self, pods):
         text, _ = await pods.output("echo a > /x; echo ok > /dev/shm/x && cat /dev/shm/x", security=Security(readonly_rootfs=True))
         assert "Read-only file system" in text
-        assert text.endswith("ok")
+        assert "ok" in text.split("\n")
 
     async def test_devices_are_there_only_where_they_are_given(self, pods):
         sandbox = await pods.sandbox()

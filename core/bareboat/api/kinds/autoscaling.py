@@ -107,8 +107,8 @@ def _metric(metric: Any, at: str) -> list[Cause]:
     if present:
         causes += _CHECKS[present[0]](getattr(metric, present[0]), f"{at}.{present[0]}")
     expected = _SOURCES.get(kind, kind.lower())
-    if expected not in present:
-        causes.append(required(f"{at}.{expected}" if expected else at, "must populate information for the given metric source"))
+    if expected and expected not in present:
+        causes.append(required(f"{at}.{expected}", "must populate information for the given metric source"))
     if len(present) != 1:
         causes += [forbidden(f"{at}.{name}", "must populate the given metric source only") for name in present if name != expected]
     return causes

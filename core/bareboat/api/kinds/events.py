@@ -40,8 +40,8 @@ class EventStrategy(PlainStrategy):
             ctx.causes += _modern(obj)
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        ctx.causes += _legacy(new, ctx.group)
         if ctx.group != "events.k8s.io":
+            ctx.causes += _legacy(new, ctx.group)
             return
         for field in _FIXED:
             ctx.causes += immutable(_SHOWN.get(field, field), getattr(new, field), getattr(old, field))

@@ -22,6 +22,8 @@ MODULES = (
     "networking.policies",
     "networking.slices",
     "core.persistent_volumes",
+    "admissionregistration.policies",
+    "admissionregistration.webhooks",
     "apiservices",
     "autoscaling",
     "certificates",
@@ -34,7 +36,7 @@ MODULES = (
     "storage",
     "policies",
     "rbac",
-    "misc",
+    "apiextensions.definitions",
 )
 
 

@@ -111,7 +111,7 @@ class IPAddressStrategy(PlainStrategy):
         return causes + each(f"{at}.namespace", parent.namespace, path_segment(parent.namespace))
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        return immutable("spec.parentRef", new.spec.parentRef, old.spec.parentRef)
+        return self.validate_create(new) + immutable("spec.parentRef", new.spec.parentRef, old.spec.parentRef)
 
 
 class ServiceCIDRStrategy(PlainStrategy):
