@@ -58,8 +58,7 @@ class DefinitionStrategy(KindStrategy):
             )
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        causes = _name(obj) + _spec(obj.spec) + _stored(obj) + _approval(obj)
-        return causes
+        return _name(obj) + _spec(obj.spec) + _stored(obj) + _approval(obj)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         causes = _spec(new.spec) + _stored(new)
