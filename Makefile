@@ -12,7 +12,7 @@ help:  ## list the targets
 demo: $(BIN)/bareboat host-tools  ## bring up a cluster, run examples/hello on it, show it working, clean up
 	@$(BIN)/bareboat demo --examples examples/hello
 
-test: $(VENV)/.dev host-tools  ## run the tests: everything that this machine can run
+test: $(VENV)/.dev test-tools  ## run the tests: everything that this machine can run
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/.dev  ## lint, types and layers; never edits
@@ -42,7 +42,7 @@ $(VENV)/.dev: $(BIN)/bareboat
 	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt --group dev
 	@touch $@
 
-host-tools:
-	@$(SHELL) scripts/host-tools
+host-tools test-tools:
+	@$(SHELL) scripts/host-tools $(patsubst test-%,tests,$(filter test-%,$@))
 
-.PHONY: help demo test check fix clean host-tools
+.PHONY: help demo test check fix clean host-tools test-tools

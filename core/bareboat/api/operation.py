@@ -27,6 +27,8 @@ class Operation:
     clock: Clock
     ids: Ids
     warnings: list[str] = field(default_factory=list)
+    #: the body as a tree, if it has empty lists: to own one is not the same as to own nothing
+    raw: Any = None
 
     @property
     def same_version(self) -> bool:

@@ -36,6 +36,8 @@ class SubresourceStrategy:
     """Writes through ``/<name>``: by default what ``status`` does: only the status changes."""
 
     part: str = "status"
+    #: what writes through this endpoint never own
+    reset_fields: tuple[str, ...] = ("spec",)
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         """Take ``part`` from ``new`` and everything else from ``old``; metadata as upstream's rules for the subresource."""
@@ -66,6 +68,8 @@ class Strategy:
     allow_create_on_update: bool = False
     #: PUT without a resourceVersion is accepted (upstream: AllowUnconditionalUpdate)
     allow_unconditional_update: bool = True
+    #: what writes of the whole object never own
+    reset_fields: tuple[str, ...] = ("status",)
     #: DELETE waits for the agent or a controller (pods: terminationGracePeriodSeconds; 0 = at once)
     graceful: bool = False
     #: field selectors beyond metadata.name and metadata.namespace: JSON path -> getter

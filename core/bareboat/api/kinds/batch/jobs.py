@@ -8,13 +8,12 @@ from typing import Any
 from bareboat.api.kinds.apps.templates import matching_labels
 from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.batch.job_spec import validate_job_spec
-from bareboat.api.kinds.batch.schedule import schedule_fault
 from bareboat.api.kinds.causes import choice, immutable, invalid, non_negative, required, unsupported
 from bareboat.api.kinds.core.pod_defaults import default_pod_spec
 from bareboat.api.kinds.core.pod_warnings import pod_warnings
 from bareboat.api.kinds.selectors import usable, validate_selector
 from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
-from bareboat.models import meta_v1
+from bareboat.models import cron, meta_v1
 from bareboat.models.codec import copy
 from bareboat.models.names import dns1123_label, label_value
 from bareboat.models.status import Cause
@@ -205,8 +204,10 @@ def _cron_spec(spec: Any) -> list[Cause]:
     if not spec.schedule:
         causes.append(required("spec.schedule"))
     else:
-        fault = schedule_fault(spec.schedule)
-        causes += [invalid("spec.schedule", spec.schedule, fault)] if fault else []
+        try:
+            cron.parse(spec.schedule)
+        except cron.ScheduleError as error:
+            causes.append(invalid("spec.schedule", spec.schedule, str(error)))
         if "TZ" in spec.schedule and spec.timeZone is not None:
             message = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
             causes.append(invalid("spec.schedule", spec.schedule, message))
