@@ -17,15 +17,18 @@ from bareboat.models.status import Cause
 
 
 class WriteContext:
-    """Who writes, when, and what they may know: handed to ``prepare_*``. ``now`` is RFC3339."""
+    """Who writes, when, and what they may know: handed to ``prepare_*``. ``now`` is RFC3339; ``group`` is the one that the client
+    named, for kinds that two groups serve. ``causes`` takes faults that only this knowledge can find."""
 
-    __slots__ = ("dry_run", "ids", "now", "user", "warnings")
+    __slots__ = ("causes", "dry_run", "group", "ids", "now", "user", "warnings")
 
-    def __init__(self, user: UserInfo, now: str, ids: Any, *, dry_run: bool = False) -> None:
+    def __init__(self, user: UserInfo, now: str, ids: Any, *, dry_run: bool = False, group: str = "") -> None:
         self.user = user
         self.now = now
         self.ids = ids
         self.dry_run = dry_run
+        self.group = group
+        self.causes: list[Cause] = []
         self.warnings: list[str] = []
 
 

@@ -82,7 +82,9 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
     op.strategy.prepare_create(obj, context)
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, obj, None)
-    causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + op.strategy.validate_create(obj) + allocation.causes
+    causes = allocation.causes or (
+        validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + op.strategy.validate_create(obj)
+    )
     if causes:
         raise invalid(op, obj.metadata.name, causes)
     op.warnings.extend(op.strategy.warnings(obj, None))
@@ -132,7 +134,9 @@ async def write_changed(
     ownership.settle(new, old)
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, new, old)
-    causes = validate_metadata_update(new.metadata, old.metadata) + (part or op.strategy).validate_update(new, old) + allocation.causes
+    causes = allocation.causes or (
+        validate_metadata_update(new.metadata, old.metadata) + context.causes + (part or op.strategy).validate_update(new, old)
+    )
     if causes:
         raise invalid(op, name, causes)
     if part is None:

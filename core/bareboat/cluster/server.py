@@ -6,7 +6,6 @@ controller has a client of its own identity; informers are shared by identity-fr
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from bareboat.cluster.file.reading import node_port_range
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
+from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.cluster.pki.authority import Pair, signing_key
 from bareboat.cluster.pki.requests import RequestSigner
@@ -154,8 +154,11 @@ class ControlPlane:
         self._connector.register(self.service)
         Proxy(reader, agents, self.ids).register(self.service)
         health = Health()
-        health.add("store", lambda: "")
-        shell = Shell(keys.jwks, ISSUER, self._metrics, self._paths)
+        health.add("store", lambda: self.log.fault)
+        lag = LoopLag(self.clock)
+        self._spawn("loop lag", lag.run)
+        metrics = ServerMetrics(self.log, self.service.requests, lag)
+        shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
         app = App(self.service, chain, self.authority, health, self._connector, shell)
         serving = pki.serving("server", "kube-apiserver", self._names())
         self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
@@ -230,11 +233,6 @@ class ControlPlane:
 
     def _spawn(self, name: str, service: Callable[[], Any]) -> None:
         self._tasks.spawn(supervise(name, service, self.clock, Backoff(1.0, 30.0)), name=name)
-
-    def _metrics(self) -> str:
-        from bareboat.cluster.metrics import render
-
-        return render(self.log, asyncio.get_running_loop())
 
     def _paths(self) -> list[str]:
         groups = {r.path_prefix for r in self.scheme.resources()}

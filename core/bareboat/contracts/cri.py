@@ -366,6 +366,14 @@ class ImageLoading:
         raise NotImplementedError
 
 
+class LogReopening:
+    """Mixin: logs that the node rotates."""
+
+    async def reopen_container_log(self, container_id: str) -> None:
+        """Go on in a new file at ``ContainerConfig.log_path``, after the node has renamed the old one. Not running or unknown: success."""
+        raise NotImplementedError
+
+
 class Update:
     """Mixin: change the resources of a running container in place."""
 

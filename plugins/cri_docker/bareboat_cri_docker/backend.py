@@ -14,6 +14,7 @@ from typing import Any
 
 _CHUNK = 65536
 _LONGEST_HEAD = 65536
+_OLDEST = "1.24"  # what the SDK is told until the daemon has been asked
 
 
 class Docker:
@@ -29,19 +30,23 @@ class Docker:
 
     def negotiate(self) -> str:
         """The version of the API that both sides speak; kept. Raises OSError if the daemon does not answer."""
-        self.version = str(self.client(version="auto")._version)
+        client = self.client()
+        try:
+            self.version = str(client.version(api_version=False)["ApiVersion"])
+        finally:
+            client.close()
         return self.version
 
-    def client(self, *, timeout: float | None = None, version: str = "") -> Any:
+    def client(self) -> Any:
         """A client for whoever wants one to itself, and then closes it."""
         import docker
-        import docker.errors
 
-        try:
-            wanted = timeout if timeout is not None else self.timeout
-            return docker.APIClient(base_url=f"unix://{self.socket}", version=version or self.version or "auto", timeout=wanted)
-        except docker.errors.DockerException as error:
-            raise ConnectionError(f"the Docker daemon at {self.socket} does not answer: {error}") from error
+        from bareboat_cri_docker.transport import Adapter
+
+        client = docker.APIClient(base_url=f"unix://{self.socket}", version=self.version or _OLDEST, timeout=self.timeout)
+        client.get_adapter("http+docker://").close()
+        client.mount("http+docker://", Adapter(self.socket, self.timeout))
+        return client
 
     @property
     def api(self) -> Any:

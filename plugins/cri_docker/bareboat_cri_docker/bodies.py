@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,11 +15,11 @@ import msgspec
 from bareboat.contracts.cri import ContainerConfig, Mount, Resources, SandboxConfig, Security
 from bareboat.contracts.errors import InvalidConfig
 from bareboat_cri_docker.options import DockerOptions
+from bareboat_cri_docker.privileges import held_capabilities, host_part, oom_score
 from bareboat_cri_docker.translate import CONFIG, INSTANCE, KIND, SANDBOX
 
 _PROPAGATION = {"None": "rprivate", "": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,180}")
-_CAP_SYS_RESOURCE = 24
 
 
 def name_of(instance: str, kind: str, *key: object) -> str:
@@ -78,7 +77,7 @@ def container_body(
 
 
 def _host_config(config: ContainerConfig, sandbox_id: str, sandbox: SandboxConfig, options: DockerOptions) -> dict[str, Any]:
-    security, inside = config.security, f"container:{sandbox_id}"
+    security, inside, held = config.security, f"container:{sandbox_id}", held_capabilities()
     host: dict[str, Any] = {
         "NetworkMode": "host" if sandbox.host_network else inside,
         "IpcMode": "host" if sandbox.host_ipc else inside,
@@ -86,20 +85,15 @@ def _host_config(config: ContainerConfig, sandbox_id: str, sandbox: SandboxConfi
         "UTSMode": "host" if sandbox.host_network and not sandbox.hostname else "",
         "Mounts": [mount(m) for m in config.mounts],
         "Devices": [{"PathOnHost": h, "PathInContainer": c, "CgroupPermissions": p} for h, c, p in config.devices],
-        "Privileged": security.privileged,
         "ReadonlyRootfs": security.readonly_rootfs,
-        "CapAdd": [c.removeprefix("CAP_").upper() for c in security.add_capabilities],
-        "CapDrop": [c.removeprefix("CAP_").upper() for c in security.drop_capabilities],
         "GroupAdd": [str(g) for g in security.supplemental_groups],
-        "SecurityOpt": security_options(security, options),
         "LogConfig": {"Type": "json-file", "Config": {"max-size": options.log_size, "max-file": "2"}},
-        "OomScoreAdj": oom_score(config.resources.oom_score_adj),
+        "OomScoreAdj": oom_score(config.resources.oom_score_adj, held),
         **limits(config.resources),
         "PidsLimit": config.resources.pids_limit or options.pids_limit or -1,
     }
-    if security.proc_mount == "Unmasked":
-        host |= {"MaskedPaths": [], "ReadonlyPaths": []}
-    return host
+    rights = host_part(security, held, seccomp_default=options.seccomp_default)
+    return {**host, **rights, "Devices": [*host["Devices"], *rights.get("Devices", ())]}
 
 
 def environment(config: ContainerConfig) -> list[str]:
@@ -131,19 +125,6 @@ def mount(wanted: Mount) -> dict[str, Any]:
     return {"Type": "bind", "Source": source, "Target": target, "ReadOnly": wanted.readonly, "BindOptions": options}
 
 
-def security_options(security: Security, options: DockerOptions) -> list[str]:
-    found = [] if security.allow_privilege_escalation or security.privileged else ["no-new-privileges"]
-    if security.seccomp == "Unconfined" or (not security.seccomp and not options.seccomp_default):
-        found.append("seccomp=unconfined")
-    elif security.seccomp.startswith("Localhost/"):
-        path = Path(security.seccomp.removeprefix("Localhost/"))
-        try:
-            found.append(f"seccomp={path.read_text()}")
-        except OSError as error:
-            raise InvalidConfig(f"seccomp profile {path} cannot be read: {error.strerror}", reason="CreateContainerError") from error
-    return found
-
-
 def limits(resources: Resources) -> dict[str, int]:
     """Without swap: a memory limit is one of memory and swap together."""
     return {
@@ -164,11 +145,3 @@ def update(resources: Resources) -> dict[str, int]:
         "mem_limit": resources.memory_limit or -1,
         "memswap_limit": resources.memory_limit or -1,
     }
-
-
-def oom_score(wanted: int, status: Path = Path("/proc/self/status")) -> int:
-    """Within what the kernel allows: a machine that keeps CAP_SYS_RESOURCE from us lets no score fall below its own."""
-    effective = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
-    if int(effective.split()[1], 16) >> _CAP_SYS_RESOURCE & 1:
-        return wanted
-    return max(wanted, 0)

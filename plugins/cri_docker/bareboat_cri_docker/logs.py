@@ -74,8 +74,13 @@ class Copy:
         found = os.fstat(out)
         if found.st_ino == self._note.target and found.st_size > self._note.size:
             os.ftruncate(out, self._note.size)
-        self._note.target, self._note.size = found.st_ino, min(found.st_size, self._note.size)
+        known = found.st_ino == self._note.target
+        self._note.target, self._note.size = found.st_ino, min(found.st_size, self._note.size) if known else found.st_size
+        self._write_note()
         return out
+
+    def _write_note(self) -> None:
+        os.pwrite(self._note_file, msgspec.json.encode(self._note).ljust(200), 0)
 
     def step(self) -> None:
         with self._lock:
@@ -116,7 +121,7 @@ class Copy:
             text = text[os.write(self._out, text) :]
         self._note.offset += end
         self._note.size = os.fstat(self._out).st_size
-        os.pwrite(self._note_file, msgspec.json.encode(self._note).ljust(200), 0)
+        self._write_note()
         return True
 
     def reopen(self) -> None:
@@ -126,7 +131,6 @@ class Copy:
             if self._out >= 0:
                 os.close(self._out)
                 self._out = self._open_target()
-                os.pwrite(self._note_file, msgspec.json.encode(self._note).ljust(200), 0)
 
     def close(self) -> None:
         with self._lock:

@@ -7,13 +7,18 @@ without networks and firewall rules; a registry on the loopback, with or without
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
+import sysconfig
 import tarfile
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +62,27 @@ class Dockerd:
 
     def __init__(self, directory: Path, *, live_restore: bool = True) -> None:
         self.directory = directory
-        self.socket = str(directory / "docker.sock")
+        self._run = Path(tempfile.mkdtemp(prefix="dockerd-"))  # paths of sockets must be short
+        self.socket = str(self._run / "docker.sock")
         self.docker = Docker(self.socket, 60.0)
         self._live_restore = live_restore
         self._process: Process | None = None
 
     def start(self) -> None:
         directory = self.directory
-        options = {"data-root": "data", "exec-root": "exec", "pidfile": "docker.pid"}
-        words = [f"--{name}={directory / path}" for name, path in options.items()]
+        words = [f"--data-root={directory / 'data'}", f"--exec-root={self._run / 'exec'}", f"--pidfile={self._run / 'docker.pid'}"]
         words += [f"--host=unix://{self.socket}", "--bridge=none", "--iptables=false", "--ip6tables=false"]
         words += [f"--config-file={directory / 'none.json'}", f"--live-restore={str(self._live_restore).lower()}"]
         (directory / "none.json").write_text("{}")
         program = _program("dockerd")
         assert program is not None
         self._process = Process([program, *words], directory / "dockerd.log")
-        self._until_it_answers()
+        try:
+            self._until_it_answers()
+        except BaseException:
+            self._process.end()
+            self._unmount()
+            raise
 
     def _until_it_answers(self) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -92,25 +102,48 @@ class Dockerd:
             self._process.end()
 
     def kill(self) -> None:
+        """Its containerd goes with it. The notes of their pids are dropped: on a machine whose init reaps late they look alive."""
         assert self._process is not None
         self._process.end(signal.SIGKILL)
-        (self.directory / "docker.pid").unlink(missing_ok=True)
+        time.sleep(0.2)
+        for note in ("docker.pid", "exec/containerd/containerd.pid"):
+            (self._run / note).unlink(missing_ok=True)
 
     def containers(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.docker.api.containers(all=True)
         return found
 
     def remove(self) -> None:
-        """Containers first: with live restore they would outlive the daemon."""
-        for entry in self.containers():
-            self.docker.api.remove_container(entry["Id"], v=True, force=True)
-        self.stop()
+        """Containers first: with live restore they would outlive the daemon. If it does not run, whatever is left is killed."""
+        try:
+            for entry in self.containers():
+                self.docker.api.remove_container(entry["Id"], v=True, force=True)
+        finally:
+            self.stop()
+            self._kill_shims()
+            self._clear()
+
+    def _kill_shims(self) -> None:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if b"containerd-shim" in (line := path.read_bytes()) and str(self._run).encode() in line:
+                    pid = int(path.parent.name)
+                    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                    for victim in (*map(int, children), pid):
+                        os.kill(victim, signal.SIGKILL)
+
+    def _clear(self) -> None:
         self.docker.close()
+        self._unmount()
+        for directory in (self.directory, self._run):
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _unmount(self) -> None:
+        """What the daemon has mounted, its data directory first of all, where it could not end in order."""
         for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
             target = line.split(" ")[4]
-            if target.startswith(f"{self.directory}/"):
+            if target.startswith((f"{self.directory}/", f"{self._run}/")):
                 subprocess.run(["umount", target], check=False, capture_output=True)  # noqa: S603, S607
-        shutil.rmtree(self.directory, ignore_errors=True)
 
     def build(self, name: str, files: Mapping[str, bytes | Path | str] | None = None, **config: Any) -> str:
         """An image of busybox, whose applets are all there, and ``files``. Returns its id."""
@@ -145,6 +178,20 @@ def layer(files: Mapping[str, bytes | Path | str]) -> bytes:
                 entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content) if isinstance(content, bytes) else None)
     return archive.getvalue()
+
+
+def python_files() -> dict[str, bytes | Path | str]:
+    """This Python, without its packages, and the libraries it needs: an image with ``python3`` that nobody has to download."""
+    library, program = Path(sysconfig.get_path("stdlib")), Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    found = [p for p in library.rglob("*") if p.is_file() and not _UNUSED.intersection(p.relative_to(library).parts[:-1])]
+    executables = [program.resolve(), *(p for p in found if ".so" in p.suffixes)]
+    listed = subprocess.run(["ldd", *map(str, executables)], check=False, capture_output=True, text=True).stdout  # noqa: S603, S607
+    needed = {Path(word) for line in listed.splitlines() for word in line.split() if word.startswith("/") and not word.endswith(":")}
+    files: dict[str, bytes | Path | str] = {str(p).lstrip("/"): p for p in [*found, *sorted(needed), program.resolve()]}
+    return files | {"bin/python3": str(program.resolve())}
+
+
+_UNUSED = {"test", "site-packages", "dist-packages", "__pycache__", "idlelib", "ensurepip", "tkinter", "lib2to3", "pydoc_data"}
 
 
 class Registry:

@@ -26,10 +26,12 @@ def dockerd(tmp_path_factory):
     need_docker()
     dockerd = testing.Dockerd(tmp_path_factory.mktemp("dockerd"))
     dockerd.start()
-    dockerd.build("tests/busybox:1")
-    dockerd.build("tests/other:1", {"other": b"other"})
-    yield dockerd
-    dockerd.remove()
+    try:
+        dockerd.build("tests/busybox:1")
+        dockerd.build("tests/other:1", {"other": b"other"})
+        yield dockerd
+    finally:
+        dockerd.remove()
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +101,14 @@ class Pods:
 
 
 @pytest.fixture
-async def pods(tmp_path, dockerd):
-    pods = Pods(tmp_path, dockerd)
+def pod_options():
+    """Options of the driver under test; tests override it by a parameter of this name."""
+    return {}
+
+
+@pytest.fixture
+async def pods(tmp_path, dockerd, pod_options):
+    pods = Pods(tmp_path, dockerd, **pod_options)
     await pods.driver.open()
     yield pods
     await pods.driver.cleanup_all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -37,6 +39,8 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     seccomp_default: bool = True
     #: Directory for writable layers and images; "" is the driver's state directory.
     root_dir: str = ""
+    #: Who makes containers: "own" (this driver's monitor alone), "crun", or "auto": crun where it is installed.
+    runtime: Literal["own", "crun", "auto"] = "own"
     #: Registries that are not reached in the ordinary way, by the host (and port) in the image's name.
     registries: dict[str, RegistryOptions] = {}
     #: Layers of one image that are fetched at once.

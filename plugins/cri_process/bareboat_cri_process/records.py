@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -44,6 +44,7 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
     who: Identity
     roots: tuple[str, ...]
     stop_signal: int = 15
+    engine: Literal["own", "crun"] = "own"
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -41,11 +41,11 @@ _SKELETON = (
     *(("/sys", 0o555), ("/tmp", 0o1777), ("/var", 0o755), ("/var/cache", 0o755), ("/var/lib", 0o755), ("/var/log", 0o755)),  # noqa: S108
     *(("/var/tmp", 0o1777), ("/var/www", 0o755)),  # noqa: S108
 )
-_MASKED = (
+MASKED = (
     *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug"),
     *("/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"),
 )
-_READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,9 @@ def kernel_mounts(steps: Steps, *, privileged: bool, unified: bool, masked: bool
         steps.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", secure | (0 if privileged else MS_RDONLY), ok=(ANY,))
     if privileged:
         return
-    for path in _MASKED if masked else ():
+    for path in MASKED if masked else ():
         _hide(steps, path, path)
-    for path in _READONLY:
+    for path in READONLY:
         if os.path.exists(path):
             steps.mount(path, path, "", MS_BIND | MS_REC, ok=(2,))
             attributes(steps, path, readonly=True)

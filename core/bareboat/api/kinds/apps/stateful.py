@@ -81,21 +81,24 @@ class StatefulSetStrategy(KindStrategy):
 
     def validate_create(self, obj: Any) -> list[Cause]:
         spec = obj.spec
+        causes = each("spec.serviceName", spec.serviceName, dns1123_label(spec.serviceName)) if spec.serviceName else []
+        for i, claim in enumerate(spec.volumeClaimTemplates):
+            causes += validate_claim_spec(claim.spec, f"spec.volumeClaimTemplates[{i}].spec")
+        return causes + self._validate(spec)
+
+    def _validate(self, spec: Any) -> list[Cause]:
+        """What may change, and is therefore checked again on an update."""
         causes = _management(spec.podManagementPolicy) + _update_strategy(spec.updateStrategy, "spec.updateStrategy")
         causes += _retention(spec.persistentVolumeClaimRetentionPolicy, "spec.persistentVolumeClaimRetentionPolicy")
         for name in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
             causes += non_negative(f"spec.{name}", getattr(spec, name))
         if spec.ordinals is not None:
             causes += non_negative("spec.ordinals.start", spec.ordinals.start)
-        if spec.serviceName:
-            causes += each("spec.serviceName", spec.serviceName, dns1123_label(spec.serviceName))
-        for i, claim in enumerate(spec.volumeClaimTemplates):
-            causes += validate_claim_spec(claim.spec, f"spec.volumeClaimTemplates[{i}].spec")
         causes += validate_own_selector(spec.selector, "spec.selector", "statefulset")
         return causes + validate_selected_template(_with_claims(spec), spec.selector, "spec", "StatefulSet", "")
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        causes = self.validate_create(new)
+        causes = self._validate(new.spec)
         masked = copy(new.spec)
         for field in _MAY_CHANGE:
             setattr(masked, field, getattr(old.spec, field))
