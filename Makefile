@@ -42,10 +42,7 @@ $(VENV)/.dev: $(BIN)/bareboat
 	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt --group dev
 	@touch $@
 
-host-tools:
-	@$(SHELL) scripts/host-tools
-
-test-tools:
-	@$(SHELL) scripts/host-tools docker
+host-tools test-tools:
+	@$(SHELL) scripts/host-tools $(patsubst test-%,tests,$(filter test-%,$@))
 
 .PHONY: help demo test check fix clean host-tools test-tools

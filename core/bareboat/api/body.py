@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ class _TypeMeta(msgspec.Struct):
     apiVersion: Any = ""
 
 
+has_empty_list = re.compile(rb"\[\s*\]").search
 _decode_type = msgspec.json.Decoder(_TypeMeta).decode
 
 
@@ -47,6 +49,8 @@ def read(op: Operation, cls: type[Any], kind: str, api_version: str) -> Any:
         raise UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {supported}")
     data = yaml_to_json(op.request.body) if media == YAML else op.request.body
     _check_kind(data, kind, api_version)
+    if has_empty_list(data) is not None:
+        op.raw = _tree_or_none(data)
     return _decode(op, cls, data, kind, api_version)
 
 
@@ -63,6 +67,14 @@ def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: 
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(faults)}')
     op.warnings.extend(faults)
     return obj
+
+
+def _tree_or_none(data: bytes) -> Any:
+    """None where the decoder will say what is wrong."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _check_kind(data: bytes, kind: str, api_version: str) -> None:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 class InProcessTransport:
-    """See client.transport.Transport."""
+    """See client.transport.Transport. ``agent`` is the user agent, and so the field manager of what is written."""
 
-    def __init__(self, service: Service, user: UserInfo) -> None:
+    def __init__(self, service: Service, user: UserInfo, agent: str = "") -> None:
         self._service = service
         self._user = user
+        self._agent = agent or user.name
 
     async def request(
         self,
@@ -37,14 +38,14 @@ class InProcessTransport:
         accept: str = "application/json",
     ) -> Answer:
         request = ApiRequest(
-            self._user, method, path, {k: [v] for k, v in query.items()}, body, content_type, accept, user_agent=self._user.name
+            self._user, method, path, {k: [v] for k, v in query.items()}, body, content_type, accept, user_agent=self._agent
         )
         response = await self._service.handle(request)
         return Answer(response.status, response.headers, response.body)
 
     async def watch(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[RawEvent]:
         asked = {"watch": ["true"], **{k: [v] for k, v in query.items()}}
-        request = ApiRequest(self._user, "GET", path, asked, user_agent=self._user.name)
+        request = ApiRequest(self._user, "GET", path, asked, user_agent=self._agent)
         info = parse("GET", path, asked)
         await self._service.authorize(request, info)
         op = self._service.operation(request, info)

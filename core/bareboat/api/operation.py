@@ -27,6 +27,8 @@ class Operation:
     clock: Clock
     ids: Ids
     warnings: list[str] = field(default_factory=list)
+    #: the body as a tree, if it has empty lists: to own one is not the same as to own nothing
+    raw: Any = None
 
     @property
     def same_version(self) -> bool:
@@ -63,7 +65,7 @@ class Operation:
         return value
 
     def context(self) -> WriteContext:
-        return WriteContext(self.request.user, self.clock.timestamp(), self.ids, dry_run=self.dry_run)
+        return WriteContext(self.request.user, self.clock.timestamp(), self.ids, dry_run=self.dry_run, group=self.resource.group)
 
     def served(self, entry: Entry) -> bytes:
         """The bytes that the client gets: the store's own unless the client asked for another version."""

@@ -31,7 +31,7 @@ class ApiRequest:
     accept: str = ""
     user_agent: str = ""
     remote: str = ""
-    #: what a connect verb needs beyond this: the server's own connection scope
+    #: of an upgrade request: a function that hands the connection over
     connection: object = None
     headers: dict[str, str] = field(default_factory=dict)
 

@@ -16,6 +16,7 @@ from bareboat.api.documents import Documents
 from bareboat.api.kinds.registry import strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
+from bareboat.api.request_metrics import RequestMetrics
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.contracts.auth import Attributes, Decision
@@ -47,6 +48,7 @@ class Service:
         self.clock = clock
         self.ids = ids
         self.documents = Documents(scheme)
+        self.requests = RequestMetrics()
         self.virtual: dict[tuple[str, str], Virtual] = {}
         from bareboat.api.allocation.services import Allocations
         from bareboat.api.verbs.dispatch import Verbs
@@ -56,8 +58,14 @@ class Service:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Never raises for what a client can cause."""
+        info = parse(request.method, request.path, request.query)
+        began, kind = self.clock.monotonic(), self.requests.began(info.verb)
+        response = await self._answered(request, info)
+        self.requests.ended(kind, info, response.status, self.clock.monotonic() - began)
+        return response
+
+    async def _answered(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
         try:
-            info = parse(request.method, request.path, request.query)
             await self.authorize(request, info)
             if not info.resource:
                 return self.documents.handle(request)
@@ -115,7 +123,7 @@ class Service:
         found = resource.subresources.get(info.subresource)
         if found is None:
             raise NotFound("the server could not find the requested resource", details={})
-        if info.verb not in found.verbs and not (info.verb == "get" and "create" in found.verbs and info.subresource == "proxy"):
+        if info.verb not in found.verbs and info.subresource != "proxy":  # whatever the method, it is the proxied one's to answer
             raise MethodNotAllowed("the server does not allow this method on the requested resource", details={})
 
 

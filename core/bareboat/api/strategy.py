@@ -17,15 +17,18 @@ from bareboat.models.status import Cause
 
 
 class WriteContext:
-    """Who writes, when, and what they may know: handed to ``prepare_*``. ``now`` is RFC3339."""
+    """Who writes, when, and what they may know: handed to ``prepare_*``. ``now`` is RFC3339; ``group`` is the one that the client
+    named, for kinds that two groups serve. ``causes`` takes faults that only this knowledge can find."""
 
-    __slots__ = ("dry_run", "ids", "now", "user", "warnings")
+    __slots__ = ("causes", "dry_run", "group", "ids", "now", "user", "warnings")
 
-    def __init__(self, user: UserInfo, now: str, ids: Any, *, dry_run: bool = False) -> None:
+    def __init__(self, user: UserInfo, now: str, ids: Any, *, dry_run: bool = False, group: str = "") -> None:
         self.user = user
         self.now = now
         self.ids = ids
         self.dry_run = dry_run
+        self.group = group
+        self.causes: list[Cause] = []
         self.warnings: list[str] = []
 
 
@@ -33,6 +36,8 @@ class SubresourceStrategy:
     """Writes through ``/<name>``: by default what ``status`` does: only the status changes."""
 
     part: str = "status"
+    #: what writes through this endpoint never own
+    reset_fields: tuple[str, ...] = ("spec",)
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         """Take ``part`` from ``new`` and everything else from ``old``; metadata as upstream's rules for the subresource."""
@@ -63,6 +68,8 @@ class Strategy:
     allow_create_on_update: bool = False
     #: PUT without a resourceVersion is accepted (upstream: AllowUnconditionalUpdate)
     allow_unconditional_update: bool = True
+    #: what writes of the whole object never own
+    reset_fields: tuple[str, ...] = ("status",)
     #: DELETE waits for the agent or a controller (pods: terminationGracePeriodSeconds; 0 = at once)
     graceful: bool = False
     #: field selectors beyond metadata.name and metadata.namespace: JSON path -> getter

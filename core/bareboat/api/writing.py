@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bareboat.api import ownership
 from bareboat.api.kinds.metadata import validate_metadata_create, validate_metadata_update
 from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy, WriteContext
@@ -67,8 +68,13 @@ def invalid(op: Operation, name: str, causes: list[Cause]) -> Invalid:
     return Invalid(op.resource.kind, name, causes, group=op.resource.group)
 
 
-async def write_new(service: Service, op: Operation, obj: Any) -> Entry:
-    """Admission, metadata, validation and the log for a new object, already defaulted. Raises AlreadyExists (retried by generateName)."""
+async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool = False) -> Entry:
+    """Admission, metadata, validation and the log for a new object, already defaulted. Raises AlreadyExists (retried by generateName).
+
+    ``tracked``: the object has its managedFields already.
+    """
+    if not tracked:
+        ownership.track_new(op, obj)
     request = admission_request(op, "CREATE", obj, None)
     await service.admission.mutate(request)
     obj = request.object
@@ -76,7 +82,9 @@ async def write_new(service: Service, op: Operation, obj: Any) -> Entry:
     op.strategy.prepare_create(obj, context)
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, obj, None)
-    causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + op.strategy.validate_create(obj) + allocation.causes
+    causes = allocation.causes or (
+        validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + op.strategy.validate_create(obj)
+    )
     if causes:
         raise invalid(op, obj.metadata.name, causes)
     op.warnings.extend(op.strategy.warnings(obj, None))
@@ -104,19 +112,31 @@ def conflict(op: Operation, name: str, because: str = MODIFIED) -> Conflict:
 
 
 async def write_changed(
-    service: Service, op: Operation, new: Any, old: Any, current: Entry, part: SubresourceStrategy | None = None
+    service: Service,
+    op: Operation,
+    new: Any,
+    old: Any,
+    current: Entry,
+    part: SubresourceStrategy | None = None,
+    *,
+    tracked: bool = False,
 ) -> Entry:
     """The same for a changed object. Raises CompareFailed if ``current`` is no longer the newest; the verb decides what then."""
     name = current.key.rpartition("/")[2]
     _keep_identity(op, new, old)
+    if not tracked:
+        ownership.track_change(op, new, old, part)
     request = admission_request(op, "UPDATE", new, old, name)
     await service.admission.mutate(request)
     new = request.object
     context: WriteContext = op.context()
     (part or op.strategy).prepare_update(new, old, context)
+    ownership.settle(new, old)
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, new, old)
-    causes = validate_metadata_update(new.metadata, old.metadata) + (part or op.strategy).validate_update(new, old) + allocation.causes
+    causes = allocation.causes or (
+        validate_metadata_update(new.metadata, old.metadata) + context.causes + (part or op.strategy).validate_update(new, old)
+    )
     if causes:
         raise invalid(op, name, causes)
     if part is None:
@@ -176,5 +196,7 @@ def check_name(op: Operation, obj: Any) -> None:
         meta.namespace = info.namespace
     elif not op.resource.namespaced:
         meta.namespace = ""
+    if info.name and not meta.name and info.verb in ("update", "patch"):
+        raise BadRequest(f"the name of the object ({info.name} based on URL) was undeterminable: name must be provided")
     if info.name and meta.name and meta.name != info.name:
         raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({info.name})")

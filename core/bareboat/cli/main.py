@@ -19,6 +19,7 @@ COMMANDS = {
     "down": "stop the cluster and remove every trace of it from the machine",
     "status": "what runs, on which nodes, with how much memory",
     "demo": "bring up a cluster, run the example on it, show it working, clean up",
+    "image": "load images into nodes, list them, remove those that nothing uses",
     "plugins": "list, show and check plugins",
     "server": "run the control plane in this process",
     "agent": "run the agent of one or more nodes in this process",

@@ -22,12 +22,18 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """--port, --address, --write-kubeconfig."""
+    """--port, --address, --write-kubeconfig, --controllers."""
     parser.add_argument(
         "--port", type=int, metavar="N", help="port of the API server, 0 for any free one (default: the cluster file's, else 6443)"
     )
     parser.add_argument("--address", help="address to listen on (default: the cluster file's, else all)")
     parser.add_argument("--write-kubeconfig", type=Path, metavar="FILE", help="also write the administrator's kubeconfig here, mode 0600")
+    parser.add_argument(
+        "--controllers",
+        metavar="LIST",
+        help='controllers to run, comma separated: names, "*" for all, "-NAME" for all but one, "" for an API server alone '
+        "(default: the cluster file's, else all)",
+    )
 
 
 def cluster_of(arguments: argparse.Namespace) -> tuple[ClusterFile, Lines | None, Layout]:
@@ -55,4 +61,6 @@ def _with_server(cluster: ClusterFile, arguments: argparse.Namespace) -> Cluster
     server = Server(
         port=cluster.server.port if port is None else port, address=address or cluster.server.address, names=cluster.server.names
     )
-    return msgspec.structs.replace(cluster, server=server)
+    wanted = getattr(arguments, "controllers", None)
+    controllers = cluster.controllers if wanted is None else [name.strip() for name in wanted.split(",") if name.strip()]
+    return msgspec.structs.replace(cluster, server=server, controllers=controllers)

@@ -55,6 +55,11 @@ class HttpsTransport:
             self._ssl.load_cert_chain(certificate, key)
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """Whom it trusts and who it is: for other servers of the same cluster."""
+        return self._ssl
+
     async def request(
         self,
         method: str,

@@ -144,7 +144,7 @@ class Agents:
             key=pair.key_pem,
             user=node,
         )
-        return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"bareboat-agent/{node}")
+        return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"kubelet/bareboat ({node})")
 
     def _loaded(self) -> list[PluginSpec]:
         loaded = [*self._plugins.runtimes.values(), self._plugins.network, self._plugins.proxy]

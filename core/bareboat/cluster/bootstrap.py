@@ -8,7 +8,7 @@ from typing import Any
 
 from bareboat.base.clock import Clock
 from bareboat.client.client import Client
-from bareboat.models import core_v1, discovery_v1, meta_v1
+from bareboat.models import core_v1, discovery_v1, meta_v1, networking_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.scheme import Scheme
 from bareboat.models.status import AlreadyExists, NotFound
@@ -30,6 +30,11 @@ class Bootstrap:
         made = [self._decoded(tree) for tree in objects]
         for start in range(0, len(made), 32):
             await asyncio.gather(*(self._create(o) for o in made[start : start + 32]))
+        await self._create(
+            networking_v1.ServiceCIDR(
+                metadata=meta_v1.ObjectMeta(name="kubernetes"), spec=networking_v1.ServiceCIDRSpec(cidrs=[service_cidr])
+            )
+        )
         await self._kubernetes_service(service_cidr)
         await self._endpoint(address, port)
 

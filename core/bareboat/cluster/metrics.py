@@ -1,34 +1,116 @@
-"""Metrics of a server as Prometheus text, under upstream's names where upstream has them."""
+"""Metrics of a server as Prometheus text, under upstream's names where upstream has them.
+
+In: what the parts of a server count. Out: one scrape. The Prometheus library is imported at the first one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
+from bareboat.api.request_metrics import BUCKETS, RequestMetrics
+from bareboat.base.clock import Clock
 from bareboat.store.log import Log
 
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
-def render(log: Log, loop: asyncio.AbstractEventLoop) -> str:
-    """One scrape."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    lines = ["# TYPE apiserver_storage_objects gauge"]
-    for name in sorted(log.resources()):
-        group, _, plural = name.partition("/")
-        label = plural if group == "core" else f"{plural}.{group}"
-        lines.append(f'apiserver_storage_objects{{resource="{label}"}} {log.count(name + "/")}')
-    lines += [
-        "# TYPE bareboat_store_revision gauge",
-        f"bareboat_store_revision {log.head}",
-        "# TYPE apiserver_longrunning_requests gauge",
-        f'apiserver_longrunning_requests{{verb="WATCH"}} {log.subscribers}',
-        "# TYPE process_cpu_seconds_total counter",
-        f"process_cpu_seconds_total {usage.ru_utime + usage.ru_stime:.3f}",
-        "# TYPE process_resident_memory_bytes gauge",
-        f"process_resident_memory_bytes {_resident()}",
-        "# TYPE bareboat_tasks gauge",
-        f"bareboat_tasks {len(asyncio.all_tasks(loop))}",
-    ]
-    return "\n".join(lines) + "\n"
+_LABELS = ("verb", "group", "version", "resource", "subresource", "scope")
+
+
+class LoopLag:
+    """How late the event loop runs what is due: the last measure and the worst of the last minute, in seconds."""
+
+    EVERY = 0.5
+    KEPT = 120
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._measures: list[float] = [0.0]
+
+    async def run(self) -> None:
+        while True:
+            due = self._clock.monotonic() + self.EVERY
+            await self._clock.sleep(self.EVERY)
+            self._measures = [*self._measures[-self.KEPT + 1 :], max(0.0, self._clock.monotonic() - due)]
+
+    @property
+    def last(self) -> float:
+        return self._measures[-1]
+
+    @property
+    def worst(self) -> float:
+        return max(self._measures)
+
+
+class ServerMetrics:
+    """What a scrape of one server shows."""
+
+    def __init__(self, log: Log, requests: RequestMetrics, lag: LoopLag) -> None:
+        self._log = log
+        self._requests = requests
+        self._lag = lag
+        self._registry: Any = None
+
+    def render(self) -> bytes:
+        """The text exposition format. On the loop's thread."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        if self._registry is None:
+            self._registry = CollectorRegistry()
+            self._registry.register(self)
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """For the library."""
+        yield from self._of_requests()
+        yield from self._of_store()
+        yield from self._of_process()
+
+    def _of_requests(self) -> Iterator[Metric]:
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        total = CounterMetricFamily("apiserver_request", "Requests by what they asked and how they ended.", labels=(*_LABELS, "code"))
+        for (labels, code), count in self._requests.counts.items():
+            total.add_metric((*labels, str(code)), count)
+        yield total
+        seconds = HistogramMetricFamily("apiserver_request_duration_seconds", "How long requests took.", labels=_LABELS)
+        for labels, (counts, amount) in self._requests.durations.items():
+            bounds = [*map(str, BUCKETS), "+Inf"]
+            seconds.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), amount[0])
+        yield seconds
+        inflight = GaugeMetricFamily("apiserver_current_inflight_requests", "Requests under way.", labels=("request_kind",))
+        for kind, count in self._requests.inflight.items():
+            inflight.add_metric((kind,), count)
+        yield inflight
+
+    def _of_store(self) -> Iterator[Metric]:
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        objects = GaugeMetricFamily("apiserver_storage_objects", "Objects in the store.", labels=("resource",))
+        for name in sorted(self._log.resources()):
+            group, _, plural = name.partition("/")
+            objects.add_metric((plural if group == "core" else f"{plural}.{group}",), self._log.count(name + "/"))
+        yield objects
+        watches = GaugeMetricFamily("apiserver_longrunning_requests", "Watches that are open.", labels=("verb",))
+        watches.add_metric(("WATCH",), self._log.subscribers)
+        yield watches
+        yield GaugeMetricFamily("bareboat_store_revision", "The newest revision.", value=self._log.head)
+
+    def _of_process(self) -> Iterator[Metric]:
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        yield CounterMetricFamily("process_cpu_seconds", "CPU time.", value=usage.ru_utime + usage.ru_stime)
+        yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", value=_resident())
+        yield GaugeMetricFamily("process_open_fds", "Open file descriptors.", value=len(os.listdir("/proc/self/fd")))
+        yield GaugeMetricFamily("bareboat_tasks", "Tasks on the event loop.", value=len(asyncio.all_tasks()))
+        yield GaugeMetricFamily("bareboat_loop_lag_seconds", "How late the event loop was the last time.", value=self._lag.last)
+        yield GaugeMetricFamily("bareboat_loop_lag_worst_seconds", "The same, worst of the last minute.", value=self._lag.worst)
 
 
 def _resident() -> int:

@@ -6,7 +6,6 @@ controller has a client of its own identity; informers are shared by identity-fr
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 from collections.abc import Callable
@@ -28,16 +27,19 @@ from bareboat.client import kubeconfig
 from bareboat.client.client import Client
 from bareboat.cluster.bootstrap import Bootstrap
 from bareboat.cluster.driver_host import DriverHost
-from bareboat.cluster.file.choices import ServerPlugins, ordered
+from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
 from bareboat.cluster.file.reading import node_port_range
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
+from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.cluster.pki.authority import Pair, signing_key
+from bareboat.cluster.pki.requests import RequestSigner
 from bareboat.cluster.state import write_private
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
+from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.nodes import NodeAddressController
 from bareboat.controllers.registry import BUILTIN
 from bareboat.models.bareboat_v1 import PluginSpec
@@ -45,11 +47,13 @@ from bareboat.models.scheme import Scheme
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
+from bareboat.server.agents import Agents
 from bareboat.server.app import App
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
 from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
+from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.virtual import Virtual
 from bareboat.store.log import Log
@@ -94,8 +98,8 @@ class ControlPlane:
         )
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR
-        self._start_controllers()
-        await self._start_scheduler()
+        CertificateController.sign = RequestSigner(pki.pair, self.clock)
+        await self._start_loops()
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
@@ -145,11 +149,16 @@ class ControlPlane:
         LoadedPlugins(self.service, reader, self._own_plugins(), self.clock.timestamp())
         Virtual(self.service, chain, self.authority, Issuer(keys, reader, self.clock, self.ids))
         kubelet = pki.client("kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
-        self._connector = Connector(reader, kubelet.certificate, kubelet.key, pki.pair.certificate)
+        agents = Agents(reader, kubelet.certificate, kubelet.key, pki.pair.certificate)
+        self._connector = Connector(agents)
         self._connector.register(self.service)
+        Proxy(reader, agents, self.ids).register(self.service)
         health = Health()
-        health.add("store", lambda: "")
-        shell = Shell(keys.jwks, ISSUER, self._metrics, self._paths)
+        health.add("store", lambda: self.log.fault)
+        lag = LoopLag(self.clock)
+        self._spawn("loop lag", lag.run)
+        metrics = ServerMetrics(self.log, self.service.requests, lag)
+        shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
         app = App(self.service, chain, self.authority, health, self._connector, shell)
         serving = pki.serving("server", "kube-apiserver", self._names())
         self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
@@ -185,19 +194,29 @@ class ControlPlane:
             cluster=self._cluster.name,
         )
 
-    def _client(self, user: UserInfo) -> Client:
-        return Client(InProcessTransport(self.service, user), self.scheme)
+    def _client(self, user: UserInfo, agent: str = "kube-apiserver") -> Client:
+        return Client(InProcessTransport(self.service, user, agent), self.scheme)
 
-    def _start_controllers(self) -> None:
-        shared = InformerFactory(self._client(SHARED_READS))
-        self._spawn("informers", shared.run)
-        for cls in [*BUILTIN, *self._plugins.hooks.collect("bareboat_controllers")]:
-            client = self._client(service_account_user("kube-system", cls.name))
+    async def _start_loops(self) -> None:
+        """The controllers and the scheduler that the cluster file lets run."""
+        classes = {cls.name: cls for cls in [*BUILTIN, *self._plugins.hooks.collect("bareboat_controllers")]}
+        enabled = enabled_controllers([*classes, "scheduler"], self._cluster.controllers)
+        if not enabled:
+            return
+        self._shared = InformerFactory(self._client(SHARED_READS))
+        self._spawn("informers", self._shared.run)
+        self._start_controllers([cls for name, cls in classes.items() if name in enabled])
+        if "scheduler" in enabled:
+            await self._start_scheduler()
+
+    def _start_controllers(self, classes: list[Any]) -> None:
+        shared = self._shared
+        for cls in classes:
+            client = self._client(service_account_user("kube-system", cls.name), "kube-controller-manager")
             events = EventRecorder(self._client(SHARED_READS), cls.name, self.clock, self.ids)
             controller = cls(ControllerContext(client, shared, self.clock, self.ids, events))
             self._spawn(f"{cls.name} events", events.run)
             self._spawn(cls.name, controller.run)
-        self._shared = shared
 
     async def _start_scheduler(self) -> None:
         from bareboat.scheduler.scheduler import Scheduler
@@ -206,7 +225,7 @@ class ControlPlane:
         chosen = ordered(list(contributed.values()), [p.use for p in self._cluster.scheduling], "scheduling")
         weights = {p.use: p.weight for p in self._cluster.scheduling}
         policies = [(p, weights.get(p.name, p.default_weight)) for p in chosen]
-        client = self._client(SCHEDULER)
+        client = self._client(SCHEDULER, "kube-scheduler")
         events = EventRecorder(self._client(SHARED_READS), "default-scheduler", self.clock, self.ids)
         scheduler = Scheduler(client, self._shared, policies, clock=self.clock, ids=self.ids, events=events)
         self._spawn("scheduler events", events.run)
@@ -214,11 +233,6 @@ class ControlPlane:
 
     def _spawn(self, name: str, service: Callable[[], Any]) -> None:
         self._tasks.spawn(supervise(name, service, self.clock, Backoff(1.0, 30.0)), name=name)
-
-    def _metrics(self) -> str:
-        from bareboat.cluster.metrics import render
-
-        return render(self.log, asyncio.get_running_loop())
 
     def _paths(self) -> list[str]:
         groups = {r.path_prefix for r in self.scheme.resources()}

@@ -355,6 +355,25 @@ class ImageRemoval:
         raise NotImplementedError
 
 
+class ImageLoading:
+    """Mixin: images from a file on the node, where there is no registry."""
+
+    async def load_image(self, path: str, tag: str = "") -> list[str]:
+        """An OCI layout (a directory or a tar) or what ``docker save`` writes; ``tag`` names an image that the file does not name.
+
+        Returns the ids. InvalidConfig if it is neither, and then nothing is kept.
+        """
+        raise NotImplementedError
+
+
+class LogReopening:
+    """Mixin: logs that the node rotates."""
+
+    async def reopen_container_log(self, container_id: str) -> None:
+        """Go on in a new file at ``ContainerConfig.log_path``, after the node has renamed the old one. Not running or unknown: success."""
+        raise NotImplementedError
+
+
 class Update:
     """Mixin: change the resources of a running container in place."""
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from bareboat.controllers.claims import Dependent
 from bareboat.controllers.pods import is_ready
 from bareboat.models import core_v1, discovery_v1, meta_v1
+from bareboat.models.codec import decode
 from bareboat.models.meta import owner_reference
-from bareboat.models.selectors import from_labels
+from bareboat.models.selectors import Selector, from_labels
 from bareboat.models.status import AlreadyExists, NotFound
 from bareboat.reconcile.controller import Controller
 from bareboat.reconcile.informer import InformerFactory
 
 SERVICE_LABEL, MANAGED_LABEL = "kubernetes.io/service-name", "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
+ENDPOINTS_MANAGED, HEADLESS = "endpoints.kubernetes.io/managed-by", "service.kubernetes.io/headless"
 #: Endpoints in one slice at most.
 SLICE = 100
 
@@ -25,17 +28,27 @@ class _OfServices(Controller):
     workers = 4
 
     def setup(self, informers: InformerFactory) -> None:
-        self._services = self.watch(informers.of(core_v1.Service))
+        self._selectors: dict[str, dict[str, Selector]] = {}
+        services = informers.of(core_v1.Service)
+        services.on_change(self._note_selector)
+        self._services = self.watch(services)
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index("namespace", lambda pod: (pod.metadata.namespace,))
-        self.watch(self._pods, self._selecting)
+        self.watch(self._pods, self._selecting, Dependent)
         self._resource = self.client.scheme.by_type(core_v1.Service)
 
-    def _selecting(self, _key: str, pod: core_v1.Pod) -> Iterable[str]:
-        for key in self._services.keys(pod.metadata.namespace):
-            service = self._services.get(key)
-            if service is not None and service.spec.selector and from_labels(service.spec.selector).matches(pod.metadata.labels):
-                yield key
+    def _note_selector(self, key: str, _old: bytes | None, new: bytes | None) -> None:
+        """Selectors by namespace, so that a change of a pod need not decode every Service."""
+        known = self._selectors.setdefault(key.partition("/")[0], {})
+        selector = decode(core_v1.Service, new).spec.selector if new is not None else {}
+        if selector:
+            known[key] = from_labels(selector)
+        else:
+            known.pop(key, None)
+
+    def _selecting(self, _key: str, pod: Dependent) -> Iterable[str]:
+        found = self._selectors.get(pod.metadata.namespace, {})
+        return [key for key, selector in found.items() if selector.matches(pod.metadata.labels)]
 
     def pods_of(self, service: core_v1.Service) -> list[core_v1.Pod]:
         """Selected pods that have an address and are not over."""
@@ -85,19 +98,22 @@ class EndpointsController(_OfServices):
         namespace, _, name = key.rpartition("/")
         known = self._endpoints.get(key)
         if service is None:
-            if known is not None and known.metadata.annotations.get("endpoints.kubernetes.io/managed-by") == self.name:
+            if known is not None and known.metadata.labels.get(ENDPOINTS_MANAGED) == self.name:
                 await _ignore_gone(self.client.delete(core_v1.Endpoints, name, namespace))
             return None
         if not service.spec.selector or service.spec.type == "ExternalName":
             return None
         subsets = self._subsets(service)
-        if known is not None and known.subsets == subsets and known.metadata.labels == service.metadata.labels:
+        labels = {**service.metadata.labels, ENDPOINTS_MANAGED: self.name}
+        if service.spec.clusterIP == "None":
+            labels[HEADLESS] = ""
+        if known is not None and known.subsets == subsets and known.metadata.labels == labels:
             return None
         meta = meta_v1.ObjectMeta(
             name=name,
             namespace=namespace,
-            labels=dict(service.metadata.labels),
-            annotations={"endpoints.kubernetes.io/managed-by": self.name},
+            labels=labels,
+            annotations=dict(known.metadata.annotations) if known is not None else {},
         )
         wanted = core_v1.Endpoints(metadata=meta, subsets=subsets)
         if known is None:
@@ -153,8 +169,9 @@ class EndpointSliceController(_OfServices):
             return None
         wanted = self._wanted(service)
         for found, (ports, endpoints) in zip(known, wanted, strict=False):
-            if found.ports != ports or found.endpoints != endpoints:
-                found.ports, found.endpoints = ports, endpoints
+            labels = _slice_labels(service)
+            if found.ports != ports or found.endpoints != endpoints or found.metadata.labels != labels:
+                found.ports, found.endpoints, found.metadata.labels = ports, endpoints, labels
                 await self.client.update(found)
         for ports, endpoints in wanted[len(known) :]:
             await self.client.create(self._slice(service, ports, endpoints))
@@ -174,16 +191,18 @@ class EndpointSliceController(_OfServices):
         return wanted or [([], [])]
 
     def _slice(self, service: core_v1.Service, ports: list[Any], endpoints: list[Any]) -> discovery_v1.EndpointSlice:
-        labels = {**service.metadata.labels, SERVICE_LABEL: service.metadata.name, MANAGED_LABEL: MANAGER}
-        if service.spec.clusterIP == "None":
-            labels["service.kubernetes.io/headless"] = ""
         meta = meta_v1.ObjectMeta(
             generateName=f"{service.metadata.name}-",
             namespace=service.metadata.namespace,
-            labels=labels,
+            labels=_slice_labels(service),
             ownerReferences=[owner_reference(service, self._resource)],
         )
         return discovery_v1.EndpointSlice(metadata=meta, addressType="IPv4", ports=ports, endpoints=endpoints)
+
+
+def _slice_labels(service: core_v1.Service) -> dict[str, str]:
+    headless = {HEADLESS: ""} if service.spec.clusterIP == "None" else {}
+    return {**service.metadata.labels, SERVICE_LABEL: service.metadata.name, MANAGED_LABEL: MANAGER, **headless}
 
 
 def _managed_service(found: discovery_v1.EndpointSlice) -> Iterable[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bareboat.models import coordination_v1, core_v1
 from bareboat.models.meta import get_condition, set_condition
+from bareboat.models.node_fit import tolerated
 from bareboat.models.status import ApiError, NotFound
 from bareboat.models.times import parse
 from bareboat.reconcile.controller import Controller
@@ -190,7 +191,7 @@ class NodeLifecycleController(Controller):
         """None = the pod may stay for ever."""
         now, times = self.clock.now().timestamp(), []
         for taint in taints:
-            matching = [t for t in pod.spec.tolerations if _tolerates(t, taint)]
+            matching = [t for t in pod.spec.tolerations if tolerated(taint, [t])]
             if not matching:
                 return 0.0
             bounded = [t.tolerationSeconds for t in matching if t.tolerationSeconds is not None]
@@ -213,12 +214,6 @@ class NodeLifecycleController(Controller):
         except (NotFound, ApiError) as error:
             if not isinstance(error, NotFound) and error.code != 409:
                 raise
-
-
-def _tolerates(toleration: Any, taint: Any) -> bool:
-    if toleration.effect not in ("", taint.effect) or toleration.key not in ("", taint.key):
-        return False
-    return bool(toleration.operator == "Exists" or (toleration.key == taint.key and toleration.value == taint.value))
 
 
 def _managed(taints: list[core_v1.Taint]) -> set[tuple[str, str]]:

@@ -77,17 +77,27 @@ async def create_pods(client: Client, count: int, make: Callable[[int], core_v1.
     return made
 
 
-async def delete_pods(client: Client, pods: Iterable[core_v1.Pod], owner: Any, events: EventRecorder) -> None:
-    """Delete; those that are gone already are fine."""
+async def delete_pods(
+    client: Client, pods: Iterable[core_v1.Pod], owner: Any, events: EventRecorder, unseen: Callable[[str], None] = lambda _uid: None
+) -> None:
+    """Delete; those that are gone already are fine. ``unseen`` is told the uid of each whose deletion will not be seen (any more)."""
 
     async def delete(pod: core_v1.Pod) -> None:
         try:
             await client.delete(core_v1.Pod, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
         except NotFound:
+            unseen(pod.metadata.uid)
             return
+        except ApiError as error:
+            unseen(pod.metadata.uid)
+            events.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
+            raise
         events.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
 
-    await asyncio.gather(*(delete(pod) for pod in pods))
+    outcomes = await asyncio.gather(*(delete(pod) for pod in pods), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def deletion_rank(pod: core_v1.Pod, crowd: dict[str, int]) -> tuple[Any, ...]:

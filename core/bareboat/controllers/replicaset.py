@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import msgspec
-
+from bareboat.controllers.claims import Dependent, PodClaims
 from bareboat.controllers.pods import (
     available_in,
     create_pods,
@@ -15,12 +13,11 @@ from bareboat.controllers.pods import (
     deletion_rank,
     is_active,
     is_ready,
-    owner_uid,
     pod_from_template,
 )
 from bareboat.models import apps_v1, core_v1
 from bareboat.models.codec import copy, to_tree
-from bareboat.models.meta import controller_of, key, owner_reference
+from bareboat.models.meta import get_condition, set_condition
 from bareboat.models.selectors import Selector, from_label_selector, from_labels
 from bareboat.models.status import ApiError, NotFound
 from bareboat.reconcile.controller import Controller, ControllerContext
@@ -35,6 +32,7 @@ class Replicas(Controller):
     """Shared by both kinds; they differ in class, selector and template."""
 
     cls: ClassVar[Any]
+    condition: ClassVar[Any]
     workers = 4
 
     def __init__(self, context: ControllerContext) -> None:
@@ -43,89 +41,31 @@ class Replicas(Controller):
 
     def setup(self, informers: InformerFactory) -> None:
         self._sets = self.watch(informers.of(self.cls))
-        self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("owner", owner_uid)
-        self._pods.add_index("namespace", lambda pod: (pod.metadata.namespace,))
-        self._resource = self.client.scheme.by_type(self.cls)
-        self._pods.on_change(self._observe)
-        self.watch(self._pods, self._owners)
+        self._claims = PodClaims(self.client, informers, self._sets, self.selector, candidate=is_active)
+        self._claims.expect(self._expectations)
+        self._resource = self._claims.resource
+        self.watch(self._claims.pods, self._claims.owners_of, Dependent)
 
     def selector(self, owner: Any) -> Selector:
         raise NotImplementedError
-
-    def _observe(self, _key: str, old: bytes | None, new: bytes | None) -> None:
-        data = new if new is not None else old
-        assert data is not None
-        pod = msgspec.json.decode(data, type=_Owned)
-        owner = next((o for o in pod.metadata.ownerReferences if o.controller and o.kind == self._resource.kind), None)
-        if owner is None:
-            return
-        target = f"{pod.metadata.namespace}/{owner.name}"
-        if old is None:
-            self._expectations.created(target)
-        elif new is None or pod.metadata.deletionTimestamp:
-            self._expectations.deleted(target, pod.metadata.uid)
-
-    def _owners(self, _key: str, pod: core_v1.Pod) -> Iterable[str]:
-        owner = controller_of(pod.metadata)
-        if owner is not None:
-            return [f"{pod.metadata.namespace}/{owner.name}"] if owner.kind == self._resource.kind else []
-        if pod.metadata.deletionTimestamp:
-            return []
-        return [key(s) for s in self._sets.list(pod.metadata.namespace) if self.selector(s).matches(pod.metadata.labels)]
 
     async def reconcile(self, key: str) -> float | None:
         owner = self._sets.get(key)
         if owner is None:
             self._expectations.forget(key)
             return None
-        pods = await self._claim(owner)
+        pods = await self._claims.claim(owner)
         active = [p for p in pods if is_active(p)]
-        error: BaseException | None = None
+        error: ApiError | None = None
         if self._expectations.satisfied(key) and not owner.metadata.deletionTimestamp:
             try:
                 await self._scale(key, owner, active)
             except ApiError as failure:
                 error = failure
-        again = await self._write_status(owner, active, pods)
+        again = await self._write_status(owner, active, pods, error)
         if error is not None:
             raise error
         return again
-
-    async def _claim(self, owner: Any) -> list[core_v1.Pod]:
-        """The pods of the owner; orphans that match are adopted, own ones that no longer match are released."""
-        selector = self.selector(owner)
-        mine = [p for k in self._pods.by_index("owner", owner.metadata.uid) if (p := self._pods.get(k)) is not None]
-        claimed = []
-        for pod in mine:
-            if selector.matches(pod.metadata.labels) or owner.metadata.deletionTimestamp:
-                claimed.append(pod)
-            else:
-                await self._set_owners(pod, [o for o in pod.metadata.ownerReferences if o.uid != owner.metadata.uid])
-        if owner.metadata.deletionTimestamp or selector.empty:
-            return claimed
-        for candidate in self._orphans(owner.metadata.namespace):
-            if selector.matches(candidate.metadata.labels):
-                references = [*candidate.metadata.ownerReferences, owner_reference(owner, self._resource)]
-                if await self._set_owners(candidate, references):
-                    claimed.append(candidate)
-        return claimed
-
-    def _orphans(self, namespace: str) -> Iterable[core_v1.Pod]:
-        for k in self._pods.by_index("namespace", namespace):
-            data = self._pods.raw(k)
-            if data is not None and b'"controller":true' not in data:
-                pod = self._pods.get(k)
-                if pod is not None and controller_of(pod.metadata) is None and is_active(pod):
-                    yield pod
-
-    async def _set_owners(self, pod: core_v1.Pod, references: list[Any]) -> bool:
-        patch = {"metadata": {"uid": pod.metadata.uid, "ownerReferences": msgspec.to_builtins(references)}}
-        try:
-            await self.client.patch(core_v1.Pod, pod.metadata.name, patch, pod.metadata.namespace)
-        except NotFound:
-            return False
-        return True
 
     async def _scale(self, key: str, owner: Any, active: list[core_v1.Pod]) -> None:
         missing = (1 if owner.spec.replicas is None else owner.spec.replicas) - len(active)
@@ -147,9 +87,9 @@ class Replicas(Controller):
             crowd = Counter(p.spec.nodeName for p in active)
             doomed = sorted(active, key=lambda p: deletion_rank(p, crowd))[: min(-missing, BURST)]
             self._expectations.expect(key, deletions={p.metadata.uid for p in doomed})
-            await delete_pods(self.client, doomed, owner, self.events)
+            await delete_pods(self.client, doomed, owner, self.events, lambda uid: self._expectations.deleted(key, uid))
 
-    async def _write_status(self, owner: Any, active: list[core_v1.Pod], pods: list[core_v1.Pod]) -> float | None:
+    async def _write_status(self, owner: Any, active: list[core_v1.Pod], pods: list[core_v1.Pod], error: ApiError | None) -> float | None:
         now = self.clock.now().timestamp()
         waits = [available_in(p, owner.spec.minReadySeconds, now) for p in active]
         status = copy(owner.status)
@@ -161,9 +101,11 @@ class Replicas(Controller):
         if hasattr(status, "terminatingReplicas"):
             status.terminatingReplicas = sum(1 for p in pods if p.metadata.deletionTimestamp)
         status.observedGeneration = owner.metadata.generation
+        self._note_failure(owner, status, error)
         if status != owner.status:
-            patch = {"metadata": {"uid": owner.metadata.uid}, "status": to_tree(status)}
-            patch["status"] = {f: getattr(status, f) for f in _COUNTS if hasattr(status, f)}
+            counts = {f: getattr(status, f) for f in _COUNTS if hasattr(status, f)}
+            conditions = to_tree(status).get("conditions")
+            patch = {"metadata": {"uid": owner.metadata.uid}, "status": {**counts, "conditions": conditions}}
             try:
                 await self.client.patch(self.cls, owner.metadata.name, patch, owner.metadata.namespace, subresource="status")
             except NotFound:
@@ -171,30 +113,23 @@ class Replicas(Controller):
         later = [w for w in waits if w]
         return min(later) + 0.1 if later else None
 
+    def _note_failure(self, owner: Any, status: Any, error: ApiError | None) -> None:
+        """ReplicaFailure while pods cannot be made or deleted; the condition goes when they can."""
+        known = get_condition(status.conditions, "ReplicaFailure")
+        if error is None:
+            status.conditions = [c for c in status.conditions if c.type != "ReplicaFailure"]
+        elif known is None:
+            reason = "FailedDelete" if status.replicas > (owner.spec.replicas or 0) else "FailedCreate"
+            set_condition(status.conditions, "ReplicaFailure", "True", reason, str(error), self.clock.timestamp(), cls=self.condition)
+
 
 _COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "terminatingReplicas", "observedGeneration")
-
-
-class _Owner(msgspec.Struct):
-    kind: str = ""
-    name: str = ""
-    controller: bool | None = None
-
-
-class _OwnedMeta(msgspec.Struct):
-    namespace: str = ""
-    uid: str = ""
-    deletionTimestamp: str | None = None
-    ownerReferences: list[_Owner] = []
-
-
-class _Owned(msgspec.Struct):
-    metadata: _OwnedMeta
 
 
 class ReplicaSetController(Replicas):
     name = "replicaset-controller"
     cls = apps_v1.ReplicaSet
+    condition = apps_v1.ReplicaSetCondition
 
     def selector(self, owner: Any) -> Selector:
         return from_label_selector(owner.spec.selector)
@@ -203,6 +138,7 @@ class ReplicaSetController(Replicas):
 class ReplicationControllerController(Replicas):
     name = "replication-controller"
     cls = core_v1.ReplicationController
+    condition = core_v1.ReplicationControllerCondition
 
     def selector(self, owner: Any) -> Selector:
         return from_labels(owner.spec.selector)

@@ -82,7 +82,7 @@ def qualified_name(value: str) -> list[str]:
         faults += [f"prefix part {fault}" for fault in found]
     if not name:
         faults.append(f"name part {EMPTY}")
-    faults += [f"name part {fault}" for fault in _too_long(name, 63) + _pattern(name, _KEY_RULE, _KEY, *_KEY_EXAMPLES)]
+    faults += [f"name part {fault}" for fault in _over(name, 63) + _pattern(name, _KEY_RULE, _KEY, *_KEY_EXAMPLES)]
     return faults
 
 
@@ -94,7 +94,7 @@ def label_value(value: str) -> list[str]:
         "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
         "and must start and end with an alphanumeric character"
     )
-    return _too_long(value, 63) + _pattern(value, rule, _VALUE, "MyValue", "my_value", "12345")
+    return _over(value, 63) + _pattern(value, rule, _VALUE, "MyValue", "my_value", "12345")
 
 
 def config_map_key(value: str) -> list[str]:
@@ -181,6 +181,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def _too_long(value: str, limit: int) -> list[str]:
     return [f"must be no more than {limit} characters"] if len(value.encode()) > limit else []
+
+
+def _over(value: str, limit: int) -> list[str]:
+    """Label keys and values are counted in bytes, and say so."""
+    return [f"must be no more than {limit} bytes"] if len(value.encode()) > limit else []
 
 
 def _dots(value: str) -> list[str]:

@@ -22,8 +22,11 @@ from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError
 from bareboat.node.config import NodeConfig
+from bareboat.node.image_face import ImageFace
+from bareboat.node.log_rotation import LogRotation
 from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
+from bareboat.node.retention import Disk, Retention
 from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.services import NodeServices
 from bareboat.node.worker import PodWorker
@@ -50,6 +53,7 @@ class NodeAgent:
     ) -> None:
         self.config = config
         self._client = client
+        self._state_dir = state_dir
         self._runtime = runtimes[""]
         self._network = network
         self._clock = clock
@@ -62,6 +66,7 @@ class NodeAgent:
         self.services = NodeServices(
             config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir
         )
+        self.images = ImageFace(self._runtime, state_dir)
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
@@ -90,6 +95,8 @@ class NodeAgent:
                 ("network", self._node_network.run),
                 ("runtime", self._state.run),
                 ("status", registration.run_status),
+                ("retention", self._retention().run),
+                ("log rotation", LogRotation(self._runtime, self._clock).run),
             ):
                 self._tasks.spawn(supervise(f"{self.config.name} {name}", service, self._clock, Backoff(1.0, 30.0)), name=name)
             await self._pods.synced()
@@ -99,6 +106,16 @@ class NodeAgent:
             self._pods.on_change(self._pod_changed)
             self._ready.set()
             await asyncio.Event().wait()
+
+    def _retention(self) -> Retention:
+        name = self.config.name
+        node = core_v1.ObjectReference(kind="Node", apiVersion="v1", name=name, uid=name)
+        return Retention(
+            self._runtime,
+            self._clock,
+            lambda: Disk.of(self._state_dir),
+            lambda reason, message: self._events.event(node, "Warning", reason, message),
+        )
 
     async def _register(self, registration: Registration) -> None:
         backoff = Backoff(0.1, 10.0)

@@ -1,7 +1,6 @@
-"""The kubelet's HTTPS API: logs, exec, attach, pods, health. A raw ASGI application for the agents of one process.
+"""The kubelet's HTTPS API: logs, exec, attach, port-forward, pods, health. A raw ASGI application for the agents of one process.
 
-Only the API server's kubelet client and cluster administrators get in. Streams speak ``v5.channel.k8s.io`` and
-``v4.channel.k8s.io``: the first byte of every frame is its channel (0 stdin, 1 stdout, 2 stderr, 3 status, 4 resize).
+Only the API server's kubelet client and cluster administrators get in. What streams say is in ``node.streams``.
 """
 
 from __future__ import annotations
@@ -22,12 +21,11 @@ from bareboat.models.codec import to_tree
 from bareboat.models.times import parse
 from bareboat.node.agent import NodeAgent
 from bareboat.node.logs import LogOptions, read
+from bareboat.node.streams import Channels, forward
 
 log = logging.getLogger("bareboat.node.api")
 ALLOWED_NAMES = frozenset({"kube-apiserver-kubelet-client"})
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = range(6)
-CLOSE_SIGNAL = 255
 
 
 class Refused(Exception):
@@ -73,10 +71,20 @@ class AgentApi:
         elif parts == ["pods"]:
             items = [to_tree(p) for a in self._agents for p in a.pods()]
             await _send(send, 200, msgspec.json.encode({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
+        elif parts[:1] == ["images"] and len(parts) >= 2:
+            await self._images(parts, query, receive, send)
         elif parts[:1] == ["containerLogs"] and len(parts) == 4:
             await self._logs(parts, query, receive, send)
         else:
             raise Refused(404, "404 page not found\n")
+
+    async def _images(self, parts: list[str], query: dict[str, list[str]], receive: Any, send: Any) -> None:
+        agent = next((a for a in self._agents if a.config.name == parts[1]), None)
+        if agent is None:
+            raise Refused(404, f"node {parts[1]} is not in this process\n")
+        values = {name: found[0] for name, found in query.items()}
+        answer = await agent.images.answer("/".join(parts[2:]), values, receive)
+        await _send(send, 200, msgspec.json.encode(answer))
 
     async def _find(self, namespace: str, pod: str, container: str) -> tuple[NodeAgent, list[cri.Container]]:
         """The agent and the container's attempts, oldest first."""
@@ -125,11 +133,18 @@ class AgentApi:
         return next((p.metadata.uid for p in agent.pods() if (p.metadata.namespace, p.metadata.name) == (parts[1], parts[2])), "")
 
     async def _stream(self, parts: list[str], query: dict[str, list[str]], scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if len(parts) != 4 or parts[0] not in ("exec", "attach"):
+        kind = parts[0] if parts else ""
+        if (kind, len(parts)) not in (("exec", 4), ("attach", 4), ("portForward", 3)):
             raise Refused(404, "404 page not found\n")
         protocol = next((p for p in PROTOCOLS if p in scope.get("subprotocols", ())), "")
         if not protocol:
             raise Refused(400, f"a subprotocol of {', '.join(PROTOCOLS)} is needed\n")
+        if kind == "portForward":
+            streams = await self._forward(parts, query)
+            await receive()
+            await send({"type": "websocket.accept", "subprotocol": protocol})
+            await forward(streams, receive, send)
+            return
         agent, attempts = await self._find(*parts[1:])
         if not attempts or attempts[-1].state != "RUNNING":
             raise Refused(400, f'container not found ("{parts[3]}")\n')
@@ -137,6 +152,24 @@ class AgentApi:
         await receive()
         await send({"type": "websocket.accept", "subprotocol": protocol})
         await Channels(streams, receive, send, tty=_flag(query, "tty")).run()
+
+    async def _forward(self, parts: list[str], query: dict[str, list[str]]) -> cri.Streams:
+        """A connection to a port of a pod's sandbox."""
+        text = query.get("port", [""])[0]
+        if not text.isdigit() or not 0 < int(text) < 65536:
+            raise Refused(400, f'port: "{text}" is not a number from 1 to 65535\n')
+        for agent in self._agents:
+            for pod in agent.pods():
+                if (pod.metadata.namespace, pod.metadata.name) == (parts[1], parts[2]):
+                    runtime = agent.services.runtime
+                    sandboxes, _ = await agent.services.runtime_state.of(pod.metadata.uid)
+                    ready = [sandbox for sandbox in sandboxes if sandbox.state == "READY"]
+                    if not ready:
+                        raise Refused(400, f'pod "{parts[2]}" has no running sandbox\n')
+                    if not isinstance(runtime, cri.PortForward):
+                        raise Refused(501, "the runtime cannot forward ports\n")
+                    return await runtime.port_forward(ready[-1].id, int(text))
+        raise Refused(404, f'pod "{parts[2]}" in namespace "{parts[1]}" is not on this node\n')
 
     async def _open(self, agent: NodeAgent, found: cri.Container, kind: str, query: dict[str, list[str]]) -> cri.Streams:
         runtime = agent.services.runtime
@@ -150,71 +183,6 @@ class AgentApi:
         if not command:
             raise Refused(400, "you must specify at least 1 command for the container\n")
         return await runtime.exec(found.id, command, tty=_flag(query, "tty"), stdin=_flag(query, "stdin"))
-
-
-class Channels:
-    """Frames of one stream connection."""
-
-    def __init__(self, streams: cri.Streams, receive: Any, send: Any, *, tty: bool) -> None:
-        self._streams = streams
-        self._receive = receive
-        self._send = send
-        self._tty = tty
-
-    async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        reading = loop.create_task(self._read(), name="channels-in")
-        writing = loop.create_task(self._write(), name="channels-out")
-        try:
-            await asyncio.wait([reading, writing], return_when=asyncio.FIRST_COMPLETED)
-            if writing.done():
-                writing.result()
-                await self._send({"type": "websocket.close", "code": 1000})
-        finally:
-            for task in (reading, writing):
-                task.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
-            await self._streams.close()
-
-    async def _write(self) -> None:
-        """Output as it comes, then the status."""
-        async for name, data in self._streams.output():
-            channel = STDERR if name == "stderr" and not self._tty else STDOUT
-            await self._frame(channel, data)
-        await self._frame(STATUS, msgspec.json.encode(status_of(await self._streams.wait())))
-
-    async def _frame(self, channel: int, data: bytes) -> None:
-        await self._send({"type": "websocket.send", "bytes": bytes([channel]) + data})
-
-    async def _read(self) -> None:
-        while True:
-            message = await self._receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            data = message.get("bytes") or b""
-            if not data:
-                continue
-            channel, body = data[0], data[1:]
-            if channel == STDIN and body:
-                await self._streams.write_stdin(body)
-            elif channel == RESIZE:
-                size = msgspec.json.decode(body)
-                await self._streams.resize(cri.Size(width=int(size.get("Width", 80)), height=int(size.get("Height", 24))))
-            elif channel == CLOSE_SIGNAL and body[:1] == b"\x00":
-                await self._streams.close_stdin()
-
-
-def status_of(code: int) -> dict[str, Any]:
-    """What exec's status channel says of an exit code."""
-    if code == 0:
-        return {"metadata": {}, "status": "Success"}
-    return {
-        "metadata": {},
-        "status": "Failure",
-        "message": f"command terminated with non-zero exit code: exit status {code}",
-        "reason": "NonZeroExitCode",
-        "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
-    }
 
 
 def _flag(query: dict[str, list[str]], name: str) -> bool:
@@ -259,6 +227,7 @@ async def _refuse(error: Refused, websocket: bool, receive: Any, send: Any) -> N
         await _send(send, error.status, body, "text/plain")
         return
     await receive()
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    said = str(error).strip().replace("\n", " ").encode("latin-1", "replace")
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body)), (b"x-refusal", said)]
     await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})

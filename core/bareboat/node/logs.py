@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -29,7 +32,8 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
 async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[bytes]:
     """Chunks of text. With ``follow`` until the container has ended and everything is read."""
     sent = 0
-    with path.open("rb") as file:
+    with ExitStack() as opened:
+        file = opened.enter_context(path.open("rb"))
         lines: list[bytes] | deque[bytes] = file.readlines()
         partial = b""
         if lines and not lines[-1].endswith(b"\n"):
@@ -50,11 +54,24 @@ async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> 
             if not chunk:
                 if not options.follow or not alive:
                     return
-                await asyncio.sleep(POLL)
                 lines = []
+                if _rotated(path, file):
+                    file = opened.enter_context(path.open("rb"))
+                else:
+                    await asyncio.sleep(POLL)
                 continue
             *complete, partial = (partial + chunk).split(b"\n")
             lines = [line + b"\n" for line in complete]
+
+
+def _rotated(path: Path, file: IO[bytes]) -> bool:
+    """Whether the log goes on in another file. The one that was put aside gets nothing more once the new one is there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    known = os.fstat(file.fileno())
+    return (found.st_dev, found.st_ino) != (known.st_dev, known.st_ino) and file.tell() == known.st_size
 
 
 def _text(line: bytes, options: LogOptions) -> bytes | None:

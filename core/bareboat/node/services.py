@@ -48,7 +48,7 @@ class NodeServices:
         self.runtime_state = state
         self.clock = clock
         self.events = events
-        self.images = Images(runtime, clock)
+        self.images = Images(runtime, clock, self.find)
         self.runtime_name = "unknown"
         self.allocatable: dict[str, str] = {}
         self._pods = pods

@@ -225,7 +225,9 @@ class PodWorker:
         except ConfigError as error:
             return self._waiting(pod, seen, "CreateContainerConfigError", str(error), "Failed", RETRY)
         except self._node.images.failure as error:
-            return self._waiting(pod, seen, error.reason, error.message, "Failed", error.wait)
+            self._event(pod, "Warning", "Failed", f"Error: {error.reason}")
+            seen.waiting_reason, seen.waiting_message = error.reason, error.message
+            return error.wait
         except DriverError as error:
             await self._node.runtime_state.refresh()
             reason = error.reason if error.terminal else "CreateContainerError"

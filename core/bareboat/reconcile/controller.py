@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+import msgspec
+
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.client.client import Client
@@ -62,8 +64,11 @@ class Controller(ABC):
     async def reconcile(self, key: str) -> float | None:
         """One step for ``key``. Seconds until it is wanted again, or None. Raising means: again, later."""
 
-    def watch(self, informer: Informer[Any], mapper: Mapper | None = None) -> Informer[Any]:
-        """Enqueue the object's own key on every change, or the keys that ``mapper(key, object)`` gives for its old and new state."""
+    def watch(self, informer: Informer[Any], mapper: Mapper | None = None, view: type[Any] | None = None) -> Informer[Any]:
+        """Enqueue the object's own key on every change, or the keys that ``mapper(key, object)`` gives for its old and new state.
+
+        With ``view``, a Struct of the few fields that the mapper reads, only those are decoded.
+        """
         self._needs.append(informer)
 
         def changed(key: str, old: bytes | None, new: bytes | None) -> None:
@@ -72,7 +77,8 @@ class Controller(ABC):
                 return
             for data in (old, new):
                 if data is not None:
-                    for target in mapper(key, decode(informer.cls, data)):
+                    obj = decode(informer.cls, data) if view is None else msgspec.json.decode(data, type=view)
+                    for target in mapper(key, obj):
                         self.queue.add(target)
 
         informer.on_change(changed)

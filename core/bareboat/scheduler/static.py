@@ -5,13 +5,12 @@ Cached per shape of pod (pods of one template share it) until a node's static fa
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 
 from bareboat.contracts.scheduling import BoolArray, FloatArray
 from bareboat.models import core_v1
+from bareboat.models.node_fit import matches_node, term_matches, tolerated
 from bareboat.scheduler.columns import Columns
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
@@ -79,62 +78,9 @@ def _misfit(pod: core_v1.Pod, affinity: core_v1.NodeAffinity | None, node: core_
     return ""
 
 
-def matches_node(selector: dict[str, str], affinity: core_v1.NodeAffinity | None, node: core_v1.Node) -> bool:
-    """Node selector and required node affinity."""
-    labels = node.metadata.labels
-    if any(labels.get(key) != value for key, value in selector.items()):
-        return False
-    required = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
-    return required is None or any(_term_matches(term, node) for term in required.nodeSelectorTerms)
-
-
 def _preference(pod: core_v1.Pod, affinity: core_v1.NodeAffinity | None, node: core_v1.Node) -> float:
     """Weights of matching preferred terms, less ten for every PreferNoSchedule taint that is not tolerated."""
     preferred = affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []
-    wanted = sum(term.weight for term in preferred if _term_matches(term.preference, node))
+    wanted = sum(term.weight for term in preferred if term_matches(term.preference, node))
     shunned = sum(1 for t in node.spec.taints if t.effect == "PreferNoSchedule" and not tolerated(t, pod.spec.tolerations))
     return float(wanted - 10 * shunned)
-
-
-def tolerated(taint: core_v1.Taint, tolerations: list[core_v1.Toleration]) -> bool:
-    """Whether any toleration matches the taint (key and effect "" match all; Exists ignores the value)."""
-    return any(
-        t.effect in ("", taint.effect)
-        and t.key in ("", taint.key)
-        and (t.operator == "Exists" or (t.operator in ("", "Equal") and t.key == taint.key and t.value == taint.value))
-        for t in tolerations
-    )
-
-
-def _term_matches(term: core_v1.NodeSelectorTerm, node: core_v1.Node) -> bool:
-    """A term without expressions matches nothing."""
-    if not term.matchExpressions and not term.matchFields:
-        return False
-    fields = {"metadata.name": node.metadata.name}
-    return all(_requirement_matches(r, node.metadata.labels) for r in term.matchExpressions) and all(
-        _requirement_matches(r, fields) for r in term.matchFields
-    )
-
-
-def _requirement_matches(requirement: Any, labels: dict[str, str]) -> bool:
-    value = labels.get(requirement.key)
-    match requirement.operator:
-        case "In":
-            return value is not None and value in requirement.values
-        case "NotIn":
-            return value is None or value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt" as operator:
-            return _compares(value, operator, requirement.values)
-    return False
-
-
-def _compares(value: str | None, operator: str, values: list[str]) -> bool:
-    try:
-        have, want = int(value or ""), int(values[0])
-    except (ValueError, IndexError):
-        return False
-    return have > want if operator == "Gt" else have < want

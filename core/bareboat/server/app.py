@@ -52,7 +52,7 @@ class App:
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             response = answers.failure(InternalError("Internal Server Error"))
-        if response is not None:
+        if response is not None and not response.hijacked:
             await send_response(response, "gzip" in headers.get("accept-encoding", ""), receive, send)
 
     async def _respond(self, scope: Scope, headers: dict[str, str], receive: Any, send: Any) -> ApiResponse | None:

@@ -1,189 +1,196 @@
-"""The way to agents: logs and other plain requests are streamed, exec and attach carried over WebSocket.
+"""The subresources of pods that live on their agent: log, exec, attach and port-forward, over plain HTTP, SPDY/3.1 and WebSocket.
 
-The server dials the agent at its Node's InternalIP and kubelet port, with the client certificate that agents trust. Paths
-are the kubelet's own.
+A SPDY request comes through the API as a create; once the agent has been reached its connection is taken over. A WebSocket comes
+beside it, as a get of which the same create must be allowed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from collections.abc import AsyncIterator
-from pathlib import Path
+import base64
 from typing import TYPE_CHECKING, Any
 
 from bareboat.api.operation import Operation
-from bareboat.api.request import ApiRequest, ApiResponse, parse
+from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.service import Service
 from bareboat.api.writing import admission_request
-from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
-from bareboat.models.status import ApiError, BadRequest, InternalError, MethodNotAllowed, NotFound
+from bareboat.models.status import BadRequest, Forbidden, NotFound
+from bareboat.server.agents import Agents, chunks, refused
+from bareboat.server.streams import commands, forwarding
+from bareboat.server.streams.channels import COMMANDS, FORWARDS, RAW, V5, negotiated
+from bareboat.server.streams.pipes import TransportPipe, WebSocketPipe
 
 if TYPE_CHECKING:
     import aiohttp
 
-CHUNK = 1 << 16
 _LOG_OPTIONS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
-_STREAMS = {"exec": "exec", "attach": "attach"}
+_COMMANDS = ("exec", "attach")
 
 
 class Connector:
-    """Dials agents for one server."""
+    """For one server."""
 
-    def __init__(self, reader: Reader, certificate: Path, key: Path, ca: Path) -> None:
-        self._reader = reader
-        self._tls = ssl.create_default_context(cafile=str(ca))
-        self._tls.check_hostname = False  # the certificate names the node; addresses may change
-        self._tls.load_cert_chain(certificate, key)
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, agents: Agents) -> None:
+        self._agents = agents
+        self._pipes: set[TransportPipe] = set()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for pipe in list(self._pipes):
+            await pipe.close()
+        await self._agents.close()
 
     def register(self, service: Service) -> None:
         """Serve the subresources that need an agent."""
-        service.virtual["core/pods", "log"] = lambda op: self.log(service, op)
-        for name in ("exec", "attach", "portforward"):
-            service.virtual["core/pods", name] = self._needs_websocket
+        service.virtual["core/pods", "log"] = self.log
+        for name in (*_COMMANDS, "portforward"):
+            service.virtual["core/pods", name] = lambda op: self._spdy(service, op)
 
-    async def log(self, service: Service, op: Operation) -> ApiResponse:
+    async def log(self, op: Operation) -> ApiResponse:
         """GET pods/NAME/log."""
-        pod = self._pod(op.info.namespace, op.info.name)
-        container = _container(pod, op.request.first("container"))
-        options = {k: op.request.first(k) for k in _LOG_OPTIONS if op.request.first(k)}
-        path = f"/containerLogs/{op.info.namespace}/{op.info.name}/{container}"
-        del service
-        response = await self._get(pod, path, options)
+        response = await self._log(op.info, op.request)
+        return ApiResponse(200, content_type="text/plain", stream=chunks(response))
+
+    async def _log(self, info: RequestInfo, request: ApiRequest) -> aiohttp.ClientResponse:
+        pod = self._agents.pod(info.namespace, info.name)
+        container = container_of(pod, request.first("container"))
+        options = [(k, request.first(k)) for k in _LOG_OPTIONS if request.first(k)]
+        response = await self._agents.request(pod.spec.nodeName, "GET", f"/containerLogs/{info.namespace}/{info.name}/{container}", options)
         if response.status >= 400:
             text = (await response.text()).strip()
             response.release()
-            raise _agent_error(response.status, text)
-        return ApiResponse(200, content_type="text/plain", stream=_chunks(response))
+            raise refused(response.status, text)
+        return response
 
-    async def _needs_websocket(self, op: Operation) -> ApiResponse:
-        raise BadRequest(f"{op.info.subresource} needs a WebSocket upgrade; SPDY is not offered here")
+    async def _spdy(self, service: Service, op: Operation) -> ApiResponse:
+        """Takes the connection over. Raises BadRequest where nothing asks for that."""
+        request, info = op.request, op.info
+        if request.headers.get("upgrade", "").lower() != "spdy/3.1" or request.connection is None:
+            raise BadRequest("Upgrade request required")
+        await self._admit(service, op)
+        offered = [p.strip() for p in request.headers.get("x-stream-protocol-version", "").split(",") if p.strip()]
+        if info.subresource == "portforward":
+            protocol = forwarding.PROTOCOL
+            if protocol not in offered:
+                raise _no_protocol(offered, [protocol])
+            dial = self._dial(info)
+            await forwarding.over_spdy(self._take_over(request, protocol), dial)
+            return ApiResponse(101, hijacked=True)
+        protocol = next((p for p in offered if p in commands.SPDY_PROTOCOLS), "" if offered else "channel.k8s.io")
+        if not protocol:
+            raise _no_protocol(offered, list(commands.SPDY_PROTOCOLS))
+        agent = await self._command(info, request)
+        pipe = self._take_over(request, protocol)
+        names = commands.wanted(request.query, protocol)
+        await commands.over_spdy(pipe, agent, names, status=commands.SPDY_PROTOCOLS[protocol])
+        return ApiResponse(101, hijacked=True)
+
+    def _take_over(self, request: ApiRequest, protocol: str) -> TransportPipe:
+        hijack: Any = request.connection
+        transport, early = hijack()
+        head = ("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: SPDY/3.1", f"X-Stream-Protocol-Version: {protocol}")
+        transport.write("\r\n".join((*head, "", "")).encode())
+        pipe = TransportPipe(transport, early)
+        self._pipes = {p for p in self._pipes if not p.closed} | {pipe}
+        return pipe
 
     async def websocket(self, service: Service, request: ApiRequest, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Raises ApiError before the handshake is answered; afterwards problems end the stream."""
-        info = parse("POST" if request.first("method") == "POST" else "GET", request.path, request.query)
-        if info.resource != "pods" or info.subresource not in _STREAMS:
+        info = parse("GET", request.path, request.query)
+        if info.resource != "pods" or info.subresource not in (*_COMMANDS, "portforward", "log"):
             raise NotFound("the server could not find the requested resource", details={})
         await service.authorize(request, info)
         op = service.operation(request, info)
-        pod = self._pod(info.namespace, info.name)
-        await service.admission.validate(admission_request(op, "CONNECT", None, pod, info.name))
-        container = _container(pod, request.first("container"))
-        path = f"/{_STREAMS[info.subresource]}/{info.namespace}/{info.name}/{container}"
-        import aiohttp
+        offered = tuple(scope.get("subprotocols") or ())
+        if info.subresource == "log":
+            await self._log_socket(info, request, offered, receive, send)
+            return
+        await service.authorize(request, parse("POST", request.path, request.query))
+        await self._admit(service, op)
+        if info.subresource == "portforward":
+            await self._forward_socket(info, request, offered, receive, send)
+            return
+        dialect = negotiated(offered, COMMANDS)
+        if dialect is None:
+            raise _no_protocol(offered, list(COMMANDS))
+        agent = await self._command(info, request)
+        await _accept(receive, send, dialect.name)
+        await commands.over_websocket(dialect, agent, receive, send)
 
-        url = self._url(pod, path)
+    async def _log_socket(self, info: RequestInfo, request: ApiRequest, offered: tuple[str, ...], receive: Any, send: Any) -> None:
+        protocol = next((p for p in offered if p in RAW), None if offered else "")
+        if protocol is None:
+            raise _no_protocol(offered, list(RAW))
+        response = await self._log(info, request)
+        await _accept(receive, send, protocol)
+        async for chunk in chunks(response):
+            if protocol.startswith("base64"):
+                await send({"type": "websocket.send", "text": base64.b64encode(chunk).decode()})
+            else:
+                await send({"type": "websocket.send", "bytes": chunk})
+        await send({"type": "websocket.close", "code": 1000})
+
+    async def _forward_socket(self, info: RequestInfo, request: ApiRequest, offered: tuple[str, ...], receive: Any, send: Any) -> None:
+        dial = self._dial(info)
+        if forwarding.TUNNEL in offered:
+            await _accept(receive, send, forwarding.TUNNEL)
+            await forwarding.over_spdy(WebSocketPipe(receive, send), dial)
+            return
+        dialect = negotiated(offered, FORWARDS)
+        if dialect is None:
+            raise _no_protocol(offered, [forwarding.TUNNEL, *FORWARDS])
+        ports = _ports(request)
+        await _accept(receive, send, dialect.name)
+        await forwarding.over_websocket(dialect, ports, dial, receive, send)
+
+    async def _admit(self, service: Service, op: Operation) -> None:
+        pod = self._agents.pod(op.info.namespace, op.info.name)
+        await service.admission.validate(admission_request(op, "CONNECT", None, pod, op.info.name))
+
+    async def _command(self, info: RequestInfo, request: ApiRequest) -> aiohttp.ClientWebSocketResponse:
+        pod = self._agents.pod(info.namespace, info.name)
+        container = container_of(pod, request.first("container"))
         query = [(k, v) for k, values in request.query.items() if k != "container" for v in values]
-        try:
-            agent = await self._sessions().ws_connect(
-                url, params=query, protocols=scope.get("subprotocols") or (), ssl=self._tls, max_msg_size=0, autoclose=False
-            )
-        except aiohttp.WSServerHandshakeError as error:
-            raise _agent_error(error.status, error.message) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise InternalError(f"error dialing backend: {error}") from error
-        async with agent:
-            await receive()
-            await send({"type": "websocket.accept", "subprotocol": agent.protocol})
-            await _carry(agent, receive, send)
+        path = f"/{info.subresource}/{info.namespace}/{info.name}/{container}"
+        return await self._agents.websocket(pod.spec.nodeName, path, query, V5)
 
-    async def _get(self, pod: core_v1.Pod, path: str, query: dict[str, str]) -> aiohttp.ClientResponse:
-        import aiohttp
+    def _dial(self, info: RequestInfo) -> forwarding.Dial:
+        pod = self._agents.pod(info.namespace, info.name)
 
-        try:
-            return await self._sessions().get(self._url(pod, path), params=query, ssl=self._tls)
-        except (aiohttp.ClientError, OSError) as error:
-            raise InternalError(f"error dialing backend: {error}") from error
+        async def dial(port: int) -> aiohttp.ClientWebSocketResponse:
+            path = f"/portForward/{info.namespace}/{info.name}"
+            return await self._agents.websocket(pod.spec.nodeName, path, [("port", str(port))], V5)
 
-    def _sessions(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            import aiohttp
-
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-            self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
-        return self._session
-
-    def _pod(self, namespace: str, name: str) -> core_v1.Pod:
-        pod = self._reader.get(core_v1.Pod, name, namespace)
-        if pod is None:
-            raise NotFound.of("pods", name)
-        if not pod.spec.nodeName:
-            raise BadRequest(f"pod {name} does not have a host assigned")
-        return pod
-
-    def _url(self, pod: core_v1.Pod, path: str) -> str:
-        node = self._reader.get(core_v1.Node, pod.spec.nodeName)
-        if node is None:
-            raise NotFound.of("nodes", pod.spec.nodeName)
-        address = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
-        port = node.status.daemonEndpoints.kubeletEndpoint.Port
-        if not address or not port:
-            raise InternalError(f"error dialing backend: node {node.metadata.name} has no agent address")
-        return f"https://{address}:{port}{path}"
+        return dial
 
 
-def _container(pod: core_v1.Pod, wanted: str) -> str:
+async def _accept(receive: Any, send: Any, protocol: str) -> None:
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": protocol or None})
+
+
+def _no_protocol(offered: Any, known: list[str]) -> Forbidden:
+    return Forbidden(f"unable to negotiate protocol: client supports {list(offered)}, server accepts {[p for p in known if p]}", details={})
+
+
+def _ports(request: ApiRequest) -> list[int]:
+    texts = [part for value in request.query.get("ports", []) for part in value.split(",")]
+    if not texts or not all(text.isdigit() and 0 < int(text) < 65536 for text in texts):
+        raise BadRequest('query parameter "ports" is required: port numbers from 1 to 65535, comma separated')
+    return [int(text) for text in texts]
+
+
+def container_of(pod: core_v1.Pod, wanted: str) -> str:
+    """The container that is meant. Raises BadRequest with the choices."""
     spec = pod.spec
     every: list[Any] = [*spec.containers, *spec.initContainers, *spec.ephemeralContainers]
-    names = [c.name for c in every]
     if wanted:
-        if wanted not in names:
+        if wanted not in [c.name for c in every]:
             raise BadRequest(f"container {wanted} is not valid for pod {pod.metadata.name}")
         return wanted
     if len(spec.containers) > 1:
         choices = " ".join(c.name for c in spec.containers)
-        raise BadRequest(f"a container name must be specified for pod {pod.metadata.name}, choose one of: [{choices}]")
+        text = f"a container name must be specified for pod {pod.metadata.name}, choose one of: [{choices}]"
+        if spec.initContainers:
+            text += f" or one of the init containers: [{' '.join(c.name for c in spec.initContainers)}]"
+        raise BadRequest(text)
     return spec.containers[0].name
-
-
-def _agent_error(status: int, text: str) -> ApiError:
-    kinds: dict[int, type[ApiError]] = {400: BadRequest, 404: NotFound, 405: MethodNotAllowed}
-    return kinds.get(status, InternalError)(text or f"the agent answered {status}", details={})
-
-
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.content.iter_any():
-            yield chunk
-    finally:
-        response.close()
-
-
-async def _carry(agent: aiohttp.ClientWebSocketResponse, receive: Any, send: Any) -> None:
-    """Messages both ways until either side ends."""
-
-    async def up() -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            if message.get("bytes") is not None:
-                await agent.send_bytes(message["bytes"])
-            elif message.get("text") is not None:
-                await agent.send_str(message["text"])
-
-    async def down() -> None:
-        import aiohttp
-
-        async for message in agent:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                await send({"type": "websocket.send", "bytes": message.data})
-            elif message.type is aiohttp.WSMsgType.TEXT:
-                await send({"type": "websocket.send", "text": message.data})
-        await send({"type": "websocket.close", "code": agent.close_code or 1000})
-
-    loop = asyncio.get_running_loop()
-    ways = [loop.create_task(up(), name="ws-up"), loop.create_task(down(), name="ws-down")]
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        await agent.close()

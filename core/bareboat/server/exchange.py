@@ -20,7 +20,13 @@ PIECE = 256 * 1024
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    return {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+    """By lower-case name; a header that comes more than once is one list (RFC 9110, section 5.2)."""
+    listed = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
+    headers = dict(listed)
+    if len(headers) != len(listed):
+        for name in headers:
+            headers[name] = ", ".join(value for key, value in listed if key == name)
+    return headers
 
 
 def credentials_of(scope: Scope, headers: dict[str, str]) -> Credentials:
@@ -63,6 +69,7 @@ def request_of(scope: Scope, headers: dict[str, str], user: UserInfo, body: byte
         headers.get("accept", ""),
         headers.get("user-agent", ""),
         (scope.get("client") or ("",))[0],
+        connection=scope.get("extensions", {}).get("hijack") if "upgrade" in headers else None,
         headers=headers,
     )
 

@@ -1,7 +1,9 @@
-"""uvicorn's protocol classes, extended to tell the application who is at the other end of the TLS connection.
+"""uvicorn's protocol classes, extended to tell the application who is at the other end of the TLS connection, and to hand it over.
 
 The verified client certificate's subject is put into ``scope["extensions"]["tls"]`` as ``client_cert_name`` and
-``client_cert_organizations``; absent without a certificate. These are uvicorn's internals: its minor version is pinned.
+``client_cert_organizations``; absent without a certificate. A request that asks for another protocol than WebSocket (SPDY) is an
+ordinary request whose connection the application may take over with ``scope["extensions"]["hijack"]``. These are uvicorn's
+internals: its minor version is pinned.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import ssl
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
@@ -26,16 +29,54 @@ def peer(transport: asyncio.BaseTransport | None) -> dict[str, Any]:
     return {"client_cert_name": names[0] if names else "", "client_cert_organizations": organizations}
 
 
+#: Bytes after an upgrade request that are kept until somebody takes the connection over.
+EARLY = 1 << 20
+
+
 class PeerHttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 with the peer's identity in the scope."""
 
+    _early: bytearray | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._extensions = {"tls": peer(transport)}
+        self._extensions = {"tls": peer(transport), "hijack": self.hijack}
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+
+    def data_received(self, data: bytes) -> None:
+        if self._early is not None:
+            self._keep(data)
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self.cycle.keep_alive = False
+                self._early = bytearray()
+                self._keep(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _keep(self, data: bytes) -> None:
+        assert self._early is not None
+        self._early += data
+        if len(self._early) > EARLY:
+            self.flow.pause_reading()
+
+    def hijack(self) -> tuple[asyncio.Transport, bytes]:
+        """The connection and what came after the request. Nothing more of it is read here; whoever has it closes it."""
+        if self._early is None:
+            raise RuntimeError("only an upgrade request's connection can be taken over")
+        self.cycle.response_started = self.cycle.response_complete = True
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        return self.transport, bytes(self._early)
 
 
 class PeerWebSocketProtocol(WSProtocol):

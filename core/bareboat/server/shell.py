@@ -14,7 +14,9 @@ KUBERNETES = ("1", "36", "v1.36.0")
 class Shell:
     """``get`` builds the application once."""
 
-    def __init__(self, jwks: Callable[[], dict[str, Any]], issuer: str, metrics: Callable[[], str], paths: Callable[[], list[str]]) -> None:
+    def __init__(
+        self, jwks: Callable[[], dict[str, Any]], issuer: str, metrics: Callable[[], bytes], paths: Callable[[], list[str]]
+    ) -> None:
         self._jwks = jwks
         self._issuer = issuer
         self._metrics = metrics
@@ -30,15 +32,28 @@ class Shell:
         from fastapi import FastAPI
         from fastapi.responses import JSONResponse, PlainTextResponse
 
-        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        async def metrics() -> PlainTextResponse:
+            return PlainTextResponse(self._metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+        async def paths() -> dict[str, list[str]]:
+            return {"paths": self._paths()}
+
+        async def keys() -> JSONResponse:
+            return JSONResponse(self._jwks(), media_type="application/jwk-set+json")
+
+        async def nowhere(request: Any, error: Any) -> PlainTextResponse:
+            del request, error
+            return PlainTextResponse("404 page not found\n", 404)
+
+        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, exception_handlers={404: nowhere})
         app.add_api_route("/version", version)
-        app.add_api_route("/metrics", lambda: PlainTextResponse(self._metrics()))
-        app.add_api_route("/", lambda: {"paths": self._paths()})
-        app.add_api_route("/openid/v1/jwks", lambda: JSONResponse(self._jwks(), media_type="application/jwk-set+json"))
+        app.add_api_route("/metrics", metrics, response_model=None)
+        app.add_api_route("/", paths)
+        app.add_api_route("/openid/v1/jwks", keys, response_model=None)
         app.add_api_route("/.well-known/openid-configuration", self._discovery)
         return app
 
-    def _discovery(self) -> dict[str, Any]:
+    async def _discovery(self) -> dict[str, Any]:
         return {
             "issuer": self._issuer,
             "jwks_uri": f"{self._issuer}/openid/v1/jwks",
@@ -48,7 +63,7 @@ class Shell:
         }
 
 
-def version() -> dict[str, str]:
+async def version() -> dict[str, str]:
     major, minor, full = KUBERNETES
     return {
         "major": major,

@@ -52,6 +52,8 @@ class Log:
         self.store = store
         self.head = 0
         self.compacted = 0
+        #: why the store did not take the last batch; "" if it did
+        self.fault = ""
         self._heads = heads
         self._index = Index()
         self._window_size = window
@@ -215,8 +217,10 @@ class Log:
                 try:
                     await self.store.append([row for row, _, _ in batch])
                 except DriverError as error:
+                    self.fault = str(error)
                     self._fail(batch, error)
                 else:
+                    self.fault = ""
                     self._publish(batch)
 
     def _publish(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]]) -> None:

@@ -452,7 +452,11 @@ class TestVersions:
     async def test_an_autoscaler_is_one_object_in_two_versions(self, client):
         tree = {
             "metadata": {"name": "h", "namespace": "default"},
-            "spec": {"maxReplicas": 3, "targetCPUUtilizationPercentage": 50, "scaleTargetRef": {"kind": "Deployment", "name": "d"}},
+            "spec": {
+                "maxReplicas": 3,
+                "targetCPUUtilizationPercentage": 50,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+            },
         }
         await client.create(from_tree(autoscaling_v1.HorizontalPodAutoscaler, tree))
         newer = await client.get(autoscaling_v2.HorizontalPodAutoscaler, "h", "default")

@@ -47,7 +47,7 @@ def test_faults_are_upstreams_words():
         "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
         "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
     ]
-    assert names.label_value("x" * 64) == ["must be no more than 63 characters"]
+    assert names.label_value("x" * 64) == ["must be no more than 63 bytes"]
     assert names.port_number(0) == ["must be between 1 and 65535, inclusive"]
     assert names.config_map_key("..") == ["must not be '..'"]
     assert names.port_name("-1") == ["must contain at least one letter (a-z)", "must not begin or end with a hyphen"]

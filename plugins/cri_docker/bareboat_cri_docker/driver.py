@@ -21,6 +21,7 @@ from bareboat.contracts.cri import (
     Credentials,
     Events,
     Image,
+    ImageLoading,
     ImageRemoval,
     Resources,
     RuntimeDriver,
@@ -47,7 +48,7 @@ _STATUS_PATIENCE = 4.0
 _LOOK = 1.0
 
 
-class DockerDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeDriver):
+class DockerDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Update, RuntimeDriver):
     """Containers of a Docker daemon on this machine."""
 
     Options = DockerOptions

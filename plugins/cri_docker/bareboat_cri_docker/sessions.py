@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from bareboat.contracts.cri import Attach, Exec, PortForward, Size, Streams
+from bareboat.contracts.cri import Attach, Exec, LogReopening, PortForward, Size, Streams
 from bareboat.contracts.errors import DriverError, InvalidConfig, NotFound, Unavailable
 from bareboat_cri_docker import translate
 from bareboat_cri_docker.streams import DockerStreams, SocketStreams
@@ -32,7 +32,7 @@ _TRIES, _PAUSE = 50, 0.02
 _DETACH = "ctrl-^,ctrl-@,ctrl-^,ctrl-_"
 
 
-class Sessions(Exec, Attach, PortForward):
+class Sessions(Exec, Attach, PortForward, LogReopening):
     """Mixed into the driver, which has ``engine`` and ``host``."""
 
     engine: Engine
@@ -123,7 +123,7 @@ class Sessions(Exec, Attach, PortForward):
         return DockerStreams(connection, tty=config.tty, code=code, resized=resized, let_go=let_go)
 
     async def reopen_container_log(self, container_id: str) -> None:
-        """Beyond the contract, after its log was renamed: go on in a new file. Not running: success."""
+        """The copier goes on in a new file."""
         await self.host.blocking(self.engine.logs.reopen, container_id)
 
     async def port_forward(self, sandbox_id: str, port: int) -> Streams:

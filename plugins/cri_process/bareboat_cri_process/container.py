@@ -15,6 +15,7 @@ from pathlib import Path
 from bareboat.contracts.cri import Mount, SandboxConfig
 from bareboat_cri_process import syscalls as sys
 from bareboat_cri_process.devices import open_devices, put_devices
+from bareboat_cri_process.lookup import find
 from bareboat_cri_process.privileges import capabilities, drop_privileges, filter_code
 from bareboat_cri_process.program import ANY, PAUSE, SESSION, STDIN, STDIN_ONCE, TTY, Program, Saved, Steps, Table
 from bareboat_cri_process.records import ContainerRecord, SandboxRecord
@@ -70,7 +71,7 @@ def container_program(record: ContainerRecord, sandbox: SandboxConfig, place: Pl
     privileged = config.security.privileged
     own_pid = not (sandbox.share_process_namespace or sandbox.host_pid)
     program = Program(
-        flags=_stream_flags(config.tty, config.stdin) | (STDIN_ONCE if config.stdin_once else 0),
+        flags=stream_flags(config.tty, config.stdin) | (STDIN_ONCE if config.stdin_once else 0),
         clone_flags=sys.CLONE_NEWNS | (sys.CLONE_NEWPID if own_pid else 0),
         directory=str(directory),
         log=config.log_path,
@@ -79,10 +80,10 @@ def container_program(record: ContainerRecord, sandbox: SandboxConfig, place: Pl
     if sandbox.share_process_namespace and not sandbox.host_pid:
         program.outer.call("setns", place.pause, sys.CLONE_NEWPID, label="join the pod's PID namespace")
     steps = program.inner
-    _join_groups(steps, place.procs, config.resources.oom_score_adj)
+    join_groups(steps, place.procs, config.resources.oom_score_adj)
     steps.call("setns", place.pause, _POD_NAMESPACES, label="join the pod's namespaces")
     steps.call("unshare", sys.CLONE_NEWCGROUP, label="make a cgroup namespace", ok=(22,))
-    volumes = [(mount, _open_volume(steps, mount, nodev=not privileged)) for mount in _by_depth(config.mounts)]
+    volumes = [(mount, _open_volume(steps, mount, nodev=not privileged)) for mount in by_depth(config.mounts)]
     devices = open_devices(steps, config.devices, place.shm, privileged=privileged)
     steps.mount("none", "/", "", sys.MS_REC | sys.MS_SLAVE)
     mount_root(steps, root, directory, nodev=not privileged)
@@ -111,11 +112,11 @@ def exec_program(
     stdin: bool,
 ) -> Program:
     """A command in a running container; ``target`` is the inherited pidfd of its main process."""
-    program = Program(flags=SESSION | _stream_flags(tty, stdin))
+    program = Program(flags=SESSION | stream_flags(tty, stdin))
     if not sandbox.host_pid:
         program.outer.call("setns", target, sys.CLONE_NEWPID, label="join the container's PID namespace")
     steps = program.inner
-    _join_groups(steps, procs, record.config.resources.oom_score_adj)
+    join_groups(steps, procs, record.config.resources.oom_score_adj)
     steps.call("setns", target, sys.CLONE_NEWNS | _POD_NAMESPACES | sys.CLONE_NEWCGROUP, label="join the container's namespaces")
     env = (("TERM", "xterm"), *record.env) if tty else record.env
     _execute(steps, record, argv, env, node, tty=tty)
@@ -127,11 +128,11 @@ def _pause_namespaces(config: SandboxConfig) -> int:
     return flags | (0 if config.host_ipc else sys.CLONE_NEWIPC)
 
 
-def _stream_flags(tty: bool, stdin: bool) -> int:
+def stream_flags(tty: bool, stdin: bool) -> int:
     return (TTY if tty else 0) | (STDIN if stdin else 0)
 
 
-def _join_groups(steps: Steps, procs: list[str], oom_score_adj: int) -> None:
+def join_groups(steps: Steps, procs: list[str], oom_score_adj: int) -> None:
     steps.call("umask", 0, label="clear the umask")
     for path in procs:
         steps.write(path, "0", label=f"join the cgroup {os.path.dirname(path)}")
@@ -139,7 +140,7 @@ def _join_groups(steps: Steps, procs: list[str], oom_score_adj: int) -> None:
     steps.write("/proc/self/oom_score_adj", str(max(-1000, min(1000, oom_score_adj))), ok=(_NO_ACCESS,))
 
 
-def _by_depth(mounts: tuple[Mount, ...]) -> list[Mount]:
+def by_depth(mounts: tuple[Mount, ...]) -> list[Mount]:
     return sorted(mounts, key=lambda m: posixpath.normpath(m.container_path).count("/"))
 
 
@@ -156,7 +157,8 @@ def _put_volume(steps: Steps, mount: Mount, tree: Saved, root: Root) -> None:
         steps.mkdirs(target)
     else:
         steps.mkdirs(posixpath.dirname(target))
-        if (root.lower / target.lstrip("/")).is_symlink():  # such as /etc/resolv.conf: it may point at nothing in here
+        place = find(root.lowers, target)
+        if place is not None and place.is_symlink():  # such as /etc/resolv.conf: it may point at nothing in here
             steps.call("unlinkat", sys.AT_FDCWD, target, 0, label=f"replace the link {target}", ok=(ANY,))
         steps.touch(target)
     put_tree(steps, tree, target, label=f"mount the volume at {mount.container_path}")

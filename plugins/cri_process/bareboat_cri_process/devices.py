@@ -13,7 +13,7 @@ from bareboat_cri_process.rootfs import attributes, open_tree, put_tree
 from bareboat_cri_process.syscalls import AT_FDCWD, MS_NOEXEC, MS_NOSUID
 
 _SHM = "/dev/shm"  # noqa: S108  in the container
-_NODES = ("null", "zero", "full", "random", "urandom", "tty")
+NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = (
     ("/proc/self/fd", "fd"),
     ("/proc/self/fd/0", "stdin"),
@@ -28,7 +28,7 @@ def open_devices(steps: Steps, asked: tuple[tuple[str, str, str], ...], shm: str
     if privileged:
         opened = [("/dev", open_tree(steps, "/dev"))]
     else:
-        opened = [(f"/dev/{name}", open_tree(steps, f"/dev/{name}")) for name in _NODES if os.path.exists(f"/dev/{name}")]
+        opened = [(f"/dev/{name}", open_tree(steps, f"/dev/{name}")) for name in NODES if os.path.exists(f"/dev/{name}")]
         opened += [(inside, open_tree(steps, outside, label=f"open device {outside}")) for outside, inside, _ in asked]
     if shm:
         tree = open_tree(steps, shm)

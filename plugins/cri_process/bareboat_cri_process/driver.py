@@ -23,7 +23,9 @@ from bareboat.contracts.cri import (
     Credentials,
     Events,
     Image,
+    ImageLoading,
     ImageRemoval,
+    Progress,
     Resources,
     RuntimeDriver,
     Sandbox,
@@ -34,11 +36,12 @@ from bareboat.contracts.cri import (
     Version,
 )
 from bareboat.contracts.driver import Health, Host
-from bareboat.contracts.errors import Conflict, NotFound, SkipPlugin
-from bareboat_cri_process import monitors, translate
+from bareboat.contracts.errors import Conflict, SkipPlugin
+from bareboat_cri_process import archives, monitors, translate
 from bareboat_cri_process.engine import Engine
 from bareboat_cri_process.layout import Layout
 from bareboat_cri_process.options import ProcessOptions
+from bareboat_cri_process.pull import Puller
 from bareboat_cri_process.sessions import Sessions
 from bareboat_cri_process.syscalls import MACHINE, NUMBERS
 from bareboat_cri_process.watch import Watch, readable
@@ -47,7 +50,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeDriver):
+class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Update, RuntimeDriver):
     """Containers as processes of this machine."""
 
     Options = ProcessOptions
@@ -65,6 +68,7 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
             raise SkipPlugin(f"the process runtime needs Linux 5.12 or newer, this is {os.uname().release}")
         super().__init__(options, host)
         self._watch: Watch | None = None
+        self._puller: Puller | None = None
 
     async def open(self) -> None:
         if self._watch is not None:
@@ -73,11 +77,15 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
         directory = Path(self.options.root_dir) if self.options.root_dir else self.host.state_dir
         layout = Layout(directory, self.host.instance)
         self.engine = await self.host.blocking(Engine, self.options, self.host.instance, layout, self.host.log)
+        self._puller = Puller(self.engine.images, self.options, self.host)
         self._watch = Watch()
         for record in self.engine.records:
             self._watch.add(record.id, monitors.monitor_fd(self.engine.records.path(record.id)))
 
     async def close(self) -> None:
+        if self._puller is not None:
+            await self._puller.close()
+            self._puller = None
         if self._watch is not None:
             self._watch.close()
             self._watch = None
@@ -144,23 +152,24 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, Update, RuntimeD
         return await self._call(self.engine.list_containers)
 
     async def pull_image(self, image: str, credentials: Credentials | None = None) -> str:
-        return await self._call(self._found, image)
+        if await self._call(self.engine.images.is_host, image):
+            return image
+        assert self._puller is not None, "pull_image before open"
+        return (await self._puller.pull(image, credentials)).id
 
-    def _found(self, image: str) -> str:
-        found = self.engine.images.get(image)
-        return image if found.id == "host" else found.id
+    def pull_progress(self) -> dict[str, Progress]:
+        """Beyond the contract: what is being pulled now."""
+        return dict(self._puller.progress) if self._puller is not None else {}
 
     async def list_images(self) -> list[Image]:
         return await self._call(self.engine.images.listing)
 
     async def load_image(self, path: str, tag: str = "") -> list[str]:
-        """Beyond the contract: unpack an OCI layout or a docker archive into the store. Returns the ids."""
-        return [image.id for image in await self._call(self.engine.images.load, Path(path), tag)]
+        return [image.id for image in await self._call(archives.load, self.engine.images, Path(path), tag)]
 
     async def remove_image(self, image: str) -> None:
-        try:
-            found = self.engine.images.get(image)
-        except NotFound:
+        found = self.engine.images.find(image)
+        if found is None:
             return
         if any(record.image_id == found.id for record in self.engine.records) and found.id != "host":
             raise Conflict(f"image {image} is used by a container", reason="ImageInUse")

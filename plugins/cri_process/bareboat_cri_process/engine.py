@@ -21,9 +21,10 @@ from secrets import token_hex
 import msgspec
 
 from bareboat.contracts.cri import Container, ContainerConfig, Resources, Sandbox, SandboxConfig
-from bareboat.contracts.errors import Conflict, InProgress, InvalidConfig, NotFound, Unavailable
-from bareboat_cri_process import cgroups, monitors, translate
+from bareboat.contracts.errors import Conflict, InProgress, InvalidConfig, NotFound, SkipPlugin, Unavailable
+from bareboat_cri_process import cgroups, crun, monitors, translate
 from bareboat_cri_process.container import Node, Place, container_program, pause_program
+from bareboat_cri_process.crun import Crun
 from bareboat_cri_process.images import ImageStore
 from bareboat_cri_process.layout import Layout
 from bareboat_cri_process.options import ProcessOptions
@@ -45,6 +46,10 @@ class Engine:
         self.cgroups = cgroups.detect(instance)
         self.node = Node(held=held_capabilities(), unified=self.cgroups.unified, seccomp_default=options.seccomp_default)
         self.executable = layout.monitor()
+        self.images.layers.overlay = layout.layers_on_disk
+        self.crun = Crun(crun.executable(), layout.directory / "crun")
+        if options.runtime == "crun" and not self.crun.path:
+            raise SkipPlugin("the process runtime was told to use crun, which is not installed")
         self._ended: dict[str, Container] = {}
         self._busy: set[Hashable] = set()
         self._lock = threading.Lock()
@@ -65,6 +70,8 @@ class Engine:
         for record in list(self.records):
             if record.sandbox_id not in known:
                 self.remove_container(record.id)
+            elif record.engine == "crun":  # of a process that was killed between crun's start and the container's
+                self.crun.adopt(self.records.path(record.id))
         for group in self.cgroups.groups() - known:
             self.cgroups.remove(group)
         self.layout.forget_shared_memory(except_for=known)
@@ -150,13 +157,13 @@ class Engine:
     def _resolved(self, sandbox: SandboxRecord, config: ContainerConfig) -> ContainerRecord:
         """The config against the image: whatever cannot work is found here, before anything runs."""
         image = self.images.get(config.image)
-        root = self.images.root(image)
+        roots = self.images.roots(image)
         for mount in config.mounts:
             if not os.path.exists(mount.host_path):
                 raise InvalidConfig(
                     f"the source of the mount at {mount.container_path} does not exist: {mount.host_path}", reason="CreateContainerError"
                 )
-        who = identity(config.security, image.user, root)
+        who = identity(config.security, image.user, roots)
         hostname = sandbox.config.hostname or os.uname().nodename
         return ContainerRecord(
             id=token_hex(16),
@@ -168,7 +175,8 @@ class Engine:
             env=translate.environment(image.env, config, hostname, who.home),
             cwd=config.working_dir or image.working_dir or "/",
             who=who,
-            rootfs=str(root),
+            roots=tuple(str(root) for root in roots),
+            engine="crun" if self.options.runtime != "own" and self.crun.path and not config.tty else "own",
             stop_signal=translate.signal_number(config.stop_signal or image.stop_signal),
         )
 
@@ -193,10 +201,13 @@ class Engine:
             return True
 
     def _start(self, record: ContainerRecord, sandbox: SandboxRecord, directory: Path, pause: int) -> None:
-        self.cgroups.create(record.group, self.limits(record.config.resources))
-        root = Root(Path(record.rootfs), self.options.host_paths, self.layout.hidden(self.options), self._layers_on_disk())
+        self.cgroups.create(record.group, self.limits(record, record.config.resources))
+        root = Root(tuple(Path(r) for r in record.roots), self.options.host_paths, self.layout.hidden(self.options), self._layers_on_disk())
         place = Place(directory, self.cgroups.procs(record.group), pause, self.layout.shared_memory(sandbox.id))
-        program = container_program(record, sandbox.config, place, root, self.node)
+        if record.engine == "crun":
+            program = self.crun.program(record, sandbox.config, place, root, self.node, monitors.holder(self.sandboxes.path(sandbox.id)))
+        else:
+            program = container_program(record, sandbox.config, place, root, self.node)
         start = monitors.launch(self.executable, program, fds=[pause])
         if start.error == _EAGAIN and start.label == "prepare":
             raise InProgress(f"container {record.id} is being started")
@@ -204,14 +215,18 @@ class Engine:
             raise Unavailable(translate.start_failure(start.label, start.error), reason="StartError")
         if start.error:
             raise InvalidConfig(translate.start_failure(start.label, start.error), reason="StartError")
+        if record.engine == "crun":
+            self.crun.await_start(record, directory)
 
     def _layers_on_disk(self) -> bool:
         """An upper layer cannot be inside of what it covers: then it is in memory."""
         inside = any(self.layout.directory.is_relative_to(path) for path in self.options.host_paths)
         return self.layout.layers_on_disk and not inside
 
-    def limits(self, resources: Resources) -> Resources:
-        return resources if resources.pids_limit else msgspec.structs.replace(resources, pids_limit=self.options.pids_limit)
+    def limits(self, record: ContainerRecord, resources: Resources) -> Resources:
+        """crun itself is one process more in the group."""
+        count = resources.pids_limit or self.options.pids_limit
+        return msgspec.structs.replace(resources, pids_limit=count + 1 if count and record.engine == "crun" else count)
 
     def kill(self, record: ContainerRecord, patience: float = 10.0) -> None:
         """SIGKILL to everything in it; returns once its end is recorded."""
@@ -235,6 +250,7 @@ class Engine:
                 return
             self.kill(record)
             self.cgroups.remove(record.group)
+            self.crun.forget(record)
             self.records.remove(container_id)
             self._ended.pop(container_id, None)
 
@@ -242,7 +258,7 @@ class Engine:
         record = self.container_record(container_id)
         if not self.cgroups.pids(record.group):
             raise NotFound(f"container {container_id} is not running")
-        self.cgroups.limit(record.group, self.limits(resources))
+        self.cgroups.limit(record.group, self.limits(record, resources))
 
     def list_containers(self) -> list[Container]:
         found = [self.container(record) for record in self.records]
@@ -255,6 +271,8 @@ class Engine:
         state = monitors.life(self.records.path(record.id))
         if state.pid and not state.monitor and not state.exit:
             state = monitors.life(self.records.path(record.id))  # it may have ended between the two looks
+        if state.pid and not state.monitor and record.engine == "crun":
+            self.cgroups.kill(record.group)  # what the kernel does for containers of our own
         found = translate.container_of(record, state, oom=bool(state.exit and self.cgroups.oom_kills(record.group)))
         if state.exit:
             self._ended[record.id] = found

@@ -1,37 +1,37 @@
-"""Images: the machine's own file system under the names of ``host_images``, and images loaded from a file.
+"""Images: the machine's own file system under the names of ``host_images``, and those that were pulled or loaded.
 
-What comes in: references, and OCI layouts or docker archives on disk. What goes out: ImageRecords with an unpacked root each. Nothing is
-fetched from a registry here: an image that is not there is ErrImagePull with the command that would load it.
+What comes in: references, and what ``pull`` and ``archives`` have fetched and unpacked. What goes out: ImageRecords, each with the layers
+that a container's root is made of. A record appears when all that it names is on disk, and goes before any of it does.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from bareboat.contracts.cri import Image
-from bareboat.contracts.errors import InvalidConfig, NotFound
-from bareboat_cri_process.translate import checked_reference, full_name, repository
-
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+from bareboat.contracts.errors import NotFound
+from bareboat_cri_process.content import Blobs, write_durably
+from bareboat_cri_process.layers import LayerStore
+from bareboat_cri_process.manifests import Configuration, RunConfig
+from bareboat_cri_process.references import listed_name, repository
 
 
 class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What the driver needs of an image's configuration. ``id`` is the digest of that configuration, or "host"."""
+    """What the driver needs of an image's configuration. ``id`` is the digest of that configuration, or "host". ``layers`` are names
+    of directories, bottom first; ``blobs`` are the documents it came with."""
 
     id: str
     tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    blobs: tuple[str, ...] = ()
     size: int = 0
     user: str = ""
     entrypoint: tuple[str, ...] = ()
@@ -42,158 +42,133 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageStore:
-    """A directory per image: ``image.json`` and ``rootfs``."""
+    """``directory`` holds records, blobs and layers."""
 
     def __init__(self, directory: Path, host_images: tuple[str, ...]) -> None:
         self.directory = directory
+        self._records = directory / "records"
+        self._records.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for rubbish in directory.glob(".*"):  # what an earlier process was loading
+            shutil.rmtree(rubbish, ignore_errors=True)
         self._host_names = frozenset(host_images)
         self._asked = set(host_images)  # every tag of the machine is there; those that were asked for are listed
-        self.host = ImageRecord(id="host", tags=tuple(full_name(n) for n in host_images), cmd=("/bin/sh",), user="0")
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for rubbish in directory.glob(".*"):  # what an earlier process was loading or removing
-            shutil.rmtree(rubbish, ignore_errors=True)
+        self.host = ImageRecord(id="host", tags=tuple(listed_name(n) for n in host_images), cmd=("/bin/sh",), user="0")
+        self.blobs = Blobs(directory / "blobs")
+        self.layers = LayerStore(directory / "layers")
+        self._lock = threading.RLock()
+        self._pins: Counter[str] = Counter()
+        self.sweep()
 
     def __iter__(self) -> Iterator[ImageRecord]:
-        for path in sorted(self.directory.glob("*/image.json")):
-            if not path.parent.name.startswith("."):
+        for path in sorted(self._records.glob("*.json")):
+            if not path.name.startswith("."):
                 yield msgspec.json.decode(path.read_bytes(), type=ImageRecord)
 
     def listing(self) -> list[Image]:
         host = msgspec.structs.replace(self.host, tags=tuple(sorted({*self.host.tags, *self._asked})))
-        return [Image(id=i.id, tags=i.tags, size=i.size, user=i.user) for i in (host, *self)]
+        return [Image(id=i.id, tags=i.tags, digests=i.digests, size=i.size, user=i.user) for i in (host, *self)]
+
+    def is_host(self, reference: str) -> bool:
+        """Also remembers that it was asked for."""
+        if reference != self.host.id and repository(reference) in self._host_names:
+            listed_name(reference)
+            self._asked.add(reference)
+            return True
+        return reference == self.host.id
+
+    def find(self, reference: str) -> ImageRecord | None:
+        """By id, tag or digest. Raises NotFound with reason InvalidImageName."""
+        if self.is_host(reference):
+            return self.host
+        if reference.startswith("sha256:"):
+            return next((image for image in self if image.id == reference), None)
+        name = listed_name(reference)
+        return next((image for image in self if name in image.tags or name in image.digests), None)
 
     def get(self, reference: str) -> ImageRecord:
         """NotFound unless it is here."""
-        if reference != self.host.id:
-            checked_reference(reference) if not reference.startswith("sha256:") else None
-        if repository(reference) in self._host_names:
-            self._asked.add(reference)
-            return self.host
-        for image in self:
-            if reference == image.id or full_name(reference) in image.tags:
-                return image
-        message = f'image "{reference}" is not on this node, and the process runtime does not pull from registries: '
-        raise NotFound(message + "load it from a file, or use the node's own file system as `image: host`", reason="ErrImagePull")
+        found = self.find(reference)
+        if found is None:
+            raise NotFound(f'image "{reference}" is not on this node', reason="ErrImagePull")
+        return found
 
-    def root(self, image: ImageRecord) -> Path:
-        return Path("/") if image.id == self.host.id else self._path(image.id) / "rootfs"
+    def roots(self, image: ImageRecord) -> tuple[Path, ...]:
+        """The directories that make up its file system, topmost first."""
+        if image.id == self.host.id:
+            return (Path("/"),)
+        return tuple(self.layers.path(name) for name in reversed(image.layers))
 
     def size(self) -> int:
-        return sum(image.size for image in self)
+        """Of what is on disk: a layer of several images counts once."""
+        return sum(self.layers.size(name) for name in {name for image in self for name in image.layers})
+
+    @contextmanager
+    def pinned(self, blobs: list[str]) -> Iterator[None]:
+        """While an image is being made its blobs stay, though no record names them yet."""
+        with self._lock:
+            self._pins.update(blobs)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pins.subtract(blobs)
+
+    def commit(self, image_id: str, config: Configuration, record: ImageRecord) -> ImageRecord:
+        """Let an image appear under the names of ``record``, which other images then no longer have."""
+        with self._lock:
+            known = next((image for image in self if image.id == image_id), None)
+            self._untag(set(record.tags), except_for=image_id)
+            if known is not None:
+                tags, digests = sorted({*known.tags, *record.tags}), sorted({*known.digests, *record.digests})
+                found = msgspec.structs.replace(record, tags=tuple(tags), digests=tuple(digests))
+                found = msgspec.structs.replace(found, blobs=tuple(sorted({*known.blobs, *record.blobs})))
+            else:
+                found = record
+            size = sum(self.layers.size(name) for name in record.layers)
+            found = _described(msgspec.structs.replace(found, id=image_id, size=size), config.config or RunConfig())
+            self._write(found)
+            return found
 
     def remove(self, reference: str) -> None:
-        try:
-            image = self.get(reference)
-        except NotFound:
-            return
-        if image.id == self.host.id:
-            return
-        gone = self.directory / f".gone-{self._path(image.id).name}"
-        self._path(image.id).rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        """A tag that is not the only one goes alone; an image goes with what no other one needs."""
+        with self._lock:
+            image = self.find(reference)
+            if image is None or image.id == self.host.id:
+                return
+            name = "" if reference.startswith("sha256:") else listed_name(reference)
+            if len(image.tags) > 1 and name in image.tags:
+                self._write(msgspec.structs.replace(image, tags=tuple(t for t in image.tags if t != name)))
+                return
+            self._path(image.id).unlink(missing_ok=True)
+            self.sweep()
 
-    def load(self, source: Path, tag: str = "") -> list[ImageRecord]:
-        """Unpack an OCI layout (directory or tar) or a docker archive. ``tag`` names the image where the file does not."""
-        if source.is_dir():
-            return self._load(source, tag)
-        with tempfile.TemporaryDirectory(dir=self.directory, prefix=".load-") as scratch:
-            try:
-                with tarfile.open(source) as archive:
-                    archive.extractall(scratch, filter="data")
-            except (tarfile.TarError, OSError) as error:
-                raise InvalidConfig(f"{source} is no OCI layout and no docker archive: {error}", reason="InvalidImage") from error
-            return self._load(Path(scratch), tag)
+    def sweep(self) -> None:
+        """Remove what no image needs: of those that are gone, and of an earlier process that was killed."""
+        with self._lock:
+            images = list(self)
+            pinned = {digest for digest, count in self._pins.items() if count > 0}
+            self.blobs.sweep(frozenset({*pinned, *(digest for image in images for digest in (image.id, *image.blobs))}))
+            self.layers.sweep(frozenset(name for image in images for name in image.layers))
 
-    def _load(self, layout: Path, tag: str) -> list[ImageRecord]:
-        if (layout / "manifest.json").is_file():
-            found = [
-                (layout / entry["Config"], [layout / p for p in entry["Layers"]], entry.get("RepoTags") or [])
-                for entry in json.loads((layout / "manifest.json").read_bytes())
-            ]
-        elif (layout / "index.json").is_file():
-            found = [_oci_image(layout, manifest) for manifest in _manifests(layout, json.loads((layout / "index.json").read_bytes()))]
-        else:
-            raise InvalidConfig(f"{layout} holds neither index.json nor manifest.json", reason="InvalidImage")
-        return [self._store(config, layers, tags or ([tag] if tag else [])) for config, layers, tags in found]
-
-    def _store(self, config_path: Path, layers: list[Path], tags: list[str]) -> ImageRecord:
-        content = config_path.read_bytes()
-        image_id = "sha256:" + hashlib.sha256(content).hexdigest()
-        names = tuple(full_name(checked_reference(t)) for t in tags)
-        known = next((image for image in self if image.id == image_id), None)
-        self._untag(set(names))
-        if known is not None:
-            self._write(msgspec.structs.replace(known, tags=tuple(sorted({*names, *known.tags}))))
-            return self.get(image_id)
-        with tempfile.TemporaryDirectory(dir=self.directory, prefix=".new-") as scratch:
-            made = Path(scratch) / "image"
-            (made / "rootfs").mkdir(parents=True)
-            (made / "rootfs").chmod(0o755)
-            size = sum(_unpack(layer, made / "rootfs") for layer in layers)
-            (made / "image.json").write_bytes(msgspec.json.encode(_image(image_id, names, size, json.loads(content).get("config") or {})))
-            made.rename(self._path(image_id))
-        return self.get(image_id)
-
-    def _untag(self, names: set[str]) -> None:
+    def _untag(self, names: set[str], *, except_for: str) -> None:
         for image in self:
-            if names & set(image.tags):
+            if image.id != except_for and names & set(image.tags):
                 self._write(msgspec.structs.replace(image, tags=tuple(t for t in image.tags if t not in names)))
 
     def _write(self, image: ImageRecord) -> None:
-        path = self._path(image.id) / "image.json"
-        partial = path.with_suffix(".new")
-        partial.write_bytes(msgspec.json.encode(image))
-        partial.rename(path)
+        write_durably(self._path(image.id), msgspec.json.encode(image))
 
     def _path(self, image_id: str) -> Path:
-        return self.directory / image_id.removeprefix("sha256:")
+        return self._records / (image_id.removeprefix("sha256:") + ".json")
 
 
-def _image(image_id: str, tags: tuple[str, ...], size: int, config: dict[str, Any]) -> ImageRecord:
-    return ImageRecord(
-        id=image_id,
-        tags=tags,
-        size=size,
-        user=config.get("User") or "",
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        cmd=tuple(config.get("Cmd") or ()),
-        env=tuple(config.get("Env") or ()),
-        working_dir=config.get("WorkingDir") or "",
-        stop_signal=config.get("StopSignal") or "",
+def _described(image: ImageRecord, config: RunConfig) -> ImageRecord:
+    return msgspec.structs.replace(
+        image,
+        user=config.user or "",
+        entrypoint=config.entrypoint or (),
+        cmd=config.cmd or (),
+        env=config.env or (),
+        working_dir=config.working_dir or "",
+        stop_signal=config.stop_signal or "",
     )
-
-
-def _manifests(layout: Path, index: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The image manifests of an index for this machine, with the name that the index gives them."""
-    for entry in index.get("manifests", ()):
-        where = entry.get("platform") or {}
-        if where.get("architecture", _MACHINES[platform.machine()]) != _MACHINES[platform.machine()]:
-            continue
-        content = json.loads(_blob(layout, entry["digest"]).read_bytes())
-        notes = entry.get("annotations") or {}
-        name = notes.get("io.containerd.image.name") or notes.get("org.opencontainers.image.ref.name", "")
-        if "manifests" in content:
-            yield from ({**m, "name": m.get("name") or name} for m in _manifests(layout, content))
-        else:
-            yield {**content, "name": name}
-
-
-def _oci_image(layout: Path, manifest: dict[str, Any]) -> tuple[Path, list[Path], list[str]]:
-    layers = [_blob(layout, layer["digest"]) for layer in manifest["layers"]]
-    return _blob(layout, manifest["config"]["digest"]), layers, [manifest["name"]] if manifest["name"] else []
-
-
-def _blob(layout: Path, digest: str) -> Path:
-    kind, _, value = digest.partition(":")
-    if not (kind.isalnum() and value.isalnum()):
-        raise InvalidConfig(f"malformed digest {digest!r}", reason="InvalidImage")
-    return layout / "blobs" / kind / value
-
-
-def _unpack(layer: Path, root: Path) -> int:
-    with layer.open("rb") as stream:
-        command = [sys.executable, "-I", "-m", "bareboat_cri_process.unpack", str(root)]
-        done = subprocess.run(command, stdin=stream, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise InvalidConfig(f"layer {layer.name} cannot be unpacked: {done.stderr.strip().splitlines()[-1]}", reason="InvalidImage")
-    return int(done.stdout)

@@ -75,7 +75,7 @@ class Layout:
             (probe / name).mkdir(parents=True)
         program = Program(clone_flags=CLONE_NEWNS, directory=str(probe))
         program.inner.mount("none", "/", "", MS_REC | MS_SLAVE)
-        mount_root(program.inner, Root(probe / "lower"), probe, nodev=True)
+        mount_root(program.inner, Root((probe / "lower",)), probe, nodev=True)
         program.inner.call("execve", str(executable), Table(("probe",)), Table(()), label="run the probe")
         worked = launch(executable, program).error == 0
         shutil.rmtree(probe, ignore_errors=True)

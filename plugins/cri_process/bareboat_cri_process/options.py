@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+
+class RegistryOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one registry is reached. Loopback addresses need none of it: they may speak plain HTTP."""
+
+    #: URLs that are asked first, in this order; they get no credentials.
+    mirrors: tuple[str, ...] = ()
+    #: Plain HTTP, or TLS that nobody vouches for.
+    insecure: bool = False
+    #: A file of certificate authorities (PEM) to trust besides the machine's.
+    ca: str = ""
+    #: Who to be where a pod brings no pull secret.
+    username: str = ""
+    password: str = ""
 
 
 class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,3 +39,11 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     seccomp_default: bool = True
     #: Directory for writable layers and images; "" is the driver's state directory.
     root_dir: str = ""
+    #: Who makes containers: "own" (this driver's monitor alone), "crun", or "auto": crun where it is installed.
+    runtime: Literal["own", "crun", "auto"] = "own"
+    #: Registries that are not reached in the ordinary way, by the host (and port) in the image's name.
+    registries: dict[str, RegistryOptions] = {}
+    #: Layers of one image that are fetched at once.
+    parallel_layers: int = 3
+    #: How often a request to a registry is tried.
+    pull_attempts: int = 5

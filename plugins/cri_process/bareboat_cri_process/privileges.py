@@ -8,6 +8,7 @@ capabilities. Pure functions, apart from reading an image's /etc/passwd and /etc
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from bareboat.contracts.cri import Security
 from bareboat.contracts.errors import InvalidConfig
 from bareboat_cri_process import seccomp
+from bareboat_cri_process.lookup import find
 from bareboat_cri_process.program import ANY, Filter, Steps
 from bareboat_cri_process.syscalls import (
     CAPABILITIES,
@@ -44,22 +46,22 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     home: str = "/"
 
 
-def identity(security: Security, image_user: str, root: Path) -> Identity:
-    """Who runs the container; ``root`` is the image's file system, for its user and group names."""
+def identity(security: Security, image_user: str, roots: Sequence[Path]) -> Identity:
+    """Who runs the container; ``roots`` are the image's file system, for its user and group names."""
     user, _, group = image_user.partition(":")
     if security.run_as_user is not None:
         user, group = str(security.run_as_user), ""
-    entry = _passwd(root, user or "0")
+    entry = _passwd(roots, user or "0")
     if entry is None and not user.isdigit():
         raise InvalidConfig(f"image user {user!r} is not in the image's /etc/passwd", reason="CreateContainerConfigError")
     uid, gid, home = entry or (int(user), 0, "/")
     if group:
-        gid = _group(root, group)
+        gid = _group(roots, group)
     if security.run_as_group is not None:
         gid = security.run_as_group
     if security.run_as_non_root and uid == 0:
         raise InvalidConfig("container has runAsNonRoot and image will run as root", reason="CreateContainerConfigError")
-    named = _memberships(root, user) if entry else set()
+    named = _memberships(roots, user) if entry else set()
     return Identity(uid=uid, gid=gid, groups=tuple(sorted({gid, *security.supplemental_groups, *named})), home=home or "/")
 
 
@@ -123,8 +125,9 @@ def held_capabilities() -> frozenset[str]:
     return frozenset()
 
 
-def _rows(path: Path) -> list[list[str]]:
-    if path.is_symlink():  # an image could point it anywhere on the host
+def _rows(roots: Sequence[Path], name: str) -> list[list[str]]:
+    path = find(roots, name)
+    if path is None or not path.is_file() or path.is_symlink():  # an image could point it anywhere on the host
         return []
     try:
         return [line.split(":") for line in path.read_text(errors="replace").splitlines() if line.count(":") >= 3]
@@ -132,15 +135,15 @@ def _rows(path: Path) -> list[list[str]]:
         return []
 
 
-def _passwd(root: Path, user: str) -> tuple[int, int, str] | None:
-    for row in _rows(root / "etc/passwd"):
+def _passwd(roots: Sequence[Path], user: str) -> tuple[int, int, str] | None:
+    for row in _rows(roots, "etc/passwd"):
         if len(row) >= 6 and user in (row[0], row[2]) and row[2].isdigit() and row[3].isdigit():
             return int(row[2]), int(row[3]), row[5]
     return (0, 0, "/root") if user in ("0", "root") else None
 
 
-def _group(root: Path, group: str) -> int:
-    for row in _rows(root / "etc/group"):
+def _group(roots: Sequence[Path], group: str) -> int:
+    for row in _rows(roots, "etc/group"):
         if group == row[0] and row[2].isdigit():
             return int(row[2])
     if group.isdigit():
@@ -148,6 +151,6 @@ def _group(root: Path, group: str) -> int:
     raise InvalidConfig(f"image group {group!r} is not in the image's /etc/group", reason="CreateContainerConfigError")
 
 
-def _memberships(root: Path, user: str) -> set[int]:
-    names = {row[0] for row in _rows(root / "etc/passwd") if user in (row[0], row[2])}
-    return {int(row[2]) for row in _rows(root / "etc/group") if row[2].isdigit() and names & set(row[3].split(","))}
+def _memberships(roots: Sequence[Path], user: str) -> set[int]:
+    names = {row[0] for row in _rows(roots, "etc/passwd") if user in (row[0], row[2])}
+    return {int(row[2]) for row in _rows(roots, "etc/group") if row[2].isdigit() and names & set(row[3].split(","))}

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -30,7 +30,8 @@ class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """``argv`` … ``stop_signal`` are the config resolved against the image; ``rootfs`` is "/" for the machine's own."""
+    """``argv`` … ``stop_signal`` are the config resolved against the image; ``roots`` are
+    the directories of its file system, topmost first: "/" for the machine's own."""
 
     id: str
     sandbox_id: str
@@ -41,8 +42,9 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[tuple[str, str], ...]
     cwd: str
     who: Identity
-    rootfs: str
+    roots: tuple[str, ...]
     stop_signal: int = 15
+    engine: Literal["own", "crun"] = "own"
 
     @property
     def key(self) -> tuple[str, str, int]:

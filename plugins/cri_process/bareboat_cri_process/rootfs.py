@@ -41,25 +41,26 @@ _SKELETON = (
     *(("/sys", 0o555), ("/tmp", 0o1777), ("/var", 0o755), ("/var/cache", 0o755), ("/var/lib", 0o755), ("/var/log", 0o755)),  # noqa: S108
     *(("/var/tmp", 0o1777), ("/var/www", 0o755)),  # noqa: S108
 )
-_MASKED = (
+MASKED = (
     *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug"),
     *("/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"),
 )
-_READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """``lower`` is "/" for the machine's own file system (then ``paths`` and ``hidden`` apply), else an image's unpacked tree."""
+    """``lowers`` is "/" for the machine's own file system (then ``paths`` and ``hidden`` apply), else an image's layers, topmost first,
+    all in one directory."""
 
-    lower: Path
+    lowers: tuple[Path, ...]
     paths: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     layers_on_disk: bool = True
 
     @property
     def is_host(self) -> bool:
-        return str(self.lower) == "/"
+        return self.lowers == (Path("/"),)
 
 
 def attributes(
@@ -93,7 +94,8 @@ def mount_root(steps: Steps, root: Root, directory: Path, *, nodev: bool) -> Non
     if not root.layers_on_disk:
         steps.mount("tmpfs", layers, "tmpfs", MS_NODEV, "mode=755")
     if not root.is_host:
-        _overlay(steps, str(root.lower), fs, f"{layers}/root", nodev=nodev)
+        steps.call("chdir", str(root.lowers[0].parent), label="enter the directory of layers")  # all their names must fit into a page
+        _overlay(steps, ":".join(_escaped(lower.name) for lower in root.lowers), fs, f"{layers}/root", nodev=nodev)
         return
     steps.mount(fs, fs, "", MS_BIND)
     attributes(steps, fs, nodev=nodev)
@@ -114,14 +116,14 @@ def _host_path(steps: Steps, path: str, fs: str, layers: str, *, nodev: bool) ->
         for depth in range(1, path.count("/")):
             steps.mkdir(fs + "/".join(path.split("/")[: depth + 1]))
         steps.mkdir(fs + path)
-        _overlay(steps, path, fs + path, f"{layers}/{path.strip('/').replace('/', '-')}", nodev=nodev)
+        _overlay(steps, _escaped(path), fs + path, f"{layers}/{path.strip('/').replace('/', '-')}", nodev=nodev)
 
 
 def _overlay(steps: Steps, lower: str, target: str, layer: str, *, nodev: bool) -> None:
     """A private writable layer. ``volatile``: it is used by one container once, so it need not be synced when it goes."""
     for name in ("", "/upper", "/work"):
         steps.mkdir(layer + name)
-    options = f"lowerdir={_escaped(lower)},upperdir={_escaped(layer)}/upper,workdir={_escaped(layer)}/work,volatile"
+    options = f"lowerdir={lower},upperdir={_escaped(layer)}/upper,workdir={_escaped(layer)}/work,volatile"
     steps.call("mount", "overlay", target, "overlay", MS_NODEV if nodev else 0, options, label=f"mount a writable layer over {lower}")
 
 
@@ -168,9 +170,9 @@ def kernel_mounts(steps: Steps, *, privileged: bool, unified: bool, masked: bool
         steps.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", secure | (0 if privileged else MS_RDONLY), ok=(ANY,))
     if privileged:
         return
-    for path in _MASKED if masked else ():
+    for path in MASKED if masked else ():
         _hide(steps, path, path)
-    for path in _READONLY:
+    for path in READONLY:
         if os.path.exists(path):
             steps.mount(path, path, "", MS_BIND | MS_REC, ok=(2,))
             attributes(steps, path, readonly=True)

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from bareboat.contracts.cri import Attach, Exec, PortForward, Streams
+from bareboat.contracts.cri import Attach, Exec, LogReopening, PortForward, Streams
 from bareboat.contracts.errors import InvalidConfig, NotFound, Unavailable
 from bareboat_cri_process import monitors, translate
 from bareboat_cri_process.container import exec_program
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CAP = 16 << 20
 
 
-class Sessions(Exec, Attach, PortForward):
+class Sessions(Exec, Attach, PortForward, LogReopening):
     """Mixed into the driver, which has ``engine`` and ``host``."""
 
     engine: Engine
@@ -67,7 +67,7 @@ class Sessions(Exec, Attach, PortForward):
         return MonitorStreams(connection)
 
     async def reopen_container_log(self, container_id: str) -> None:
-        """Beyond the contract, after its log was renamed: the monitor goes on in a new file. Not running: success."""
+        """The monitor goes on in a new file."""
         try:
             streams = await self.attach(container_id)
         except NotFound:
@@ -84,6 +84,9 @@ def start_exec(engine: Engine, container_id: str, command: tuple[str, ...], tty:
     """Run a command beside a running container's main process. Returns our end of its streams."""
     record = engine.container_record(container_id)
     target = monitors.main_fd(engine.records.path(container_id))
+    if target >= 0 and record.engine == "crun" and not engine.crun.adopt(engine.records.path(container_id)):
+        os.close(target)  # it is crun that runs, in the machine's namespaces
+        target = -1
     if target < 0:
         raise NotFound(f"container {container_id} is not running")
     if not command:

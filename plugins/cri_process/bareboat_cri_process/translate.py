@@ -1,46 +1,21 @@
-"""Contract values ↔ this driver's own: image references, what a container runs, states, and failures in words. Pure functions."""
+"""Contract values ↔ this driver's own: what a container runs, states, and failures in words. Pure functions."""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import signal
 from collections.abc import Mapping
 
 from bareboat.contracts.cri import Container, ContainerConfig, Sandbox
-from bareboat.contracts.errors import DriverError, Exhausted, InvalidConfig, NotFound, Unavailable
+from bareboat.contracts.errors import DriverError, Exhausted, InvalidConfig, Unavailable
 from bareboat_cri_process.container import DEFAULT_PATH
 from bareboat_cri_process.monitors import Life
 from bareboat_cri_process.records import ContainerRecord, SandboxRecord
 
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/"
-_REFERENCE = re.compile(
-    rf"^(?:{_DOMAIN})?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?$"
-)
 _LOST = "the end was not recorded: its monitor was killed, or the machine went down"
 LOST_CODE = 137
-_EXHAUSTED = frozenset((errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN))
-
-
-def checked_reference(image: str) -> str:
-    if not _REFERENCE.match(image):
-        message = f'couldn\'t parse image name "{image}": invalid reference format'
-        raise NotFound(f"Failed to apply default image tag {image!r}: {message}", reason="InvalidImageName")
-    return image
-
-
-def repository(image: str) -> str:
-    """The reference without tag and digest."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
-
-
-def full_name(image: str) -> str:
-    """The reference as it is looked up: with ``latest`` where it names neither tag nor digest."""
-    return image if "@" in image or ":" in image.rpartition("/")[2] else f"{image}:latest"
+EXHAUSTED = frozenset((errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN))
 
 
 def argv_of(config: ContainerConfig, entrypoint: tuple[str, ...], cmd: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,7 +65,7 @@ def start_failure(label: str, error: int) -> str:
 
 def machine_failure(error: OSError) -> DriverError:
     """What the machine refused: full or out of something, or not to be reached now."""
-    if error.errno in _EXHAUSTED:
+    if error.errno in EXHAUSTED:
         return Exhausted(f"the machine has run out: {error}")
     return Unavailable(str(error))
 

@@ -83,7 +83,7 @@ class TestLoading:
         files = [("etc", None), ("etc/passwd", b"app:x:7:8::/srv:/bin/sh\n"), ("secret", b"x")]
         layers = [layer([*busybox, *files]), layer([(".wh.secret", b""), ("added", b"")])]
         ids = await pods.driver.load_image(docker_archive(tmp_path / "image.tar", config, layers, ["example/app:1"]))
-        assert await pods.driver.pull_image("example/app:1") == ids[0]
+        assert pods.driver.engine.images.get("example/app:1").id == ids[0]
         text, code = await pods.output("", image="example/app:1", command=())
         assert code == 0
         lines = text.split("\n")
@@ -139,7 +139,7 @@ class TestLoading:
     async def test_a_tag_moves_and_an_image_in_use_stays(self, pods, busybox, tmp_path):
         first = await pods.driver.load_image(docker_archive(tmp_path / "1.tar", config_of(Cmd=["a"]), [layer(busybox)], ["app:1"]))
         second = await pods.driver.load_image(docker_archive(tmp_path / "2.tar", config_of(Cmd=["b"]), [layer(busybox)], ["app:1"]))
-        assert await pods.driver.pull_image("app:1") == second[0] != first[0]
+        assert pods.driver.engine.images.get("docker.io/library/app:1").id == second[0] != first[0]
         sandbox = await pods.sandbox()
         container = await pods.driver.create_container(sandbox.id, ContainerConfig(name="c", image="app:1"))
         with pytest.raises(Conflict) as caught:
@@ -148,7 +148,7 @@ class TestLoading:
         await pods.driver.remove_container(container)
         await pods.driver.remove_image("app:1")
         with pytest.raises(NotFound):
-            await pods.driver.pull_image("app:1")
+            pods.driver.engine.images.get("app:1")
         assert await pods.driver.image_fs_bytes() > 0
         await pods.driver.remove_image(first[0])
         assert await pods.driver.image_fs_bytes() == 0
@@ -159,7 +159,8 @@ class TestLoading:
             await pods.driver.load_image(str(tmp_path / "x.tar"))
         with pytest.raises(InvalidConfig, match="cannot be unpacked"):
             await pods.driver.load_image(docker_archive(tmp_path / "i.tar", config_of(), [b"garbage"], ["app:1"]))
-        assert os.listdir(pods.driver.engine.layout.images) == []
+        assert [path for path in pods.driver.engine.layout.images.rglob("*") if path.is_file()] == []
+        assert os.listdir(pods.driver.engine.layout.images / "layers") == []
 
     async def test_layers_live_in_memory_where_the_directory_cannot_hold_them(self, pods):
         pods.driver.engine.layout.layers_on_disk = False

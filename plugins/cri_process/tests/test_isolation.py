@@ -251,4 +251,4 @@ class TestCommands:
 
     async def test_images_that_are_nowhere_say_how_to_load_them(self, pods):
         with pytest.raises(NotFound, match="image: host"):
-            await pods.driver.pull_image("nginx:1.27")
+            await pods.driver.pull_image("registry.invalid/nginx:1.27")

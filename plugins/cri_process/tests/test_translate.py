@@ -7,7 +7,7 @@ import pytest
 
 from bareboat.contracts.cri import ContainerConfig, Resources, SandboxConfig, Security
 from bareboat.contracts.errors import InvalidConfig, NotFound
-from bareboat_cri_process import binary, cgroups, seccomp, translate
+from bareboat_cri_process import binary, cgroups, references, seccomp, translate
 from bareboat_cri_process.container import Node, Place, container_program, pause_program
 from bareboat_cri_process.images import ImageStore
 from bareboat_cri_process.monitors import Exit, Life
@@ -20,23 +20,23 @@ from bareboat_cri_process.syscalls import CAPABILITIES, NUMBERS
 
 def record(config, **fields):
     known = {"id": "c", "sandbox_id": "s", "image_id": "host", "created_at": 1, "argv": ("sh",), "env": (("PATH", "/bin:/usr/bin"),)}
-    return ContainerRecord(**{"config": config, "cwd": "/", "who": Identity(), "rootfs": "/"} | known | fields)
+    return ContainerRecord(**{"config": config, "cwd": "/", "who": Identity(), "roots": ("/",)} | known | fields)
 
 
 class TestTranslation:
     @pytest.mark.parametrize("name", ["host", "host:v2", "library/nginx:1.27", "registry.example:5000/a/b_c@sha256:" + "0" * 64])
     def test_good_references_are_taken(self, name):
-        assert translate.checked_reference(name) == name
+        assert references.checked_reference(name) == name
 
     @pytest.mark.parametrize("name", ["", "Upper", "a//b", "a:", "a b", "-a", "a@sha256:12", "a" + ":" + "x" * 129])
     def test_bad_references_are_invalid_image_names(self, name):
         with pytest.raises(NotFound) as caught:
-            translate.checked_reference(name)
+            references.checked_reference(name)
         assert caught.value.reason == "InvalidImageName"
 
     def test_repository_and_default_tag(self):
-        assert translate.repository("r.example:5000/a/host:v2") == "r.example:5000/a/host"
-        assert translate.full_name("r.example:5000/a") == "r.example:5000/a:latest"
+        assert references.repository("r.example:5000/a/host:v2") == "r.example:5000/a/host"
+        assert references.listed_name("r.example:5000/a") == "r.example:5000/a:latest"
 
     @pytest.mark.parametrize(
         ("command", "args", "argv"),
@@ -104,16 +104,16 @@ class TestPrivileges:
         (tmp_path / "etc").mkdir()
         (tmp_path / "etc/passwd").write_text("app:x:7:8:An app:/srv:/bin/sh\n")
         (tmp_path / "etc/group").write_text("app:x:8:\nextra:x:9:app,other\n")
-        assert identity(Security(), "app", tmp_path) == Identity(uid=7, gid=8, groups=(8, 9), home="/srv")
-        assert identity(Security(), "app:extra", tmp_path).gid == 9
-        assert identity(Security(run_as_user=5, run_as_group=6, supplemental_groups=(1,)), "app", tmp_path) == Identity(
+        assert identity(Security(), "app", (tmp_path,)) == Identity(uid=7, gid=8, groups=(8, 9), home="/srv")
+        assert identity(Security(), "app:extra", (tmp_path,)).gid == 9
+        assert identity(Security(run_as_user=5, run_as_group=6, supplemental_groups=(1,)), "app", (tmp_path,)) == Identity(
             uid=5, gid=6, groups=(1, 6)
         )
-        assert identity(Security(), "", tmp_path).home == "/root"
+        assert identity(Security(), "", (tmp_path,)).home == "/root"
         with pytest.raises(InvalidConfig, match="nobody"):
-            identity(Security(), "nobody", tmp_path)
+            identity(Security(), "nobody", (tmp_path,))
         with pytest.raises(InvalidConfig, match="runAsNonRoot"):
-            identity(Security(run_as_non_root=True), "", tmp_path)
+            identity(Security(run_as_non_root=True), "", (tmp_path,))
 
 
 def evaluate(code, number, argument=0, architecture=None):
@@ -163,7 +163,7 @@ class TestPrograms:
         config = ContainerConfig(name="n", image="host", security=security)
         place = Place(tmp_path, ["/cg/procs"], 9, "")
         node = Node(held=frozenset(CAPABILITIES), unified=False, seccomp_default=True)
-        program = container_program(record(config), SandboxConfig(name="p", namespace="d", uid="u"), place, Root(tmp_path), node)
+        program = container_program(record(config), SandboxConfig(name="p", namespace="d", uid="u"), place, Root((tmp_path,)), node)
         names = [step.name for step in program.inner.steps]
         order = [
             names.index(name)

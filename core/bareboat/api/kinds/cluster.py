@@ -1,82 +1,20 @@
-"""Namespace, Node, Lease, Event, ServiceAccount, PriorityClass, RuntimeClass: what the cluster itself is made of."""
+"""Lease, ServiceAccount, PriorityClass, RuntimeClass: small kinds that the cluster itself uses."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
-from bareboat.api.kinds.causes import immutable, invalid, required
-from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
+from bareboat.api.kinds.causes import choice, each, forbidden, immutable, invalid, non_negative
+from bareboat.api.kinds.core.pod_spec import validate_tolerations
+from bareboat.api.kinds.core.resources import container_resource_name, quantity
+from bareboat.api.kinds.metadata import validate_labels
+from bareboat.api.strategy import Strategy
 from bareboat.models.names import dns1123_label
-from bareboat.models.quantity import canonical
 from bareboat.models.status import Cause
 
-NAME_LABEL = "kubernetes.io/metadata.name"
-
-
-class Finalize(SubresourceStrategy):
-    """``namespaces/finalize``: only spec.finalizers."""
-
-    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        finalizers = new.spec.finalizers
-        new.status = old.status
-        new.metadata.labels, new.metadata.annotations = old.metadata.labels, old.metadata.annotations
-        new.metadata.finalizers = old.metadata.finalizers
-        new.spec.finalizers = finalizers
-
-
-class NamespaceStrategy(PlainStrategy):
-    subresources = {"status": SubresourceStrategy(), "finalize": Finalize()}
-    selectable = {"status.phase": lambda ns: ns.status.phase}
-
-    def validate_name(self, name: str) -> list[str]:
-        return dns1123_label(name)
-
-    def default(self, obj: Any) -> None:
-        if obj.metadata.name:
-            obj.metadata.labels = {**obj.metadata.labels, NAME_LABEL: obj.metadata.name}
-
-    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
-        self.default(obj)  # a generated name is known only now
-        self.reset_status(obj)
-        obj.status.phase = "Active"
-        if "kubernetes" not in obj.spec.finalizers:
-            obj.spec.finalizers = [*obj.spec.finalizers, "kubernetes"]
-
-    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        new.status = old.status
-        new.spec.finalizers = old.spec.finalizers
-
-
-class NodeStrategy(PlainStrategy):
-    selectable = {"spec.unschedulable": lambda node: "true" if node.spec.unschedulable else "false"}
-
-    def default(self, obj: Any) -> None:
-        status = obj.status
-        if status.capacity and not status.allocatable:
-            status.allocatable = {k: canonical(v) for k, v in status.capacity.items()}
-
-    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
-        """A node may register with its status."""
-        for taint in obj.spec.taints:
-            if taint.effect == "NoExecute" and taint.timeAdded is None:
-                taint.timeAdded = ctx.now
-
-    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        new.status = old.status
-        self.prepare_create(new, ctx)
-
-    def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        causes: list[Cause] = []
-        if old.spec.podCIDR and new.spec.podCIDR != old.spec.podCIDR:
-            causes.append(
-                Cause("FieldValueForbidden", 'Forbidden: node updates may not change podCIDR except from "" to valid', "spec.podCIDRs")
-            )
-        if old.spec.providerID and new.spec.providerID != old.spec.providerID:
-            causes.append(
-                Cause("FieldValueForbidden", 'Forbidden: node updates may not change providerID except from "" to valid', "spec.providerID")
-            )
-        return causes
+_HIGHEST = 1_000_000_000
+_SYSTEM = {"system-node-critical": 2 * _HIGHEST + 1000, "system-cluster-critical": 2 * _HIGHEST}
 
 
 class LeaseStrategy(PlainStrategy):
@@ -84,72 +22,74 @@ class LeaseStrategy(PlainStrategy):
     allow_unconditional_update = False
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        seconds = obj.spec.leaseDurationSeconds
-        return [invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0")] if seconds is not None and seconds <= 0 else []
+        spec = obj.spec
+        seconds = spec.leaseDurationSeconds
+        causes: list[Cause] = []
+        if seconds is not None and seconds <= 0:
+            causes.append(invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+        causes += non_negative("spec.leaseTransitions", spec.leaseTransitions)
+        if spec.preferredHolder and not spec.strategy:
+            causes.append(forbidden("spec.preferredHolder", "may only be specified when `strategy` is defined"))
+        return causes
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return self.validate_create(new)
 
 
-class EventStrategy(PlainStrategy):
-    allow_create_on_update = True
-    selectable = {
-        "involvedObject.kind": lambda e: e.involvedObject.kind,
-        "involvedObject.namespace": lambda e: e.involvedObject.namespace,
-        "involvedObject.name": lambda e: e.involvedObject.name,
-        "involvedObject.uid": lambda e: e.involvedObject.uid,
-        "involvedObject.apiVersion": lambda e: e.involvedObject.apiVersion,
-        "involvedObject.resourceVersion": lambda e: e.involvedObject.resourceVersion,
-        "involvedObject.fieldPath": lambda e: e.involvedObject.fieldPath,
-        "reason": lambda e: e.reason,
-        "reportingComponent": lambda e: e.reportingComponent,
-        "source": lambda e: e.source.component or e.reportingComponent,
-        "type": lambda e: e.type,
-    }
-
-    def validate_create(self, obj: Any) -> list[Cause]:
-        wanted = obj.involvedObject.namespace
-        if wanted and wanted != obj.metadata.namespace:
-            return [invalid("involvedObject.namespace", wanted, "does not match event.namespace")]
-        return []
-
-
 class ServiceAccountStrategy(PlainStrategy):
     allow_create_on_update = False
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        name = "kubernetes.io/enforce-mountable-secrets"
+        if old is None and name in obj.metadata.annotations:
+            message = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+            return [f"metadata.annotations[{name}]: {message}"]
+        return []
 
 
 class PriorityClassStrategy(KindStrategy):
     def default(self, obj: Any) -> None:
-        obj.preemptionPolicy = obj.preemptionPolicy or "PreemptLowerPriority"
+        obj.preemptionPolicy = "PreemptLowerPriority" if obj.preemptionPolicy is None else obj.preemptionPolicy
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        if obj.value > 1_000_000_000 and not obj.metadata.name.startswith("system-"):
-            message = "maximum allowed value of a user defined priority is 1000000000"
-            return [Cause("FieldValueForbidden", f"Forbidden: {message}", "value")]
-        return []
+        name = obj.metadata.name
+        causes: list[Cause] = []
+        if name.startswith("system-"):
+            if _SYSTEM.get(name) != obj.value:
+                because = "priority class names with 'system-' prefix are reserved for system use only"
+                causes.append(forbidden("metadata.name", f"{because}. error: {name} is not a known system priority class"))
+        elif obj.value > _HIGHEST:
+            causes.append(forbidden("value", f"maximum allowed value of a user defined priority is {_HIGHEST}"))
+        return causes + choice("preemptionPolicy", obj.preemptionPolicy, ("Never", "PreemptLowerPriority"))
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        causes = [] if new.value == old.value else [Cause("FieldValueForbidden", "Forbidden: may not be changed in an update.", "value")]
-        if new.preemptionPolicy != old.preemptionPolicy:
-            causes.append(Cause("FieldValueForbidden", "Forbidden: field is immutable", "preemptionPolicy"))
-        return causes
+        causes = [] if new.value == old.value else [forbidden("value", "may not be changed in an update.")]
+        return causes + immutable("preemptionPolicy", new.preemptionPolicy, old.preemptionPolicy)
 
 
-class RuntimeClassStrategy(KindStrategy):
+class RuntimeClassStrategy(PlainStrategy):
+    allow_unconditional_update = False
+
     def validate_create(self, obj: Any) -> list[Cause]:
-        if not obj.handler:
-            return [required("handler")]
-        return [invalid("handler", obj.handler, fault) for fault in dns1123_label(obj.handler)]
+        causes = each("handler", obj.handler, dns1123_label(obj.handler))
+        if obj.overhead is not None:
+            for name, value in obj.overhead.podFixed.items():
+                field = f"overhead.podFixed[{name}]"
+                causes += container_resource_name(field, name) + quantity(field, name, value)
+        if obj.scheduling is not None:
+            causes += validate_labels(obj.scheduling.nodeSelector, "scheduling.nodeSelector")
+            causes += validate_tolerations(obj.scheduling.tolerations, "scheduling.tolerations")
+        return causes
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return immutable("handler", new.handler, old.handler)
 
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        return []
+
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    "core/namespaces": NamespaceStrategy,
-    "core/nodes": NodeStrategy,
     "coordination.k8s.io/leases": LeaseStrategy,
-    "core/events": EventStrategy,
     "core/serviceaccounts": ServiceAccountStrategy,
     "scheduling.k8s.io/priorityclasses": PriorityClassStrategy,
     "node.k8s.io/runtimeclasses": RuntimeClassStrategy,

@@ -53,7 +53,7 @@ def _common(meta: Any) -> list[Cause]:
     causes = validate_labels(meta.labels, "metadata.labels") + validate_annotations(meta.annotations, "metadata.annotations")
     causes += _owners(meta.ownerReferences)
     for finalizer in meta.finalizers:
-        causes += _finalizer(finalizer)
+        causes += validate_finalizer(finalizer, "metadata.finalizers")
     if "orphan" in meta.finalizers and "foregroundDeletion" in meta.finalizers:
         message = "finalizer orphan and foregroundDeletion cannot be both set"
         causes.append(invalid("metadata.finalizers", meta.finalizers, message))
@@ -76,10 +76,10 @@ def validate_annotations(annotations: dict[str, str], field: str) -> list[Cause]
     return causes
 
 
-def _finalizer(finalizer: str) -> list[Cause]:
-    causes = each("metadata.finalizers", finalizer, qualified_name(finalizer))
+def validate_finalizer(finalizer: str, field: str) -> list[Cause]:
+    causes = each(field, finalizer, qualified_name(finalizer))
     if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
-        causes.append(invalid("metadata.finalizers", finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
+        causes.append(invalid(field, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
     return causes
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.api.kinds.base import PlainStrategy
-from bareboat.api.kinds.causes import invalid, required, unsupported
+from bareboat.api.kinds.causes import each, invalid, named, required, unsupported
+from bareboat.api.kinds.names import path_segment
+from bareboat.api.kinds.selectors import usable, validate_selector
 from bareboat.api.strategy import Strategy
+from bareboat.models.names import dns1123_subdomain
 from bareboat.models.status import Cause
 
 GROUP = "rbac.authorization.k8s.io"
@@ -15,28 +18,49 @@ GROUP = "rbac.authorization.k8s.io"
 class PathNamed(PlainStrategy):
     """Names only have to fit into a path."""
 
+    allow_create_on_update = True
+
     def validate_name(self, name: str) -> list[str]:
-        if name in (".", ".."):
-            return [f"may not be '{name}'"]
-        return [f"may not contain '{c}'" for c in "/%" if c in name]
+        return path_segment(name)
+
+
+def validate_rule(rule: Any, at: str, *, namespaced: bool) -> list[Cause]:
+    causes = [] if rule.verbs else [required(f"{at}.verbs", "verbs must contain at least one value")]
+    if rule.nonResourceURLs:
+        field = f"{at}.nonResourceURLs"
+        if namespaced:
+            causes.append(invalid(field, rule.nonResourceURLs, "namespaced rules cannot apply to non-resource URLs"))
+        if rule.apiGroups or rule.resources or rule.resourceNames:
+            message = "rules cannot apply to both regular resources and non-resource URLs"
+            causes.append(invalid(field, rule.nonResourceURLs, message))
+        return causes
+    if not rule.apiGroups:
+        causes.append(required(f"{at}.apiGroups", "resource rules must supply at least one api group"))
+    if not rule.resources:
+        causes.append(required(f"{at}.resources", "resource rules must supply at least one resource"))
+    return causes
 
 
 class RoleStrategy(PathNamed):
     def validate_create(self, obj: Any) -> list[Cause]:
-        causes: list[Cause] = []
-        for i, rule in enumerate(obj.rules):
-            if not rule.verbs:
-                causes.append(required(f"rules[{i}].verbs", "verbs must contain at least one value"))
-            if rule.nonResourceURLs:
-                continue
-            if not rule.apiGroups:
-                causes.append(required(f"rules[{i}].apiGroups", "resource rules must supply at least one api group"))
-            if not rule.resources:
-                causes.append(required(f"rules[{i}].resources", "resource rules must supply at least one resource"))
-        return causes
+        namespaced = obj.kind == "Role"
+        causes = [c for i, rule in enumerate(obj.rules) for c in validate_rule(rule, f"rules[{i}]", namespaced=namespaced)]
+        aggregation = getattr(obj, "aggregationRule", None)
+        return causes + (_aggregation(aggregation, "aggregationRule.clusterRoleSelectors") if aggregation is not None else [])
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return self.validate_create(new)
+
+
+def _aggregation(rule: Any, at: str) -> list[Cause]:
+    if not rule.clusterRoleSelectors:
+        return [required(at, "at least one clusterRoleSelector required if aggregationRule is non-nil")]
+    causes: list[Cause] = []
+    for i, selector in enumerate(rule.clusterRoleSelectors):
+        causes += validate_selector(selector, f"{at}[{i}]")
+        if usable(selector) is None:
+            causes.append(Cause("FieldValueInvalid", "Invalid value: null: invalid label selector.", f"{at}[{i}]"))
+    return causes
 
 
 class BindingStrategy(PathNamed):
@@ -47,28 +71,41 @@ class BindingStrategy(PathNamed):
                 subject.apiGroup = GROUP
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        allowed = ("ClusterRole",) if obj.kind == "ClusterRoleBinding" else ("ClusterRole", "Role")
+        cluster = obj.kind == "ClusterRoleBinding"
+        allowed = ("ClusterRole",) if cluster else ("ClusterRole", "Role")
+        reference = obj.roleRef
         causes: list[Cause] = []
-        if obj.roleRef.kind not in allowed:
-            causes.append(unsupported("roleRef.kind", obj.roleRef.kind, allowed))
-        if not obj.roleRef.name:
-            causes.append(required("roleRef.name"))
+        if reference.apiGroup != GROUP:
+            causes.append(unsupported("roleRef.apiGroup", reference.apiGroup, (GROUP,)))
+        if reference.kind not in allowed:
+            causes.append(unsupported("roleRef.kind", reference.kind, allowed))
+        causes += named("roleRef.name", reference.name, path_segment)
         for i, subject in enumerate(obj.subjects):
-            if not subject.name:
-                causes.append(required(f"subjects[{i}].name"))
-            if subject.kind not in ("Group", "ServiceAccount", "User"):
-                causes.append(unsupported(f"subjects[{i}].kind", subject.kind, ("Group", "ServiceAccount", "User")))
-            if subject.kind == "ServiceAccount" and not subject.namespace and obj.kind == "ClusterRoleBinding":
-                causes.append(required(f"subjects[{i}].namespace"))
+            causes += _subject(subject, f"subjects[{i}]", cluster=cluster)
         return causes
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         causes = self.validate_create(new)
         if new.roleRef != old.roleRef:
-            from bareboat.api.kinds.causes import plain
-
-            causes.append(invalid("roleRef", plain(new.roleRef), "cannot change roleRef"))
+            causes.append(invalid("roleRef", new.roleRef, "cannot change roleRef"))
         return causes
+
+
+def _subject(subject: Any, at: str, *, cluster: bool) -> list[Cause]:
+    causes = [] if subject.name else [required(f"{at}.name")]
+    if subject.kind == "ServiceAccount":
+        if subject.name:
+            causes += each(f"{at}.name", subject.name, dns1123_subdomain(subject.name))
+        if subject.apiGroup:
+            causes.append(unsupported(f"{at}.apiGroup", subject.apiGroup, ("",)))
+        if cluster and not subject.namespace:
+            causes.append(required(f"{at}.namespace"))
+    elif subject.kind in ("User", "Group"):
+        if subject.apiGroup != GROUP:
+            causes.append(unsupported(f"{at}.apiGroup", subject.apiGroup, (GROUP,)))
+    else:
+        causes.append(unsupported(f"{at}.kind", subject.kind, ("Group", "ServiceAccount", "User")))
+    return causes
 
 
 STRATEGIES: dict[str, type[Strategy]] = {

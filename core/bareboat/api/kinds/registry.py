@@ -10,7 +10,34 @@ from bareboat.api.strategy import Strategy
 from bareboat.models.scheme import Resource
 
 #: Modules with a table ``STRATEGIES``: "group/plural" → strategy class.
-MODULES = ("pods", "workloads", "batch", "services", "cluster", "config", "storage", "policies", "rbac", "misc")
+MODULES = (
+    "apps.replicated",
+    "apps.stateful",
+    "batch.jobs",
+    "core.claims",
+    "core.pods",
+    "core.services",
+    "core.endpoints",
+    "networking.ingresses",
+    "networking.policies",
+    "networking.slices",
+    "core.persistent_volumes",
+    "admissionregistration.policies",
+    "admissionregistration.webhooks",
+    "apiservices",
+    "autoscaling",
+    "certificates",
+    "cluster",
+    "events",
+    "flowcontrol",
+    "core.configuration",
+    "core.limits",
+    "core.nodes",
+    "storage",
+    "policies",
+    "rbac",
+    "apiextensions.definitions",
+)
 
 
 @cache

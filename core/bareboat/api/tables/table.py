@@ -11,6 +11,7 @@ import msgspec
 
 from bareboat.api.operation import Operation
 from bareboat.api.tables.cells import CELLS
+from bareboat.api.tables.descriptions import describe
 from bareboat.api.tables.values import age
 from bareboat.models.codec import decode
 from bareboat.models.scheme import Resource
@@ -42,7 +43,7 @@ def columns(api_version: str, plural: str) -> list[dict[str, Any]]:
                 "name": name,
                 "type": kind or "string",
                 "format": "name" if name == "Name" else "",
-                "description": "",
+                "description": describe(f"{api_version}/{plural}", name),
                 "priority": int(priority or 0),
             }
         )

@@ -43,22 +43,21 @@ def read_object(op: Operation) -> Any:
     return obj
 
 
-async def create_object(service: Service, op: Operation, obj: Any) -> Entry:
-    """A decoded and defaulted object → its entry."""
+async def create_object(service: Service, op: Operation, obj: Any, *, tracked: bool = False) -> Entry:
+    """A decoded and defaulted object → its entry. ``tracked``: it has its managedFields already."""
     meta = obj.metadata
     meta.uid = op.ids.uid()
     meta.creationTimestamp = op.clock.timestamp()
     meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
     meta.selfLink = meta.resourceVersion = ""
     meta.generation = 0
-    meta.managedFields = []
     if meta.name or not meta.generateName:
-        return await write_new(service, op, obj)
+        return await write_new(service, op, obj, tracked=tracked)
     for attempt in range(NAME_TRIES):
         candidate = copy(obj)
         candidate.metadata.name = meta.generateName[:NAME_BASE] + op.ids.suffix(5)
         try:
-            return await write_new(service, op, candidate)
+            return await write_new(service, op, candidate, tracked=tracked)
         except AlreadyExists:
             if attempt == NAME_TRIES - 1:
                 raise

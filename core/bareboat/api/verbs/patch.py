@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bareboat.api import answers
-from bareboat.api.body import media_type, yaml_to_json
+from bareboat.api.body import has_empty_list, media_type, yaml_to_json
 from bareboat.api.conversion import convert_object
 from bareboat.api.operation import Operation
 from bareboat.api.patch.jsonpatch import apply_json_patch
@@ -18,6 +18,7 @@ from bareboat.api.patch.merge import apply_merge_patch
 from bareboat.api.patch.strategic import apply_strategic_patch
 from bareboat.api.request import ApiResponse
 from bareboat.api.strategy import SubresourceStrategy
+from bareboat.api.verbs.apply import APPLY_PATCH, apply
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
 from bareboat.api.writing import check_name, conflict, load, write_changed
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 
 async def patch(service: Service, op: Operation) -> ApiResponse:
@@ -42,9 +43,25 @@ async def patch(service: Service, op: Operation) -> ApiResponse:
 async def patch_part(service: Service, op: Operation, part: SubresourceStrategy | None) -> ApiResponse:
     """``part`` None is the whole object."""
     form = answers.negotiate(op.request)
+    check_options(op)
+    if media_type(op.request.content_type) == APPLY_PATCH:
+        entry, new = await apply(service, op, part)
+        return answers.one(op, op.served(entry), form, 201 if new else 200)
     media, document = read_patch(op)
     entry = await _apply(service, op, media, document, part)
     return answers.one(op, op.served(entry), form)
+
+
+def check_options(op: Operation) -> None:
+    """An apply names its manager; only an apply may be forced. Raises Invalid."""
+    causes = []
+    if media_type(op.request.content_type) == APPLY_PATCH:
+        if not op.request.first("fieldManager"):
+            causes.append(Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager"))
+    elif op.request.first("force"):
+        causes.append(Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force"))
+    if causes:
+        raise Invalid("PatchOptions", "", causes, group="meta.k8s.io")
 
 
 def read_patch(op: Operation) -> tuple[str, Any]:
@@ -94,8 +111,10 @@ def patched(op: Operation, old: Any, media: str, document: Any) -> Any:
     cls: Any = op.resource.type
     tree = msgspec.json.decode(msgspec.json.encode(to_tree(base)))
     tree = apply_document(op, cls, tree, media, document)
+    data = msgspec.json.encode(tree)
+    op.raw = tree if has_empty_list(data) is not None else None
     try:
-        new, faults = decode_strict(cls, msgspec.json.encode(tree))
+        new, faults = decode_strict(cls, data)
     except DecodeError as error:
         raise Invalid(
             op.resource.kind, op.info.name, [Cause("FieldValueInvalid", f"Invalid value: {error}", "patch")], group=op.resource.group

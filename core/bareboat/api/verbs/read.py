@@ -41,7 +41,9 @@ def not_found(op: Operation, name: str = "") -> NotFound:
 
 async def get(service: Service, op: Operation) -> ApiResponse:
     form = answers.negotiate(op.request)
-    revision(op)
+    wanted = revision(op)
+    if wanted > service.log.head:
+        raise _too_new(wanted, service.log.head)
     entry = find(service, op)
     if form is answers.PLAIN and op.same_version:
         return ApiResponse(200, entry.data)
@@ -53,6 +55,8 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
     wanted = revision(op)
     match_mode = op.request.first("resourceVersionMatch")
     limit, token = op.number("limit"), op.request.first("continue")
+    if limit < 0:
+        limit = 0
     check_match_mode(op, match_mode, wanted, token)
     if wanted > service.log.head:
         raise _too_new(wanted, service.log.head)
@@ -108,6 +112,9 @@ def check_match_mode(op: Operation, mode: str, wanted: int, token: str) -> None:
     """Upstream's rules of resourceVersionMatch. Raises Invalid."""
     text = op.request.first("resourceVersion")
     fault = ""
+    if op.info.verb == "list" and "sendInitialEvents" in op.request.query:
+        cause = Cause("FieldValueForbidden", "Forbidden: sendInitialEvents is forbidden for list", "sendInitialEvents")
+        raise Invalid("ListOptions", "", [cause], group="meta.k8s.io")
     if mode and token:
         fault = "resourceVersionMatch is forbidden when continue is provided"
     elif mode and not text and not op.request.flag("sendInitialEvents"):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bareboat.api import answers, body
+from bareboat.api.body import media_type
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
-from bareboat.api.verbs.patch import apply_document, read_patch
+from bareboat.api.verbs.apply import APPLY_PATCH, applied, parse_config
+from bareboat.api.verbs.patch import apply_document, check_options, read_patch
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
 from bareboat.api.writing import check_name, conflict, decode_tree, load, write_changed
 from bareboat.models import autoscaling_v1, meta_v1
 from bareboat.models.codec import copy, encode, to_tree
 from bareboat.models.selectors import from_label_selector, from_labels
-from bareboat.models.status import Cause, Invalid
+from bareboat.models.status import BadRequest, Cause, Invalid
 from bareboat.store.entry import Entry
 from bareboat.store.log import CompareFailed
 
@@ -29,7 +31,12 @@ async def run(service: Service, op: Operation) -> ApiResponse:
         if current is None:
             raise not_found(op)
         return answers.data(encode(_scale(load(op, current), current)), form)
+    applying = op.info.verb == "patch" and media_type(op.request.content_type) == APPLY_PATCH
     if op.info.verb == "patch":
+        check_options(op)
+    if applying:
+        config = _read_config(op)
+    elif op.info.verb == "patch":
         media, document = read_patch(op)
     else:
         wanted = body.read(op, autoscaling_v1.Scale, "Scale", "autoscaling/v1")
@@ -39,18 +46,31 @@ async def run(service: Service, op: Operation) -> ApiResponse:
         if current is None:
             raise not_found(op)
         old = load(op, current)
-        if op.info.verb == "patch":
+        if applying:
+            new: Any = applied(op, old, config, None, force=op.request.flag("force"))
+            wanted = _scale(new, current)
+        elif op.info.verb == "patch":
             tree = apply_document(op, autoscaling_v1.Scale, to_tree(_scale(old, current)), media, document)
             wanted = decode_tree(op, autoscaling_v1.Scale, _json(tree), "Scale")
         _check(op, wanted, current)
-        new: Any = copy(old)
-        new.spec.replicas = wanted.spec.replicas
+        if not applying:
+            new = copy(old)
+            new.spec.replicas = wanted.spec.replicas
         try:
-            entry = await write_changed(service, op, new, old, current)
+            entry = await write_changed(service, op, new, old, current, tracked=applying)
         except CompareFailed:
             continue
         return answers.data(encode(_scale(load(op, entry), entry)), form)
     raise conflict(op, op.info.name, "too many writers at once; try again")
+
+
+def _read_config(op: Operation) -> dict[str, Any]:
+    """An applied Scale as the part of its object that it names. Raises BadRequest."""
+    config = parse_config(op.request.body)
+    if (config.get("kind"), config.get("apiVersion")) != ("Scale", "autoscaling/v1"):
+        raise BadRequest(f"invalid object type: {config.get('apiVersion')}, Kind={config.get('kind')}")
+    spec = config.get("spec") or {}
+    return {"spec": {"replicas": spec["replicas"]}} if "replicas" in spec else {}
 
 
 def _json(tree: dict[str, Any]) -> bytes:

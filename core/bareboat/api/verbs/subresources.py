@@ -13,15 +13,14 @@ from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.strategy import SubresourceStrategy
 from bareboat.api.verbs import scale
-from bareboat.api.verbs.delete import delete_object
+from bareboat.api.verbs.eviction import evict
 from bareboat.api.verbs.patch import patch_part
-from bareboat.api.verbs.read import find, get
+from bareboat.api.verbs.read import get
 from bareboat.api.verbs.update import TRIES, update_part
-from bareboat.api.writing import admission_request, check_name, load
-from bareboat.models import core_v1, meta_v1, policy_v1
+from bareboat.api.writing import admission_request, check_name
+from bareboat.models import core_v1
 from bareboat.models.meta import set_condition
-from bareboat.models.selectors import from_label_selector
-from bareboat.models.status import BadRequest, Conflict, NotFound, ServiceUnavailable, TooManyRequests
+from bareboat.models.status import BadRequest, Conflict, NotFound, ServiceUnavailable
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
@@ -114,51 +113,3 @@ def _check_bindable(pod: core_v1.Pod, binding: core_v1.Binding) -> None:
         raise Conflict.of("pods/binding", name, because=f'pod {name} is already assigned to node "{pod.spec.nodeName}"')
     if pod.spec.schedulingGates:
         raise Conflict.of("pods/binding", name, because=f"pod {name} has non-empty .spec.schedulingGates")
-
-
-async def evict(service: Service, op: Operation) -> ApiResponse:
-    """POST pods/NAME/eviction: a delete that asks the PodDisruptionBudgets first (429 when none may go now)."""
-    eviction = body.read(op, policy_v1.Eviction, "Eviction", "policy/v1")
-    check_name(op, eviction)
-    pod: core_v1.Pod = load(op, find(service, op))
-    options = eviction.deleteOptions or meta_v1.DeleteOptions()
-    if options.dryRun:
-        op.request.query["dryRun"] = list(options.dryRun)
-    if pod.status.phase not in ("Succeeded", "Failed", "Pending") and not pod.metadata.deletionTimestamp:
-        await _spend_budget(service, op, pod)
-    await delete_object(service, op, op.info.name, options)
-    return answers.tree({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, status=201)
-
-
-async def _spend_budget(service: Service, op: Operation, pod: core_v1.Pod) -> None:
-    """Take one disruption from the pod's budget. Raises TooManyRequests when there is none left."""
-    from bareboat.models.codec import decode, encode
-    from bareboat.store.entry import head
-
-    prefix = f"policy/poddisruptionbudgets/{pod.metadata.namespace}/"
-    start = head("PodDisruptionBudget", "policy/v1")
-    for entry in list(service.log.scan(prefix)):
-        budget = decode(policy_v1.PodDisruptionBudget, entry.data)
-        if budget.spec.selector is None or not from_label_selector(budget.spec.selector).matches(pod.metadata.labels):
-            continue
-        status = budget.status
-        if status.observedGeneration < budget.metadata.generation or status.disruptionsAllowed <= 0:
-            raise _over_budget(budget)
-        if op.dry_run:
-            continue
-        status.disruptionsAllowed -= 1
-        status.disruptedPods = {**status.disruptedPods, pod.metadata.name: op.clock.timestamp()}
-        budget.metadata.resourceVersion = ""
-        try:
-            await service.log.write(entry.key, b"{" + encode(budget)[len(start) :], expect=entry.revision)
-        except CompareFailed as error:
-            raise _over_budget(budget) from error
-
-
-def _over_budget(budget: policy_v1.PodDisruptionBudget) -> TooManyRequests:
-    status = budget.status
-    message = (
-        f"The disruption budget {budget.metadata.name} needs {status.desiredHealthy} healthy pods and has {status.currentHealthy} currently"
-    )
-    causes = [{"reason": "DisruptionBudget", "message": message}]
-    return TooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", details={"causes": causes}, retry_after=10)

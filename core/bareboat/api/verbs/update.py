@@ -36,8 +36,6 @@ async def update_part(service: Service, op: Operation, part: SubresourceStrategy
     form = answers.negotiate(op.request)
     obj = read_object(op)
     check_name(op, obj)
-    if not obj.metadata.name:
-        obj.metadata.name = op.info.name
     current = service.log.newest(op.key(op.info.name))
     if current is None:
         if part is None and op.strategy.allow_create_on_update and not obj.metadata.resourceVersion:

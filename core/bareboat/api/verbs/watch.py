@@ -49,6 +49,7 @@ async def watch(service: Service, op: Operation) -> ApiResponse:
 async def begin(service: Service, op: Operation) -> tuple[Subscription, list[Event]]:
     """Subscribe, and what has to be sent first. Raises Gone for a revision that is no longer kept."""
     wanted = revision(op)
+    op.number("timeoutSeconds")
     send_initial = op.request.flag("sendInitialEvents")
     mode = op.request.first("resourceVersionMatch")
     check_match_mode(op, mode, wanted, "")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from bareboat.cluster.file.reading import Lines
+from bareboat.cluster.file.reading import ClusterFileError, Lines
 from bareboat.cluster.file.shape import ClusterFile, Runtime, Use
 from bareboat.plugins.inventory import DRIVER_GROUPS
 from bareboat.plugins.loader import Choice, Hooks, LoadedDriver, Loader
@@ -75,3 +76,15 @@ def ordered(contributed: list[Any], names: list[str], what: str) -> list[Any]:
             [Problem(plugin=n, group=what, message=f"no enabled plugin contributes it; contributed: {known}") for n in missing]
         )
     return [by_name[n] for n in names]
+
+
+def enabled_controllers(known: Sequence[str], wanted: Sequence[str]) -> set[str]:
+    """Of ``known`` the names that the cluster file's ``controllers`` lets run. Raises ClusterFileError for a name that is none."""
+    found: set[str] = set()
+    unknown = [name for name in wanted if name != "*" and name.removeprefix("-") not in known]
+    if unknown:
+        raise ClusterFileError("controllers", 0, f'unknown "{unknown[0]}"; known are {", ".join(sorted(known))}, and *')
+    if "*" in wanted:
+        found = set(known)
+    found |= {name for name in wanted if name in known}
+    return found - {name.removeprefix("-") for name in wanted if name.startswith("-")}

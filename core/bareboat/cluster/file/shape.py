@@ -75,7 +75,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file. ``plugins`` enables hook plugins; the lists after it order and weigh what they contribute."""
+    """The whole file. ``plugins`` enables hook plugins; the lists after it order and weigh what they contribute.
+
+    ``controllers``: names, ``*`` for all, ``-name`` for all but that one; the scheduler is one of them (``scheduler``). An empty
+    list is an API server alone.
+    """
 
     kind: Literal["Cluster"] = "Cluster"
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=30)] = "bareboat"
@@ -87,6 +91,7 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     authentication: list[str] = []
     authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
     admission: list[str] = []
+    controllers: list[str] = msgspec.field(default_factory=lambda: ["*"])
     scheduling: list[Policy] = msgspec.field(default_factory=lambda: [Policy(use="least-allocated"), Policy(use="balanced-allocation")])
 
 

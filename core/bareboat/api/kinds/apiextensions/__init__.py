@@ -1,0 +1,1 @@
+"""CustomResourceDefinition: its own rules and those of the schemas in it."""

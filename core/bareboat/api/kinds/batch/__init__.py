@@ -1,0 +1,1 @@
+"""Kinds that run pods to their end: Job and CronJob."""

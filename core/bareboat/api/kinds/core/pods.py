@@ -1,0 +1,183 @@
+"""Pods and pod templates: defaults, quality of service, grace, what an update may change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bareboat.api.kinds.base import KindStrategy, PlainStrategy
+from bareboat.api.kinds.causes import forbidden, invalid
+from bareboat.api.kinds.core.containers import trimmed_image
+from bareboat.api.kinds.core.pod_annotations import validate_pod_annotation_updates, validate_pod_annotations
+from bareboat.api.kinds.core.pod_defaults import default_pod, default_pod_spec
+from bareboat.api.kinds.core.pod_spec import validate_pod_spec, validate_template
+from bareboat.api.kinds.core.pod_status import validate_pod_status
+from bareboat.api.kinds.core.pod_update import validate_resize, validate_spec_update
+from bareboat.api.kinds.core.pod_warnings import pod_warnings
+from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
+from bareboat.models import core_v1
+from bareboat.models.codec import copy
+from bareboat.models.quantity import Quantity
+from bareboat.models.status import Cause
+
+_COMPUTE = ("cpu", "memory")
+
+
+def qos_class(spec: Any) -> str:
+    """Guaranteed, Burstable or BestEffort from the containers' cpu and memory (KEP-free: upstream's qos rules)."""
+    requests, limits = False, True
+    equal = True
+    for container in [*spec.containers, *spec.initContainers]:
+        asked = {k: v for k, v in container.resources.requests.items() if k in _COMPUTE and Quantity.parse(v).milli()}
+        bound = {k: v for k, v in container.resources.limits.items() if k in _COMPUTE and Quantity.parse(v).milli()}
+        requests = requests or bool(asked) or bool(bound)
+        limits = limits and len(bound) == len(_COMPUTE)
+        equal = equal and all(Quantity.parse(asked.get(k, v)) == Quantity.parse(v) for k, v in bound.items())
+    if not requests:
+        return "BestEffort"
+    return "Guaranteed" if limits and equal else "Burstable"
+
+
+class PodStatus(SubresourceStrategy):
+    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
+        super().prepare_update(new, old, ctx)
+        new.metadata.deletionTimestamp = old.metadata.deletionTimestamp
+        new.status.qosClass = new.status.qosClass or old.status.qosClass
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        return validate_pod_status(new, old)
+
+
+class EphemeralContainers(SubresourceStrategy):
+    """Adds debug containers; nothing else, and none is ever taken away."""
+
+    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
+        added = new.spec.ephemeralContainers
+        labels = new.metadata
+        new.spec = copy(old.spec)
+        new.status = old.status
+        new.metadata = copy(old.metadata)
+        new.metadata.managedFields = labels.managedFields
+        new.spec.ephemeralContainers = added
+        if added != old.spec.ephemeralContainers:
+            new.metadata.generation += 1
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        """In any order; a patch does not keep it."""
+        causes = validate_pod(new)
+        now = {container.name: container for container in new.spec.ephemeralContainers}
+        for container in old.spec.ephemeralContainers:
+            if container.name not in now:
+                message = f'existing ephemeral containers "{container.name}" may not be removed\n'
+                causes.append(forbidden("spec.ephemeralContainers", message))
+            elif now[container.name] != container:
+                message = f'existing ephemeral containers "{container.name}" may not be changed\n'
+                causes.append(forbidden("spec.ephemeralContainers", message))
+        return causes
+
+
+class Resize(SubresourceStrategy):
+    """Changes the resources of containers in place."""
+
+    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
+        wanted = {c.name: c.resources for c in [*new.spec.containers, *new.spec.initContainers]}
+        new.spec = copy(old.spec)
+        new.status = old.status
+        new.metadata = copy(old.metadata)
+        for container in [*new.spec.containers, *new.spec.initContainers]:
+            container.resources = wanted.get(container.name, container.resources)
+        if new.spec != old.spec:
+            new.metadata.generation += 1
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        causes = validate_pod(new)
+        if qos_class(new.spec) != (old.status.qosClass or qos_class(old.spec)):
+            causes.append(invalid("spec", new.status.qosClass, "Pod QOS Class may not change as a result of resizing"))
+        return causes + validate_resize(new.spec, old.spec)
+
+
+def validate_pod(pod: Any) -> list[Cause]:
+    """A pod at any time of its life. Tokens without an account and padded images are faults of pods, not of templates."""
+    spec = pod.spec
+    causes = validate_pod_annotations(pod.metadata.annotations, spec, "metadata.annotations") if pod.metadata.annotations else []
+    causes += validate_pod_spec(spec, "spec", pod=pod.metadata.name, is_pod=True)
+    if not spec.serviceAccountName:
+        for i, volume in enumerate(spec.volumes):
+            for j, source in enumerate(volume.projected.sources if volume.projected is not None else ()):
+                if source.serviceAccountToken is not None:
+                    field = f"spec.volumes[{i}].projected.sources[{j}].serviceAccountToken"
+                    causes.append(forbidden(field, "must not be specified when serviceAccountName is not set"))
+    for part in ("containers", "initContainers"):
+        for i, container in enumerate(getattr(spec, part)):
+            causes += trimmed_image(container, f"spec.{part}[{i}]")
+    return causes
+
+
+class PodStrategy(KindStrategy):
+    graceful = True
+    subresources = {"status": PodStatus(), "ephemeralcontainers": EphemeralContainers(), "resize": Resize()}
+    selectable = {
+        "spec.nodeName": lambda pod: pod.spec.nodeName,
+        "spec.restartPolicy": lambda pod: pod.spec.restartPolicy,
+        "spec.schedulerName": lambda pod: pod.spec.schedulerName,
+        "spec.serviceAccountName": lambda pod: pod.spec.serviceAccountName,
+        "spec.hostNetwork": lambda pod: "true" if pod.spec.hostNetwork else "false",
+        "status.phase": lambda pod: pod.status.phase,
+        "status.podIP": lambda pod: pod.status.podIP,
+        "status.nominatedNodeName": lambda pod: pod.status.nominatedNodeName,
+    }
+
+    def default(self, obj: Any) -> None:
+        default_pod(obj)
+
+    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
+        obj.metadata.generation = 1
+        obj.status = core_v1.PodStatus(phase="Pending", qosClass=qos_class(obj.spec))
+        if obj.spec.schedulingGates:
+            message = "Scheduling is blocked due to non-empty scheduling gates"
+            obj.status.conditions = [core_v1.PodCondition(type="PodScheduled", status="False", reason="SchedulingGated", message=message)]
+
+    def validate_create(self, obj: Any) -> list[Cause]:
+        causes = validate_pod(obj)
+        if obj.spec.ephemeralContainers:
+            causes.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+        if obj.spec.nodeName and obj.spec.schedulingGates:
+            causes.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+        return causes
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        annotations = validate_pod_annotation_updates(new.metadata.annotations, old.metadata.annotations, "metadata.annotations")
+        return validate_pod(new) + annotations + validate_spec_update(new.spec, old.spec)
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        return pod_warnings(obj.metadata, obj.spec, "spec") if old is None else []
+
+    def grace_seconds(self, obj: Any, requested: int | None) -> int:
+        if not obj.spec.nodeName or obj.status.phase in ("Succeeded", "Failed"):
+            return 0
+        if requested is not None:
+            return max(requested, 0)
+        wanted = obj.spec.terminationGracePeriodSeconds
+        return 30 if wanted is None else max(wanted, 1) if wanted < 0 else wanted
+
+
+class PodTemplateStrategy(PlainStrategy):
+    def default(self, obj: Any) -> None:
+        default_pod_spec(obj.template.spec)
+
+    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
+        obj.metadata.generation = 1
+
+    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
+        new.metadata.generation = old.metadata.generation + (new.template != old.template)
+
+    def validate_create(self, obj: Any) -> list[Cause]:
+        return validate_template(obj.template, "template")
+
+    def validate_update(self, new: Any, old: Any) -> list[Cause]:
+        return self.validate_create(new)
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        return pod_warnings(obj.template.metadata, obj.template.spec, "template.spec")
+
+
+STRATEGIES: dict[str, type[Strategy]] = {"core/pods": PodStrategy, "core/podtemplates": PodTemplateStrategy}

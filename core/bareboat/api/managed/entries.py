@@ -1,0 +1,125 @@
+"""metadata.managedFields, read and written.
+
+In: the entries of an object. Out: `Managed`, one `Owned` per `Owner`, and entries again in upstream's order: appliers first, then by
+time. More than ten updaters are too many: the oldest are joined under one name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bareboat.api.managed.sets import Node, union
+from bareboat.models import meta_v1
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+#: Updaters of one object that are kept apart.
+MOST_UPDATERS = 10
+#: Who owns what the oldest updaters owned.
+ANCIENT = "ancient-changes"
+#: Who owns what an object had before the first apply, where nobody kept book.
+BEFORE = "before-first-apply"
+
+
+class Owner(NamedTuple):
+    """``operation`` is Apply or Update."""
+
+    manager: str
+    operation: str
+    api_version: str
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        """As conflict messages name it."""
+        text = f'"{self.manager}"'
+        if self.subresource:
+            text += f' with subresource "{self.subresource}"'
+        return f"{text} using {self.api_version}" if self.operation == "Update" else text
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    fields: Node
+    time: str | None
+
+
+Managed = dict[Owner, Owned]
+
+
+class BadEntry(ValueError):
+    """An entry that says nothing that can be understood."""
+
+
+def read(entries: list[meta_v1.ManagedFieldsEntry]) -> Managed:
+    """Raises BadEntry."""
+    found: Managed = {}
+    for entry in entries:
+        if entry.operation not in ("Apply", "Update"):
+            raise BadEntry(f'operation: "{entry.operation}" is neither Apply nor Update')
+        if entry.fieldsType != "FieldsV1":
+            raise BadEntry(f'fieldsType: "{entry.fieldsType}" is not FieldsV1')
+        fields = entry.fieldsV1
+        if not isinstance(fields, dict):
+            raise BadEntry("fieldsV1: not an object")
+        owner = Owner(entry.manager, entry.operation, entry.apiVersion, entry.subresource)
+        known = found.get(owner)
+        found[owner] = Owned(union(known.fields, fields) if known else fields, entry.time)
+    return found
+
+
+def is_reset(entries: list[meta_v1.ManagedFieldsEntry]) -> bool:
+    """One empty entry: the client wants the books thrown away."""
+    return len(entries) == 1 and entries[0] == meta_v1.ManagedFieldsEntry()
+
+
+def timeless(entries: list[meta_v1.ManagedFieldsEntry]) -> list[tuple[Any, ...]]:
+    """What entries say, but for when."""
+    return [(e.manager, e.operation, e.apiVersion, e.subresource, e.fieldsV1) for e in entries]
+
+
+def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
+    return [
+        meta_v1.ManagedFieldsEntry(
+            manager=owner.manager,
+            operation=owner.operation,
+            apiVersion=owner.api_version,
+            time=owned.time,
+            fieldsType="FieldsV1",
+            fieldsV1=_decode(_encode(owned.fields)),
+            subresource=owner.subresource,
+        )
+        for owner, owned in sorted(_capped(managed).items(), key=_rank)
+    ]
+
+
+def _rank(item: tuple[Owner, Owned]) -> tuple[str, ...]:
+    owner, owned = item
+    return owner.operation, owned.time or "", owner.manager, owner.api_version, owner.subresource
+
+
+def _capped(managed: Managed) -> Managed:
+    updaters = [item for item in managed.items() if item[0].operation == "Update"]
+    if len(updaters) <= MOST_UPDATERS:
+        return managed
+    kept = dict(managed)
+    updaters.sort(key=_rank)
+    versions: set[str] = set()
+    surplus = len(updaters) - MOST_UPDATERS
+    for owner, owned in updaters:
+        if surplus <= 0:
+            break
+        ancient = Owner(ANCIENT, "Update", owner.api_version)
+        if owner == ancient:
+            versions.add(owner.api_version)
+            continue
+        del kept[owner]
+        before = kept.get(ancient)
+        kept[ancient] = Owned(union(before.fields, owned.fields) if before else owned.fields, owned.time)
+        if ancient.api_version in versions or before:
+            surplus -= 1
+        versions.add(ancient.api_version)
+    return kept

@@ -1,0 +1,140 @@
+"""managedFields of requests: who the writer is, and the books of an object that an operation is about to write.
+
+In: an operation and the object as the client wants it, before admission and before the strategy. Out: the object with its
+managedFields. `api.managed` does the work; this knows requests, versions and strategies.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from bareboat.api.conversion import convert_object
+from bareboat.api.managed import atoms, entries, sets
+from bareboat.api.managed.entries import Managed, Owner
+from bareboat.api.managed.manager import FieldManager
+from bareboat.api.operation import Operation
+from bareboat.api.strategy import SubresourceStrategy
+from bareboat.models.codec import to_tree
+from bareboat.models.scheme import Resource
+from bareboat.models.status import Cause, Invalid
+
+Tree = dict[str, Any]
+
+#: Characters of a manager's name at most.
+MOST = 128
+_OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+
+
+def owner(op: Operation, operation: str = "Update") -> Owner:
+    """From ``fieldManager``, else from the first word of the user agent. Raises Invalid for a name that is none."""
+    name = op.request.first("fieldManager")
+    if not name:
+        agent = op.request.user_agent.split("/")[0]
+        return Owner("".join(c for c in agent if c.isprintable())[:MOST], operation, op.resource.api_version, op.info.subresource)
+    causes = []
+    if len(name.encode()) > MOST:
+        causes.append(Cause("FieldValueTooLong", f"Too long: may not be more than {MOST} bytes", "fieldManager"))
+    if not name.isprintable():
+        message = f'Invalid value: "{name}": should only contain printable characters'
+        causes.append(Cause("FieldValueInvalid", message, "fieldManager"))
+    if causes:
+        raise Invalid(_OPTIONS.get(op.info.verb, "PatchOptions"), "", causes, group="meta.k8s.io")
+    return Owner(name, operation, op.resource.api_version, op.info.subresource)
+
+
+def manager_of(op: Operation, part: SubresourceStrategy | None) -> FieldManager:
+    return _manager(op.resource.type_key, (part or op.strategy).reset_fields)
+
+
+@cache
+def _manager(type_key: str, reset: tuple[str, ...]) -> FieldManager:
+    return FieldManager(atoms.of_type(type_key), sets.of(*reset))
+
+
+def track_new(op: Operation, obj: Any) -> None:
+    """Of an object that is about to be created."""
+    books = _given(obj, None)
+    new = _sent(op, tree_of(op, obj))
+    books = manager_of(op, None).updated(books, empty_tree(op.resource), new, owner(op), op.clock.timestamp())
+    obj.metadata.managedFields = entries.write(books)
+
+
+def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | None) -> None:
+    """Of an object that is about to be changed. Where nobody keeps books nobody begins."""
+    if part is None and entries.is_reset(new.metadata.managedFields):
+        new.metadata.managedFields = []
+        return
+    given = [] if part is not None else new.metadata.managedFields
+    books = _given(new, old) if given != old.metadata.managedFields else known(old)
+    if not books:
+        new.metadata.managedFields = []
+        return
+    changed = manager_of(op, part).updated(books, tree_of(op, old), _sent(op, tree_of(op, new)), owner(op), op.clock.timestamp())
+    new.metadata.managedFields = old.metadata.managedFields if changed is books and books == known(old) else entries.write(changed)
+
+
+def settle(new: Any, old: Any) -> None:
+    """Books that differ in their times only stay as they were: the write may be none at all."""
+    mine, were = new.metadata.managedFields, old.metadata.managedFields
+    if mine is not were and len(mine) == len(were) and mine != were and entries.timeless(mine) == entries.timeless(were):
+        new.metadata.managedFields = were
+
+
+def known(obj: Any) -> Managed:
+    """The books of a stored object; broken ones count as none."""
+    try:
+        return entries.read(obj.metadata.managedFields)
+    except entries.BadEntry:
+        return {}
+
+
+def _given(new: Any, old: Any | None) -> Managed:
+    """What the client says of ownership, if it says something that can be understood; else what was."""
+    if old is None or new.metadata.managedFields:
+        books = known(new)
+        if books or old is None:
+            return books
+    return known(old)
+
+
+def tree_of(op: Operation, obj: Any) -> Tree:
+    """The object in the requested version, without its managedFields."""
+    if not op.same_version:
+        obj = convert_object(to_tree(obj), op.stored, op.resource)
+    kept = obj.metadata.managedFields
+    obj.metadata.managedFields = []
+    tree = to_tree(obj)
+    obj.metadata.managedFields = kept
+    return tree
+
+
+def _sent(op: Operation, tree: Tree) -> Tree:
+    """With the empty lists that the client sent and that a typed object holds as null: to name them is to own them."""
+    if op.raw is not None:
+        _restore(tree, op.raw)
+    return tree
+
+
+def _restore(tree: Any, raw: Any) -> None:
+    if isinstance(raw, dict) and isinstance(tree, dict):
+        for name, value in raw.items():
+            if value == [] and name in tree and tree[name] is None:
+                tree[name] = []
+            elif value and isinstance(value, (dict, list)):
+                _restore(tree.get(name), value)
+    elif isinstance(raw, list) and isinstance(tree, list) and len(raw) == len(tree):
+        for below, value in zip(tree, raw, strict=True):
+            _restore(below, value)
+
+
+def empty_tree(resource: Resource) -> Tree:
+    """The kind's canonical empty object: what a new object is compared with."""
+    return _empty(resource.type_key, resource)
+
+
+@cache
+def _empty(type_key: str, resource: Resource) -> Tree:
+    del type_key
+    assert resource.type is not None
+    return to_tree(resource.type())

@@ -1,0 +1,160 @@
+"""Which pods belong to whom: adopt orphans that the selector matches, release own pods that it no longer matches.
+
+In: a pod informer and an owner. Out: the pods of the owner. What changed is told as a ``Dependent``: metadata only, so that a
+change of one pod does not cost every controller a whole decode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from bareboat.client.client import Client
+from bareboat.controllers.pods import owner_uid
+from bareboat.models import core_v1
+from bareboat.models.meta import controller_of, key, owner_reference
+from bareboat.models.scheme import Resource
+from bareboat.models.selectors import Selector
+from bareboat.models.status import NotFound
+from bareboat.reconcile.expectations import Expectations
+from bareboat.reconcile.informer import Informer, InformerFactory
+
+
+class Owner(msgspec.Struct):
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Metadata(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    labels: dict[str, str] = {}
+    deletionTimestamp: str | None = None
+    finalizers: list[str] = []
+    ownerReferences: list[Owner] = []
+
+
+class Dependent(msgspec.Struct):
+    """What routing a change needs of any object."""
+
+    metadata: Metadata
+
+    @property
+    def owner(self) -> Owner | None:
+        return next((o for o in self.metadata.ownerReferences if o.controller), None)
+
+
+def _orphan(pod: Any) -> Iterable[str]:
+    """Index: the namespace of a pod that nobody controls."""
+    return () if controller_of(pod.metadata) is not None else (pod.metadata.namespace,)
+
+
+class PodClaims:
+    """The pods of one kind of owner. ``finalizer`` is put on adopted pods and taken from released ones."""
+
+    def __init__(
+        self,
+        client: Client,
+        informers: InformerFactory,
+        owners: Informer[Any],
+        selector: Callable[[Any], Selector],
+        *,
+        finalizer: str = "",
+        candidate: Callable[[core_v1.Pod], bool] | None = None,
+    ) -> None:
+        self.pods = informers.of(core_v1.Pod)
+        self.pods.add_index("owner", owner_uid)
+        self.pods.add_index("orphan", _orphan)
+        self.resource: Resource = client.scheme.by_type(owners.cls)
+        self._client = client
+        self._owners = owners
+        self._selector = selector
+        self._finalizer = finalizer
+        self._candidate = candidate or (lambda _pod: True)
+
+    def expect(self, expectations: Expectations) -> None:
+        """Tell ``expectations`` of every pod that comes or goes."""
+
+        def observe(_key: str, old: bytes | None, new: bytes | None) -> None:
+            data = new if new is not None else old
+            assert data is not None
+            pod = msgspec.json.decode(data, type=Dependent)
+            owner = pod.owner
+            if owner is None or owner.kind != self.resource.kind:
+                return
+            target = f"{pod.metadata.namespace}/{owner.name}"
+            if old is None:
+                expectations.created(target)
+            elif new is None or pod.metadata.deletionTimestamp:
+                expectations.deleted(target, pod.metadata.uid)
+
+        self.pods.on_change(observe)
+
+    def owners_of(self, _key: str, pod: Dependent) -> Iterable[str]:
+        """Mapper for ``Controller.watch``: the controller, or for an orphan whoever could want it."""
+        owner, meta = pod.owner, pod.metadata
+        if owner is not None:
+            return [f"{meta.namespace}/{owner.name}"] if owner.kind == self.resource.kind else []
+        if meta.deletionTimestamp or not meta.labels:
+            return []
+        return [key(o) for o in self._owners.list(meta.namespace) if self._selector(o).matches(meta.labels)]
+
+    def of(self, owner: Any) -> list[core_v1.Pod]:
+        """Those that name the owner as their controller, matching or not."""
+        return self._present(self.pods.by_index("owner", owner.metadata.uid))
+
+    async def claim(self, owner: Any) -> list[core_v1.Pod]:
+        selector = self._selector(owner)
+        claimed = []
+        for pod in self.of(owner):
+            if selector.matches(pod.metadata.labels) or owner.metadata.deletionTimestamp:
+                claimed.append(pod)
+            else:
+                await self._release(pod, owner)
+        if owner.metadata.deletionTimestamp or selector.empty:
+            return claimed
+        wanted = [p for p in self._present(self.pods.by_index("orphan", owner.metadata.namespace)) if self._adoptable(p, selector)]
+        if wanted and await self._still_there(owner):
+            claimed += [p for pod in wanted if (p := await self._adopt(pod, owner)) is not None]
+        return claimed
+
+    def _present(self, keys: Iterable[str]) -> list[core_v1.Pod]:
+        return [p for k in keys if (p := self.pods.get(k)) is not None]
+
+    def _adoptable(self, pod: core_v1.Pod, selector: Selector) -> bool:
+        return not pod.metadata.deletionTimestamp and selector.matches(pod.metadata.labels) and self._candidate(pod)
+
+    async def _still_there(self, owner: Any) -> bool:
+        """Adopting for an owner that is gone would keep a pod from its next one."""
+        try:
+            found: Any = await self._client.get(type(owner), owner.metadata.name, owner.metadata.namespace)
+        except NotFound:
+            return False
+        return found.metadata.uid == owner.metadata.uid and not found.metadata.deletionTimestamp
+
+    async def _adopt(self, pod: core_v1.Pod, owner: Any) -> core_v1.Pod | None:
+        meta = pod.metadata
+        change: dict[str, Any] = {"ownerReferences": msgspec.to_builtins([*meta.ownerReferences, owner_reference(owner, self.resource)])}
+        if self._finalizer and self._finalizer not in meta.finalizers:
+            change["finalizers"] = [*meta.finalizers, self._finalizer]
+        return await self._patch(pod, change)
+
+    async def _release(self, pod: core_v1.Pod, owner: Any) -> None:
+        meta = pod.metadata
+        kept = [o for o in meta.ownerReferences if o.uid != owner.metadata.uid]
+        change: dict[str, Any] = {"ownerReferences": msgspec.to_builtins(kept)}
+        if self._finalizer in meta.finalizers:
+            change["finalizers"] = [f for f in meta.finalizers if f != self._finalizer]
+        await self._patch(pod, change)
+
+    async def _patch(self, pod: core_v1.Pod, change: dict[str, Any]) -> core_v1.Pod | None:
+        patch = {"metadata": {"uid": pod.metadata.uid, **change}}
+        try:
+            return await self._client.patch(core_v1.Pod, pod.metadata.name, patch, pod.metadata.namespace)
+        except NotFound:
+            return None

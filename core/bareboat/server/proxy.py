@@ -1,0 +1,151 @@
+"""The proxy subresources: HTTP requests of clients carried to pods, Services and node agents.
+
+    pods/[scheme:]NAME[:PORT]/proxy/PATH         the first port that the pod names, else 80, unless PORT says another
+    services/[scheme:]NAME[:PORT]/proxy/PATH     one of the Service's ready endpoints; PORT is a name or number of the Service
+    nodes/NAME[:PORT]/proxy/PATH                 the agent's own API
+
+Bodies and answers are streamed. What the server itself means to the client (its credentials, hop-by-hop headers) stays here.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+from urllib.parse import urlencode
+
+from bareboat.api.operation import Operation
+from bareboat.api.request import ApiRequest, ApiResponse
+from bareboat.api.service import Service
+from bareboat.api.writing import admission_request
+from bareboat.base.ids import Ids
+from bareboat.contracts.auth import Reader
+from bareboat.models import core_v1, discovery_v1
+from bareboat.models.status import BadRequest, NotFound, ServiceUnavailable
+from bareboat.server.agents import Agents, chunks
+
+_HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"))
+_KEPT_BACK = _HOP | {"authorization", "content-length", "host", "accept-encoding"}
+_NOT_RETURNED = _HOP | {"content-length", "content-type"}
+
+
+class Proxy:
+    """For one server."""
+
+    def __init__(self, reader: Reader, agents: Agents, ids: Ids) -> None:
+        self._reader = reader
+        self._agents = agents
+        self._ids = ids
+
+    def register(self, service: Service) -> None:
+        for resource in ("pods", "services", "nodes"):
+            service.virtual[f"core/{resource}", "proxy"] = lambda op: self._answer(service, op)
+
+    async def _answer(self, service: Service, op: Operation) -> ApiResponse:
+        scheme, name, port = split(op.info.name)
+        await service.admission.validate(admission_request(op, "CONNECT", None, None, name))
+        request = op.request
+        path = request.path.partition(f"/{op.info.name}/proxy")[2]
+        if not path and request.method in ("GET", "HEAD"):
+            return _to_the_root(request)
+        path = path or "/"
+        if op.info.resource == "nodes":
+            query = [(k, v) for k, values in request.query.items() for v in values]
+            response = await self._agents.request(name, request.method, path, query, body=request.body, headers=_forwarded(request))
+            return _returned(response)
+        address = self._pod(op.info.namespace, name, port) if op.info.resource == "pods" else self._service(op.info.namespace, name, port)
+        return await self._fetch(request, f"{scheme or 'http'}://{address}{path}")
+
+    def _pod(self, namespace: str, name: str, port: str) -> str:
+        pod = self._reader.get(core_v1.Pod, name, namespace)
+        if pod is None:
+            raise NotFound.of("pods", name)
+        if not pod.status.podIP:
+            raise BadRequest("address not allowed")
+        if not port:
+            port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports), "80")
+        elif not port.isdigit():
+            port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports if p.name == port), port)
+        return f"{_host(pod.status.podIP)}:{port}"
+
+    def _service(self, namespace: str, name: str, port: str) -> str:
+        service = self._reader.get(core_v1.Service, name, namespace)
+        if service is None:
+            raise NotFound.of("services", name)
+        found = self._ports(service, port)
+        unavailable = ServiceUnavailable(f'no endpoints available for service "{name}"')
+        if found is None:
+            raise ServiceUnavailable(f'no service port "{port}" found for service "{name}"')
+        slices = self._reader.list(discovery_v1.EndpointSlice, namespace)
+        mine = [s for s in slices if s.metadata.labels.get("kubernetes.io/service-name") == name]
+        ready = [
+            f"{_host(endpoint.addresses[0])}:{p.port}"
+            for piece in mine
+            for p in piece.ports
+            if (p.name or "") == found.name
+            for endpoint in piece.endpoints
+            if endpoint.conditions.ready is not False and endpoint.addresses
+        ]
+        if not ready:
+            raise unavailable
+        return ready[int(self._ids.fraction() * len(ready))]
+
+    def _ports(self, service: core_v1.Service, port: str) -> core_v1.ServicePort | None:
+        ports = service.spec.ports
+        if not port:
+            return ports[0] if len(ports) == 1 else next((p for p in ports if not p.name), None)
+        return next((p for p in ports if port in (p.name, str(p.port))), None)
+
+    async def _fetch(self, request: ApiRequest, url: str) -> ApiResponse:
+        import aiohttp
+
+        tls: Any = ssl.create_default_context() if url.startswith("https") else False
+        if tls:
+            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # a pod's certificate is its own affair
+        query = [(k, v) for k, values in request.query.items() for v in values]
+        try:
+            response = await self._agents.session().request(
+                request.method, url, params=query, data=request.body or None, headers=_forwarded(request), ssl=tls, allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+        return _returned(response, prefix=request.path.partition("/proxy")[0] + "/proxy")
+
+
+def _to_the_root(request: ApiRequest) -> ApiResponse:
+    """Where the client ends up when it asks for the proxy itself: relative links need the slash."""
+    query = urlencode([(k, v) for k, values in request.query.items() for v in values])
+    return ApiResponse(301, headers={"location": f"{request.path}/" + (f"?{query}" if query else "")})
+
+
+def split(name: str) -> tuple[str, str, str]:
+    """Scheme, name and port of ``[scheme:]name[:port]``. Raises BadRequest."""
+    parts = name.split(":")
+    if len(parts) == 1:
+        return "", parts[0], ""
+    if len(parts) == 2:
+        return "", parts[0], parts[1]
+    if len(parts) == 3 and parts[0] in ("http", "https", ""):
+        return parts[0], parts[1], parts[2]
+    raise BadRequest(f'invalid service request "{name}"')
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _forwarded(request: ApiRequest) -> dict[str, str]:
+    kept = {k: v for k, v in request.headers.items() if k not in _KEPT_BACK and not k.startswith("impersonate-")}
+    forwarded = [request.headers.get("x-forwarded-for", ""), request.remote]
+    kept["x-forwarded-for"] = ", ".join(part for part in forwarded if part)
+    kept["accept-encoding"] = "identity"
+    return kept
+
+
+def _returned(response: Any, prefix: str = "") -> ApiResponse:
+    """The answer as it came; a place that it sends to is a place behind the proxy."""
+    headers = {k.lower(): v for k, v in response.headers.items() if k.lower() not in _NOT_RETURNED}
+    location = headers.get("location", "")
+    if prefix and location.startswith("/") and not location.startswith("//"):
+        headers["location"] = prefix + location
+    content_type = response.headers.get("content-type", "application/octet-stream")
+    return ApiResponse(response.status, content_type=content_type, headers=headers, stream=chunks(response))

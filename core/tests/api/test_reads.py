@@ -1,0 +1,87 @@
+"""The fine print of reading: which parameters go together, pages, revisions, and what a scrape counts."""
+
+import msgspec
+import pytest
+
+from bareboat.cluster.metrics import LoopLag, ServerMetrics
+from bareboat.testing.kernel import Kernel
+
+pytestmark = pytest.mark.virtual_time
+CM = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.fixture
+async def kernel():
+    kernel = await Kernel().start()
+    yield kernel
+    await kernel.stop()
+
+
+@pytest.fixture
+def send(kernel):
+    async def send(method, path, tree=None, **query):
+        data = msgspec.json.encode(tree) if tree is not None else b""
+        answer = await kernel.client.transport.request(method, path, query=query, body=data)
+        return answer.status, msgspec.json.decode(answer.body)
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "field"),
+    [
+        ({"resourceVersionMatch": "Exact"}, 422, "resourceVersionMatch"),
+        ({"resourceVersionMatch": "Exact", "resourceVersion": "0"}, 422, "resourceVersionMatch"),
+        ({"resourceVersionMatch": "Foo", "resourceVersion": "1"}, 422, "resourceVersionMatch"),
+        ({"resourceVersion": "abc"}, 422, "resourceVersion"),
+        ({"sendInitialEvents": "true"}, 422, "sendInitialEvents"),
+        ({"watch": "true", "sendInitialEvents": "true"}, 422, "resourceVersionMatch"),
+        ({"watch": "true", "timeoutSeconds": "x"}, 400, ""),
+        ({"resourceVersion": "999999"}, 504, ""),
+        ({"continue": "nonsense"}, 400, ""),
+        ({"limit": "x"}, 400, ""),
+        ({"labelSelector": "a b c"}, 400, ""),
+        ({"fieldSelector": "nope=1"}, 400, ""),
+    ],
+)
+async def test_parameters_that_make_no_sense_are_refused(send, query, code, field):
+    found, answer = await send("GET", CM, **query)
+    assert found == code
+    assert [c["field"] for c in answer.get("details", {}).get("causes", []) if code == 422] == ([field] if field else [])
+
+
+async def test_a_limit_below_zero_is_no_limit(send):
+    await send("POST", CM, {"metadata": {"name": "a"}})
+    code, answer = await send("GET", CM, limit="-1")
+    assert (code, len(answer["items"])) == (200, 1)
+
+
+async def test_pages_are_of_one_revision(send):
+    for name in "abcde":
+        await send("POST", CM, {"metadata": {"name": name}})
+    _, first = await send("GET", CM, limit="2")
+    await send("POST", CM, {"metadata": {"name": "bb"}})
+    await send("DELETE", f"{CM}/e")
+    _, rest = await send("GET", CM, limit="10", **{"continue": first["metadata"]["continue"]})
+    assert [i["metadata"]["name"] for i in first["items"] + rest["items"]] == list("abcde")
+    assert first["metadata"]["remainingItemCount"] == 3
+    assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+async def test_an_update_must_name_its_object(send):
+    await send("POST", CM, {"metadata": {"name": "a"}})
+    code, answer = await send("PUT", f"{CM}/a", {"metadata": {}})
+    assert (code, answer["message"]) == (400, "the name of the object (a based on URL) was undeterminable: name must be provided")
+
+
+async def test_a_scrape_shows_what_was_asked(kernel, send):
+    await send("POST", CM, {"metadata": {"name": "a"}})
+    await send("GET", f"{CM}/a")
+    await send("GET", f"{CM}/b")
+    metrics = ServerMetrics(kernel.log, kernel.service.requests, LoopLag(kernel.clock))
+    lines = metrics.render().decode().splitlines()
+    counted = [line for line in lines if line.startswith("apiserver_request_total") and 'resource="configmaps"' in line]
+    assert sorted(line.split("code=")[1][1:4] + line.split("verb=")[1][1:5] for line in counted) == ['200GET"', "201POST", '404GET"']
+    assert 'apiserver_storage_objects{resource="configmaps"} 1.0' in lines
+    assert 'apiserver_current_inflight_requests{request_kind="mutating"} 0.0' in lines
+    assert any(line.startswith("apiserver_request_duration_seconds_bucket") for line in lines)

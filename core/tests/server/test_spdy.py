@@ -1,0 +1,112 @@
+"""SPDY/3.1: frames that survive the way, streams over a pipe, and peers that break the rules."""
+
+import asyncio
+import zlib
+
+import pytest
+
+from bareboat.server.streams import spdy
+from bareboat.server.streams.session import Session
+
+
+class Pipes:
+    """Two ends of one connection in memory."""
+
+    def __init__(self):
+        self.there, self.back = asyncio.Queue(), asyncio.Queue()
+
+    async def read(self):
+        return await self.there.get()
+
+    async def write(self, data):
+        self.back.put_nowait(data)
+
+    async def close(self):
+        self.back.put_nowait(b"")
+
+
+def test_the_dictionary_is_the_one_of_the_protocol():
+    assert zlib.adler32(spdy.DICTIONARY) == 0xE3C6A7C2
+
+
+def test_frames_survive_the_way_in_any_pieces():
+    writer, reader = spdy.Writer(), spdy.Reader()
+    sent = b"".join(
+        (
+            writer.syn_stream(1, {"streamType": "error", "port": "80"}),
+            writer.syn_stream(3, {"streamType": "data"}, fin=True),
+            writer.data(1, b"hello"),
+            writer.data(1, b"", fin=True),
+            writer.ping(7),
+            writer.reset(3, 5),
+            writer.window_update(1, 100),
+        )
+    )
+    frames = [frame for at in range(len(sent)) for frame in reader.feed(sent[at : at + 1])]
+    assert [(f.type, f.stream, f.fin, f.data, f.code) for f in frames] == [
+        (spdy.SYN_STREAM, 1, False, b"", 0),
+        (spdy.SYN_STREAM, 3, True, b"", 0),
+        (0, 1, False, b"hello", 0),
+        (0, 1, True, b"", 0),
+        (spdy.PING, 0, False, b"", 7),
+        (spdy.RST_STREAM, 3, False, b"", 5),
+        (spdy.WINDOW_UPDATE, 1, False, b"", 100),
+    ]
+    assert frames[0].headers == {"streamtype": ["error"], "port": ["80"]}
+    assert frames[1].headers == {"streamtype": ["data"]}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02\x00\x01\x00\x00\x00\x00",
+        b"\x80\x03\x00\x01\x00\x00\x00\x0c" + b"\x00" * 10 + b"xx",
+        b"\x80\x03\x00\x06\x00\x00\x00\x01x",
+    ],
+    ids=["another version", "headers that are not compressed", "a short ping"],
+)
+def test_what_is_no_spdy_is_refused(data):
+    with pytest.raises(spdy.ProtocolError):
+        list(spdy.Reader().feed(data))
+
+
+async def test_streams_are_opened_written_and_ended_by_either_side():
+    pipe, writer = Pipes(), spdy.Writer()
+    session = Session(pipe)
+    running = asyncio.create_task(session.run())
+    pipe.there.put_nowait(writer.syn_stream(1, {"streamtype": "stdin"}) + writer.data(1, b"in", fin=True))
+    stream = await anext(session.accepted())
+    assert stream.header("streamtype") == "stdin"
+    assert (await stream.read(), await stream.read(), await stream.read()) == (b"in", b"", b"")
+    await stream.write(b"x" * (spdy.PIECE + 1))
+    await stream.end()
+    pipe.there.put_nowait(b"")
+    await running
+    back = spdy.Reader()
+    frames = [f for _ in range(pipe.back.qsize()) for f in back.feed(pipe.back.get_nowait())]
+    data = [f for f in frames if f.type == 0]
+    assert [len(f.data) for f in data] == [spdy.PIECE, 1, 0]
+    assert data[-1].fin
+
+
+async def test_a_lost_connection_ends_every_stream():
+    pipe, writer = Pipes(), spdy.Writer()
+    session = Session(pipe)
+    running = asyncio.create_task(session.run())
+    pipe.there.put_nowait(writer.syn_stream(1, {"streamtype": "stdin"}))
+    stream = await anext(session.accepted())
+    pipe.there.put_nowait(b"")
+    assert await stream.read() == b""
+    await running
+
+
+async def test_a_stream_number_that_is_taken_is_refused():
+    pipe, writer = Pipes(), spdy.Writer()
+    session = Session(pipe)
+    running = asyncio.create_task(session.run())
+    pipe.there.put_nowait(writer.syn_stream(1, {}) + writer.syn_stream(1, {}) + writer.syn_stream(2, {}))
+    pipe.there.put_nowait(b"")
+    await running
+    back = spdy.Reader()
+    frames = [f for _ in range(pipe.back.qsize()) for f in back.feed(pipe.back.get_nowait())]
+    assert [(f.type, f.stream) for f in frames] == [(spdy.SYN_REPLY, 1), (spdy.RST_STREAM, 1), (spdy.RST_STREAM, 2)]
