@@ -67,7 +67,7 @@ class DaemonSetController(Controller):
             return None
         known = await self._revisions.of(daemons)
         newest, collisions = await self._revisions.newest(daemons, known, daemons.status.collisionCount)
-        revision = newest.metadata.labels.get(POD_REVISION, "")
+        revision = newest.metadata.labels.get(POD_REVISION, newest.metadata.name)  # one that people made may lack it
         step, placed = Step(self, key, daemons, revision), await self._placed(daemons)
         if self._expectations.satisfied(key):
             await step.run(placed)
