@@ -91,6 +91,7 @@ class TestCommands:
         row = next(r for r in rows if r[1] == "loaded.example/app:1")
         assert row[2] == image.config_digest.removeprefix("sha256:")[:12]
         assert row[3].endswith("MB")
+        cluster.until(lambda: any("loaded.example/app:1" in i["names"] for i in cluster.get("node", "n1")["status"].get("images", [])))
         create(cluster, pod("loaded", "loaded.example/app:1", container={"imagePullPolicy": "Never"}))
         cluster.kubectl("wait", "--for=condition=Ready", "pod/loaded", "--timeout=60s")
         assert cluster.kubectl("logs", "loaded").stdout == "from file\n"

@@ -21,6 +21,7 @@ from bareboat.models.meta import get_condition
 from bareboat.models.status import ApiError, NotFound
 from bareboat.node import hooks, restarts, status, translation
 from bareboat.node.environment import ConfigError
+from bareboat.node.interruption import Interrupted, unless
 from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import PodFiles
 from bareboat.node.services import NodeServices
@@ -65,6 +66,8 @@ class PodWorker:
                 except (DriverError, MountFailed, ApiError) as error:
                     self._complain(error)
                     wait = RETRY
+                except Interrupted:
+                    wait = 0.0
                 except Exception:
                     log.exception("pod %s failed", self.key)
                     wait = RETRY
@@ -115,8 +118,8 @@ class PodWorker:
         await self._volumes.set_up(pod)
         if self._sandbox is None and not await self._start_sandbox(pod):
             return RESYNC
-        if not self._address:
-            self._address = await self._known_address(pod)
+        if not self._address and self._sandbox is not None:
+            self._address = await self._attach(pod, self._sandbox)
         wait = RESYNC
         for container in pod.spec.initContainers:
             finished, delay = await self._init(pod, container)
@@ -158,10 +161,6 @@ class PodWorker:
         ports = translation.port_mappings(pod)
         result = await network.add(Attachment(container_id=sandbox.id, netns=sandbox.netns, ports=ports))
         return result.ips[0].partition("/")[0]
-
-    async def _known_address(self, pod: core_v1.Pod) -> str:
-        assert self._sandbox is not None
-        return await self._attach(pod, self._sandbox)
 
     async def _init(self, pod: core_v1.Pod, container: core_v1.Container) -> tuple[bool, float]:
         """Whether the next container's turn has come, and when to look again."""
@@ -223,7 +222,7 @@ class PodWorker:
         seen = self._seen[container.name]
         assert self._sandbox is not None
         try:
-            image = await self._node.images.ensure(pod, container, self._event)
+            image = await unless(self._is_going, self._wake, self._node.images.ensure(pod, container, self._event))
             environment = await self._node.environment(self._with_address(pod), container)
             mounts = self._volumes.mounts(pod, container, environment)
             mounts += self._files.mounts(pod, container, self._address, self._node.config.domain)
@@ -255,6 +254,10 @@ class PodWorker:
 
     def _plain_init(self, pod: core_v1.Pod) -> list[core_v1.Container]:
         return [c for c in pod.spec.initContainers if not status.is_sidecar(c)]
+
+    def _is_going(self) -> bool:
+        pod = self._node.pod(self.key, self.uid)
+        return pod is None or pod.metadata.deletionTimestamp is not None
 
     def _waiting(self, pod: core_v1.Pod, seen: Observed, reason: str, message: str, event: str, wait: float) -> float:
         seen.waiting_reason, seen.waiting_message = reason, message

@@ -177,3 +177,29 @@ async def test_restarts_are_counted_on_and_init_containers_run_again(node):
         always.runtime.end("first", 0)
         await always.look()
     assert len(always.runtime.sandboxes) <= 2
+
+
+async def test_a_pod_that_is_deleted_while_its_image_is_pulled_goes_at_once(node):
+    pulled = node("Always")
+    pulling, gone = asyncio.Event(), []
+
+    async def ensure(pod, container, event):
+        pulling.set()
+        await asyncio.sleep(3600)
+
+    async def delete(cls, name, namespace, **_):
+        gone.append(name)
+
+    pulled.images.ensure, pulled.client.delete = ensure, delete
+    running = asyncio.ensure_future(pulled.worker.run())
+    await pulling.wait()
+    pulled.worker.poke()  # something else about it: it goes on pulling
+    await asyncio.sleep(0.01)
+    assert not gone
+    pulled.found.metadata.deletionTimestamp = "2026-01-01T00:00:00Z"
+    pulled.found.metadata.deletionGracePeriodSeconds = 0
+    pulled.worker.poke()
+    async with asyncio.timeout(5):
+        await running
+    assert gone == ["p"]
+    assert pulled.runtime.sandboxes == {}
