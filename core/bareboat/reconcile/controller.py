@@ -26,6 +26,10 @@ log = logging.getLogger("bareboat.controller")
 Mapper = Callable[[str, Any], Iterable[str]]
 
 
+#: Up to so many dependents every change is looked at at once; of more, for so many seconds each, but never longer than this.
+FEW, PACE, LONGEST_PACE = 16, 0.002, 1.0
+
+
 class Terminal(Exception):
     """Trying again cannot help until the object changes."""
 
@@ -54,6 +58,7 @@ class Controller(ABC):
         self.events = context.events
         self.queue = WorkQueue(context.ids.fraction)
         self._needs: list[Informer[Any]] = []
+        self._sizes: dict[str, int] = {}
         self.setup(context.informers)
 
     @abstractmethod
@@ -79,10 +84,21 @@ class Controller(ABC):
                 if data is not None:
                     obj = decode(informer.cls, data) if view is None else msgspec.json.decode(data, type=view)
                     for target in mapper(key, obj):
-                        self.queue.add(target)
+                        self.queue.add_after(target, self.pace(target))
 
         informer.on_change(changed)
         return informer
+
+    def note_size(self, key: str, dependents: int) -> None:
+        """How many objects a reconcile of ``key`` has to read: changes of many are gathered, or their number would count twice."""
+        if dependents > FEW:
+            self._sizes[key] = dependents
+        else:
+            self._sizes.pop(key, None)
+
+    def pace(self, key: str) -> float:
+        """Seconds to gather changes of the dependents of ``key``; 0 for few."""
+        return min(LONGEST_PACE, PACE * self._sizes.get(key, 0))
 
     async def run(self) -> None:
         """Until cancelled."""
