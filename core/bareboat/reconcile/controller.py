@@ -9,6 +9,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -28,6 +29,12 @@ Mapper = Callable[[str, Any], Iterable[str]]
 
 #: Up to so many dependents every change is looked at at once; of more, for so many seconds each, but never longer than this.
 FEW, PACE, LONGEST_PACE = 16, 0.002, 1.0
+
+
+@lru_cache(maxsize=256)
+def viewed(data: bytes, view: Any) -> Any:
+    """``data`` as the few fields of ``view``. Shared by all who are told of the same change: not to be written to."""
+    return msgspec.json.decode(data, type=view)
 
 
 class Terminal(Exception):
@@ -69,7 +76,7 @@ class Controller(ABC):
     async def reconcile(self, key: str) -> float | None:
         """One step for ``key``. Seconds until it is wanted again, or None. Raising means: again, later."""
 
-    def watch(self, informer: Informer[Any], mapper: Mapper | None = None, view: type[Any] | None = None) -> Informer[Any]:
+    def watch(self, informer: Informer[Any], mapper: Mapper | None = None, view: Any = None) -> Informer[Any]:
         """Enqueue the object's own key on every change, or the keys that ``mapper(key, object)`` gives for its old and new state.
 
         With ``view``, a Struct of the few fields that the mapper reads, only those are decoded.
@@ -82,7 +89,7 @@ class Controller(ABC):
                 return
             for data in (old, new):
                 if data is not None:
-                    obj = decode(informer.cls, data) if view is None else msgspec.json.decode(data, type=view)
+                    obj = decode(informer.cls, data) if view is None else viewed(data, view)
                     for target in mapper(key, obj):
                         self.queue.add_after(target, self.pace(target))
 
