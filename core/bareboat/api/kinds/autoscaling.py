@@ -63,8 +63,10 @@ class AutoscalerStrategy(PlainStrategy):
         causes: list[Cause] = []
         if low is not None and low < 1:
             causes.append(invalid("spec.minReplicas", low, "must be greater than or equal to 1"))
-        if high < 1:
-            causes.append(invalid("spec.maxReplicas", high, "must be greater than 0"))
+        if high == 0:
+            causes.append(required("spec.maxReplicas"))
+        elif high < 1:
+            causes.append(invalid("spec.maxReplicas", high, "must be greater than or equal to 1"))
         if low is not None and high < low:
             causes.append(invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`"))
         causes += _reference(spec.scaleTargetRef, "spec.scaleTargetRef") + _api_version(

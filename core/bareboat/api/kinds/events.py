@@ -43,9 +43,12 @@ class EventStrategy(PlainStrategy):
         if ctx.group != "events.k8s.io":
             ctx.causes += _legacy(new, ctx.group)
             return
+        ctx.causes += _legacy(new, ctx.group)
         for field in _FIXED:
             ctx.causes += immutable(_SHOWN.get(field, field), getattr(new, field), getattr(old, field))
-        ctx.causes += immutable("eventTime", new.eventTime, old.eventTime) + _series(new)
+        ctx.causes += immutable("eventTime", new.eventTime, old.eventTime)
+        if new.series != old.series:
+            ctx.causes += _series(new)
 
 
 def _legacy(event: Any, group: str) -> list[Cause]:
@@ -62,7 +65,7 @@ def _legacy(event: Any, group: str) -> list[Cause]:
 
 def _reported(event: Any, reporter: str) -> list[Cause]:
     name = event.reportingComponent
-    causes = each(reporter, name, qualified_name(name)) if name else [required(reporter)]
+    causes = ([] if name else [required(reporter)]) + each(reporter, name, qualified_name(name))
     for field in ("reportingInstance", "action", "reason"):
         value = getattr(event, field)
         if not value:

@@ -244,7 +244,7 @@ class RevisionStrategy(PlainStrategy):
     """A snapshot: its data never changes."""
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        causes = [] if obj.data else [required("data", "data is mandatory")]
+        causes = [] if obj.data is not None else [required("data", "data is mandatory")]
         return causes + non_negative("revision", obj.revision)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
