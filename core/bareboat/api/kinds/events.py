@@ -11,8 +11,8 @@ from bareboat.models.names import dns1123_label, qualified_name
 from bareboat.models.status import Cause
 
 _SHORT, _LONG = 128, 1024
-_FIXED = (
-    *("involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count"),
+_FIXED = (  # upstream compares the reason twice
+    *("involvedObject", "reason", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count"),
     *("reportingComponent", "reportingInstance", "action", "related", "type"),
 )
 _SHOWN = {"reportingComponent": "reportingController"}
@@ -43,7 +43,8 @@ class EventStrategy(PlainStrategy):
         if ctx.group != "events.k8s.io":
             ctx.causes += _legacy(new, ctx.group)
             return
-        ctx.causes += _legacy(new, ctx.group)
+        if new.eventTime:
+            ctx.causes += _reported(new, "reportingController")
         for field in _FIXED:
             ctx.causes += immutable(_SHOWN.get(field, field), getattr(new, field), getattr(old, field))
         ctx.causes += immutable("eventTime", new.eventTime, old.eventTime)
