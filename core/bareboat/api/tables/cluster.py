@@ -7,6 +7,7 @@ from typing import Any
 
 from bareboat.api.tables.values import NONE, UNKNOWN, UNSET, age, duration, words
 from bareboat.models.meta import get_condition
+from bareboat.models.quantity import BINARY_SI, DECIMAL_SI, Quantity
 
 _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _ROLE = "node-role.kubernetes.io/"
@@ -252,6 +253,17 @@ def plugin(o: Any, now: datetime) -> list[Any]:
     return [o.metadata.name, spec.contract, place, spec.version, o.status.state, _born(o, now), spec.distribution]
 
 
+def use_of_node(o: Any, now: datetime) -> list[Any]:
+    del now
+    return [o.metadata.name, o.usage.get("cpu", ""), o.usage.get("memory", ""), o.window]
+
+
+def use_of_pod(o: Any, now: datetime) -> list[Any]:
+    del now
+    cpu, memory = (sum(Quantity.parse(c.usage.get(name, "0")).nanos for c in o.containers) for name in ("cpu", "memory"))
+    return [o.metadata.name, str(Quantity(cpu, DECIMAL_SI)), str(Quantity(memory, BINARY_SI)), o.window]
+
+
 def component(o: Any, now: datetime) -> list[Any]:
     del now
     healthy = get_condition(o.conditions, "Healthy")
@@ -294,4 +306,6 @@ CELLS = {
     "ResourceSlice": resource_slice,
     "ComponentStatus": component,
     "Plugin": plugin,
+    "NodeMetrics": use_of_node,
+    "PodMetrics": use_of_pod,
 }

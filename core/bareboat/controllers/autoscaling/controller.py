@@ -9,7 +9,8 @@ from bareboat.controllers.autoscaling.behavior import History, decide
 from bareboat.controllers.autoscaling.evaluation import CannotScale, Evaluation
 from bareboat.controllers.autoscaling.metrics import ResourceMetrics
 from bareboat.controllers.freshness import Written
-from bareboat.models import autoscaling_v1, autoscaling_v2, core_v1
+from bareboat.controllers.labelled import labelled_pods
+from bareboat.models import autoscaling_v1, autoscaling_v2
 from bareboat.models.codec import copy, decode, encode
 from bareboat.models.meta import set_condition
 from bareboat.reconcile.controller import Controller, ControllerContext
@@ -29,8 +30,7 @@ class HorizontalPodAutoscalerController(Controller):
 
     def setup(self, informers: InformerFactory) -> None:
         self._autoscalers = self.watch(informers.of(Autoscaler))
-        self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("namespace", lambda pod: (pod.metadata.namespace,))
+        self._pods = labelled_pods(informers)
         self._needs.append(self._pods)
         self._evaluation = Evaluation(ResourceMetrics(self.client), self._pods, self.clock)
         self._due: dict[str, float] = {}

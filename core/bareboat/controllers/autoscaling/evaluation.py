@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import msgspec
-
 from bareboat.base.clock import Clock
 from bareboat.controllers.autoscaling.behavior import tolerance_of
 from bareboat.controllers.autoscaling.metrics import NoMetrics, ResourceMetrics
 from bareboat.controllers.autoscaling.proposal import Proposal, by_average, by_utilization, group
-from bareboat.controllers.claims import Dependent
+from bareboat.controllers.labelled import select
 from bareboat.models import autoscaling_v1, autoscaling_v2, core_v1
-from bareboat.models.codec import decode
 from bareboat.models.quantity import Quantity
-from bareboat.models.selectors import Selector, SelectorError, parse_labels
+from bareboat.models.selectors import SelectorError, parse_labels
 from bareboat.reconcile.informer import Informer
 
 _REASONS = {"Pods": "FailedGetPodsMetric", "Object": "FailedGetObjectMetric", "External": "FailedGetExternalMetric"}
@@ -88,7 +85,7 @@ class Evaluation:
     async def _measure(self, autoscaler: Any, source: Any, container: str, scale: autoscaling_v1.Scale) -> Proposal:
         selector, namespace = parse_labels(scale.status.selector), autoscaler.metadata.namespace
         uses = await self._metrics.use(source.name, namespace, selector, container)
-        pods = self._select(namespace, selector)
+        pods = select(self._pods, namespace, selector)
         groups, tolerance = group(pods, uses, source.name, self._clock.now()), tolerance_of(autoscaler)
         current, target = scale.spec.replicas, source.target
         if target.averageUtilization is not None:
@@ -98,15 +95,6 @@ class Evaluation:
         if target.averageValue is None:
             raise NoMetrics("the metric has no target")
         return by_average(current, Quantity.parse(target.averageValue).milli(), groups, tolerance)
-
-    def _select(self, namespace: str, selector: Selector) -> list[core_v1.Pod]:
-        """Only those that match are decoded whole."""
-        found = []
-        for key in self._pods.by_index("namespace", namespace):
-            data = self._pods.raw(key)
-            if data is not None and selector.matches(msgspec.json.decode(data, type=Dependent).metadata.labels):
-                found.append(decode(core_v1.Pod, data))
-        return found
 
 
 def _status(kind: str, name: str, container: str, proposal: Proposal) -> autoscaling_v2.MetricStatus:

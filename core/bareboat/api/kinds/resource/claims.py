@@ -45,7 +45,7 @@ def request_names(devices: Any) -> set[str]:
 
 
 def _request(request: Any, at: str) -> list[Cause]:
-    causes = label(f"{at}.name", request.name)
+    causes = each(f"{at}.name", request.name, dns1123_label(request.name))
     if request.exactly is None and not request.firstAvailable:
         return [*causes, required(at, _EITHER)]
     if request.exactly is not None and request.firstAvailable:
@@ -56,7 +56,7 @@ def _request(request: Any, at: str) -> list[Cause]:
 
 
 def _alternative(request: Any, at: str) -> list[Cause]:
-    return label(f"{at}.name", request.name) + _exact(request, at)
+    return each(f"{at}.name", request.name, dns1123_label(request.name)) + _exact(request, at)
 
 
 def _exact(request: Any, at: str) -> list[Cause]:
