@@ -1,5 +1,6 @@
 """A cluster whose nodes run their pods on a Docker daemon: the hello example, kubectl's streams, and no trace afterwards."""
 
+import json
 import os
 from pathlib import Path
 
@@ -57,10 +58,10 @@ def test_the_hello_example_runs_and_its_service_answers(docker_cluster, image):
     cluster.kubectl("rollout", "status", "deployment/hello", "--timeout=120s", timeout=150)
     pods = cluster.get("pods", "-l", "app=hello")["items"]
     assert all(p["status"]["containerStatuses"][0]["containerID"].startswith("docker://") for p in pods)
-    fetch = "import urllib.request as u; print(u.urlopen('http://{}/').read().decode(), end='')"
     address = cluster.get("service", "hello")["spec"]["clusterIP"]
+    fetch = f"import urllib.request as u; [print(u.urlopen('http://{address}/').read().decode(), end='') for _ in range(12)]"
     first = pods[0]["metadata"]["name"]
-    answered = {cluster.kubectl("exec", first, "--", "python3", "-c", fetch.format(address)).stdout for _ in range(12)}
+    answered = set(cluster.kubectl("exec", first, "--", "python3", "-c", fetch).stdout.splitlines())
     names = {p["metadata"]["name"] for p in pods}
     assert {a.split()[2] for a in answered} <= names
     assert len(answered) > 1
@@ -89,6 +90,57 @@ def test_an_image_that_is_not_there_is_told(docker_cluster, image):
     assert cluster.until(waiting) in ("ErrImagePull", "ImagePullBackOff", "ContainerCreating")
     cluster.until(lambda: waiting() in ("ErrImagePull", "ImagePullBackOff"))
     cluster.kubectl("delete", "pod", "lost", "--wait=true")
+
+
+def status_of(cluster, pod):
+    return cluster.until(lambda: cluster.get("pod", pod)["status"].get("containerStatuses"))[0]
+
+
+CLASSES = """
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: daemon}
+handler: docker
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: nowhere}
+handler: no-such-handler
+"""
+
+
+def sleeper(name, image, runtime_class=None):
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": image, "command": ["sleep", "3600"]}]}
+    spec |= {"runtimeClassName": runtime_class} if runtime_class else {}
+    return json.dumps({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec})
+
+
+def test_two_runtimes_side_by_side_are_chosen_by_the_runtime_class(dockerd, image, tmp_path):
+    cluster = Cluster(tmp_path / "both")
+    cluster.data_dir.mkdir()
+    file = cluster.data_dir / "cluster.yaml"
+    docker = {"use": "docker", "handler": "docker", "options": {"socket": dockerd.socket}}
+    file.write_text(yaml.safe_dump({"kind": "Cluster", "name": "both", "node": {"runtimes": [{"use": "process"}, docker]}}))
+    before = len(ours(dockerd))
+    cluster.bareboat("up", "--port", "0", "--config", str(file))
+    try:
+        cluster.kubectl("apply", "-f", "-", input=CLASSES)
+        for pod in (sleeper("usual", "host"), sleeper("inside", image, "daemon"), sleeper("lost", image, "nowhere")):
+            cluster.kubectl("create", "-f", "-", input=pod)
+        cluster.kubectl("wait", "--for=condition=Ready", "pod/usual", "pod/inside", "--timeout=60s")
+        assert status_of(cluster, "usual")["containerID"].startswith("process://")
+        assert status_of(cluster, "inside")["containerID"].startswith("docker://")
+        assert cluster.kubectl("exec", "inside", "--", "readlink", "/bin/sh").stdout.strip() == "busybox"
+        assert cluster.kubectl("exec", "usual", "--", "readlink", "/bin/sh").stdout.strip() != "busybox"
+        told = cluster.until(
+            lambda: [e["message"] for e in cluster.get("events")["items"] if e["reason"] == "FailedCreatePodSandBox"], seconds=30
+        )
+        assert 'no runtime for "no-such-handler" is configured' in told[0]
+        assert status_of(cluster, "lost")["state"]["waiting"]["reason"] == "ContainerCreating"
+        cluster.kubectl("delete", "pod", "usual", "inside", "lost", "--timeout=60s")
+        assert cluster.until(lambda: len(ours(dockerd)) == before)
+    finally:
+        cluster.bareboat("down", "--purge", check=False)
 
 
 def test_down_removes_the_clusters_containers(docker_cluster, dockerd):

@@ -41,7 +41,8 @@ class NodeDrivers:
         self._node = node
         self._clock = clock
         self._hosts: list[DriverHost] = []
-        self.runtimes: dict[str, Any] = {handler: self._create(loaded) for handler, loaded in plugins.runtimes.items()}
+        made = {id(loaded): self._create(loaded) for loaded in plugins.runtimes.values()}  # one may serve several handlers
+        self.runtimes: dict[str, Any] = {handler: made[id(loaded)] for handler, loaded in plugins.runtimes.items()}
         self.network: Any = self._create(plugins.network)
         self.proxy: Any = self._create(plugins.proxy)
 
