@@ -1,5 +1,6 @@
 """A cluster whose nodes run their pods on a Docker daemon: the hello example, kubectl's streams, and no trace afterwards."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bareboat.cluster.layout import Layout
 from bareboat_cri_docker import testing
 from tests.conftest import Cluster
 
@@ -104,6 +106,11 @@ handler: docker
 ---
 apiVersion: node.k8s.io/v1
 kind: RuntimeClass
+metadata: {name: second}
+handler: again
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
 metadata: {name: nowhere}
 handler: no-such-handler
 """
@@ -115,19 +122,26 @@ def sleeper(name, image, runtime_class=None):
     return json.dumps({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec})
 
 
+def traces(instance):
+    """Run-time directories and control groups."""
+    return [*Path("/run/bareboat").glob(instance), *Path("/sys/fs/cgroup").glob(f"*/*{instance}*")]
+
+
 def test_two_runtimes_side_by_side_are_chosen_by_the_runtime_class(dockerd, image, tmp_path):
     cluster = Cluster(tmp_path / "both")
     cluster.data_dir.mkdir()
     file = cluster.data_dir / "cluster.yaml"
     docker = {"use": "docker", "handler": "docker", "options": {"socket": dockerd.socket}}
-    file.write_text(yaml.safe_dump({"kind": "Cluster", "name": "both", "node": {"runtimes": [{"use": "process"}, docker]}}))
+    runtimes = [{"use": "process"}, docker, {"use": "process", "handler": "again"}]
+    file.write_text(yaml.safe_dump({"kind": "Cluster", "name": "both", "node": {"runtimes": runtimes}}))
     before = len(ours(dockerd))
     cluster.bareboat("up", "--port", "0", "--config", str(file))
     try:
         cluster.kubectl("apply", "-f", "-", input=CLASSES)
-        for pod in (sleeper("usual", "host"), sleeper("inside", image, "daemon"), sleeper("lost", image, "nowhere")):
-            cluster.kubectl("create", "-f", "-", input=pod)
-        cluster.kubectl("wait", "--for=condition=Ready", "pod/usual", "pod/inside", "--timeout=60s")
+        wanted = (("usual", "host", None), ("inside", image, "daemon"), ("twin", "host", "second"), ("lost", image, "nowhere"))
+        for name, its_image, runtime_class in wanted:
+            cluster.kubectl("create", "-f", "-", input=sleeper(name, its_image, runtime_class))
+        cluster.kubectl("wait", "--for=condition=Ready", "pod/usual", "pod/inside", "pod/twin", "--timeout=60s")
         assert status_of(cluster, "usual")["containerID"].startswith("process://")
         assert status_of(cluster, "inside")["containerID"].startswith("docker://")
         assert cluster.kubectl("exec", "inside", "--", "readlink", "/bin/sh").stdout.strip() == "busybox"
@@ -137,10 +151,15 @@ def test_two_runtimes_side_by_side_are_chosen_by_the_runtime_class(dockerd, imag
         )
         assert 'no runtime for "no-such-handler" is configured' in told[0]
         assert status_of(cluster, "lost")["state"]["waiting"]["reason"] == "ContainerCreating"
-        cluster.kubectl("delete", "pod", "usual", "inside", "lost", "--timeout=60s")
+        cluster.kubectl("delete", "pod", "--all", "--timeout=60s")
         assert cluster.until(lambda: len(ours(dockerd)) == before)
     finally:
+        instance = Layout(cluster.data_dir).instance("n1")
+        instances = (instance, hashlib.sha256(f"{instance}/again".encode()).hexdigest()[: len(instance)])
+        seen = [traces(i) for i in instances]
         cluster.bareboat("down", "--purge", check=False)
+    assert all(seen)
+    assert [traces(i) for i in instances] == [[], []]
 
 
 def test_down_removes_the_clusters_containers(docker_cluster, dockerd):
