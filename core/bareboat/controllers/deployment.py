@@ -38,6 +38,7 @@ class DeploymentController(Controller):
         self._deployments = self.watch(informers.of(apps_v1.Deployment))
         self._sets = informers.of(apps_v1.ReplicaSet)
         self._sets.add_index("owner", owner_uid)
+        self._sets.add_index("orphan", _orphan)
         self.watch(self._sets, self._owner)
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index("owner", owner_uid)
@@ -85,10 +86,9 @@ class DeploymentController(Controller):
         keys = self._sets.by_index("owner", deployment.metadata.uid)
         mine = [s for k in keys if (s := self._sets.get(k)) is not None]
         selector = from_label_selector(deployment.spec.selector)
-        for candidate in self._sets.list(deployment.metadata.namespace):
-            if controller_of(candidate.metadata) is None and selector.matches(candidate.metadata.labels):
-                if candidate.metadata.deletionTimestamp:
-                    continue
+        for k in self._sets.by_index("orphan", deployment.metadata.namespace):
+            candidate = self._sets.get(k)
+            if candidate is not None and not candidate.metadata.deletionTimestamp and selector.matches(candidate.metadata.labels):
                 candidate.metadata.ownerReferences.append(owner_reference(deployment, self._resource))
                 mine.append(await self.client.update(candidate))
         return mine
@@ -249,6 +249,10 @@ class DeploymentController(Controller):
             condition = get_condition(status.conditions, kind)
             assert condition is not None
             condition.lastUpdateTime = now
+
+
+def _orphan(replica_set: Any) -> Iterable[str]:
+    return () if controller_of(replica_set.metadata) is not None else (replica_set.metadata.namespace,)
 
 
 def _same_template(replica_set: apps_v1.ReplicaSet, deployment: apps_v1.Deployment) -> bool:

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from bareboat.controllers.registry import BUILTIN
+from bareboat.controllers.replicaset import ReplicaSetController
 from bareboat.models import apps_v1, core_v1, discovery_v1, meta_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.meta import set_condition
-from bareboat.models.status import NotFound
+from bareboat.models.status import Forbidden, NotFound
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
@@ -243,3 +244,27 @@ async def test_a_silent_node_is_unknown_tainted_and_loses_its_pods(world):
     assert not (await world.client.get(core_v1.Pod, "p", "default")).metadata.deletionTimestamp
     await asyncio.sleep(60)
     assert (await world.client.get(core_v1.Pod, "p", "default")).metadata.deletionTimestamp
+
+
+async def test_a_replicaset_says_that_its_pods_are_refused_until_they_are_not(bench):
+    await bench.start(ReplicaSetController)
+    request, refuse = bench.client.transport.request, True
+
+    async def guarded(method, path, **more):
+        if refuse and method == "POST" and path.endswith("/pods"):
+            raise Forbidden("exceeded quota: q")
+        return await request(method, path, **more)
+
+    bench.client.transport.request = guarded
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "host:1"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    await bench.create(apps_v1.ReplicaSet, {"metadata": {"name": "web"}, "spec": spec})
+
+    async def failures(*wanted):
+        found = (await bench.get(apps_v1.ReplicaSet, "web")).status.conditions
+        return [(c.type, c.status, c.reason) for c in found] == list(wanted)
+
+    await bench.until(lambda: failures(("ReplicaFailure", "True", "FailedCreate")))
+    refuse = False
+    await bench.until(failures)
+    assert len(await bench.pods()) == 2

@@ -72,7 +72,7 @@ class JobController(Controller):
             return 0.05
         if is_finished(job):
             self._backoff.pop(key, None)
-            for pod in self._claims.of(job):
+            for pod in await self._claims.of(job):
                 if TRACKING in pod.metadata.finalizers:
                     await remove_finalizer(self.client, pod)
             return None
