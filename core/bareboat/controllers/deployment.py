@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bareboat.controllers.pods import owner_uid
-from bareboat.controllers.rollout import Rollout, desired_annotations, resolve_bounds, revision_of
+from bareboat.controllers.rollout import Rollout, desired_annotations, resolve_bounds, revision_of, size_annotations
 from bareboat.models import apps_v1, core_v1, meta_v1
 from bareboat.models.codec import copy, encode, to_tree
 from bareboat.models.meta import controller_of, get_condition, key, owner_reference, set_condition
@@ -58,17 +58,17 @@ class DeploymentController(Controller):
             return None
         sets = await self._claim(deployment)
         new, old = await self._split(deployment, sets)
-        if not deployment.spec.paused or self._needs_scaling(deployment, sets):
-            rollout = Rollout(self.client, deployment, new, old, self.events, self._pods_of)
-            if deployment.spec.paused:
-                await rollout.proportional()
-            elif deployment.spec.strategy.type == "Recreate":
-                new = await self._recreate(deployment, new, old, rollout)
-            else:
-                if new is None:
-                    new = await self._create(deployment, old)
-                    rollout.new = new
-                await rollout.step()
+        rollout = Rollout(self.client, deployment, new, old, self.events, self._pods_of)
+        recreates = deployment.spec.strategy.type == "Recreate"
+        if self._needs_scaling(deployment, sets) and (deployment.spec.paused or not recreates):
+            await rollout.resize()
+        elif recreates and not deployment.spec.paused:
+            new = await self._recreate(deployment, new, old, rollout)
+        elif not deployment.spec.paused:
+            if new is None:
+                new = await self._create(deployment, old)
+                rollout.new = new
+            await rollout.step()
         await self._clean_up(deployment, new, old)
         return await self._write_status(deployment, new, old)
 
@@ -137,7 +137,7 @@ class DeploymentController(Controller):
                 template=template,
             ),
         )
-        made.metadata.annotations = desired_annotations(deployment, made, revision)
+        made.metadata.annotations = {**desired_annotations(deployment, made, revision), **size_annotations(deployment)}
         made = await self.client.create(made)
         self.events.event(
             deployment, "Normal", "ScalingReplicaSet", f"Scaled up replica set {made.metadata.name} from 0 to {made.spec.replicas}"

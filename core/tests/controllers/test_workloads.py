@@ -24,6 +24,7 @@ class World:
     def __init__(self, kernel):
         self.kernel, self.client = kernel, kernel.client
         self.lowest_ready = None
+        self.broken = ""
 
     async def run(self):
         informers = InformerFactory(self.client)
@@ -42,7 +43,8 @@ class World:
         while True:
             for key in list(pods.keys()):
                 pod = pods.get(key)
-                if pod.status.phase == "Pending" and not pod.metadata.deletionTimestamp:
+                broken = pod.spec.containers[0].image == self.broken
+                if pod.status.phase == "Pending" and not pod.metadata.deletionTimestamp and not broken:
                     counter += 1
                     pod.status.phase, pod.status.podIP = "Running", f"10.1.0.{counter}"
                     set_condition(pod.status.conditions, "Ready", "True", "", "", self.kernel.clock.timestamp(), cls=core_v1.PodCondition)
@@ -268,3 +270,27 @@ async def test_a_replicaset_says_that_its_pods_are_refused_until_they_are_not(be
     refuse = False
     await bench.until(failures)
     assert len(await bench.pods()) == 2
+
+
+async def test_scaling_in_the_middle_of_a_rollout_keeps_the_shares(world):
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}}
+    await world.client.create(deployment(10, strategy=rolling))
+    await world.until(lambda: available(world, 10))
+    world.broken = "host:404"
+    image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "host:404"}]}}}}
+    await world.client.patch(apps_v1.Deployment, "web", image, "default", type="strategic")
+
+    async def sizes(*wanted):
+        sets = (await world.client.list(apps_v1.ReplicaSet, "default")).items
+        return (
+            tuple(s.spec.replicas for s in sorted(sets, key=lambda s: s.metadata.annotations["deployment.kubernetes.io/revision"]))
+            == wanted
+        )
+
+    await world.until(lambda: sizes(8, 5))
+    await world.client.patch(apps_v1.Deployment, "web", {"spec": {"replicas": 30}}, "default")
+    await world.until(lambda: sizes(20, 13))
+    await asyncio.sleep(20)
+    assert await sizes(20, 13)
+    world.broken = ""
+    await world.until(lambda: available(world, 30, "host:404"))
