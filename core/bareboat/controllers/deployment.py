@@ -12,7 +12,7 @@ from bareboat.models import apps_v1, core_v1, meta_v1
 from bareboat.models.codec import copy, encode, to_tree
 from bareboat.models.meta import controller_of, get_condition, key, owner_reference, set_condition
 from bareboat.models.selectors import from_label_selector
-from bareboat.models.status import NotFound
+from bareboat.models.status import AlreadyExists, NotFound
 from bareboat.models.times import parse
 from bareboat.reconcile.controller import Controller
 from bareboat.reconcile.informer import InformerFactory
@@ -138,12 +138,25 @@ class DeploymentController(Controller):
             ),
         )
         made.metadata.annotations = {**desired_annotations(deployment, made, revision), **size_annotations(deployment)}
-        made = await self.client.create(made)
+        try:
+            made = await self.client.create(made)
+        except AlreadyExists:
+            await self._note_collision(deployment, made)
+            raise
         self.events.event(
             deployment, "Normal", "ScalingReplicaSet", f"Scaled up replica set {made.metadata.name} from 0 to {made.spec.replicas}"
         )
         await self._note_revision(deployment, revision)
         return made
+
+    async def _note_collision(self, deployment: apps_v1.Deployment, wanted: apps_v1.ReplicaSet) -> None:
+        """A set of that name which is not this one: the next try gets another hash. One that is, the informer will show."""
+        found = await self.client.get(apps_v1.ReplicaSet, wanted.metadata.name, wanted.metadata.namespace)
+        if deployment.metadata.uid in owner_uid(found) and _same_template(found, deployment):
+            return
+        status = {"status": {"collisionCount": (deployment.status.collisionCount or 0) + 1}}
+        meta = deployment.metadata
+        await self.client.patch(apps_v1.Deployment, meta.name, status, meta.namespace, subresource="status")
 
     def _first_replicas(self, deployment: apps_v1.Deployment, old: list[apps_v1.ReplicaSet]) -> int:
         wanted = deployment.spec.replicas or 0

@@ -294,3 +294,27 @@ async def test_scaling_in_the_middle_of_a_rollout_keeps_the_shares(world):
     assert await sizes(20, 13)
     world.broken = ""
     await world.until(lambda: available(world, 30, "host:404"))
+
+
+async def test_a_name_that_is_taken_gives_way_to_another(world):
+    await world.client.create(deployment(1))
+    await world.until(lambda: available(world, 1))
+    (taken,) = (await world.client.list(apps_v1.ReplicaSet, "default")).items
+    await world.client.delete(apps_v1.Deployment, "web", "default", propagation="Foreground")
+
+    async def gone():
+        return not (await world.client.list(apps_v1.ReplicaSet, "default")).items
+
+    await world.until(gone)
+    tree = {
+        "metadata": {"name": taken.metadata.name, "namespace": "default"},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "other"}},
+            "template": {"metadata": {"labels": {"app": "other"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}},
+        },
+    }
+    await world.client.create(from_tree(apps_v1.ReplicaSet, tree))
+    await world.client.create(deployment(1))
+    await world.until(lambda: available(world, 1))
+    assert (await world.client.get(apps_v1.Deployment, "web", "default")).status.collisionCount == 1
