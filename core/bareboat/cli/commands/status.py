@@ -43,8 +43,15 @@ def _show(found: Standing) -> None:
     table(("NODE", "STATE", "AGENT", "ADDRESS", "POD NETWORK", "PODS"), nodes)
     if found.plugins:
         print()
-        rows = [(p["name"], p["contract"], p["node"], p["version"], _toned(p["state"])) for p in found.plugins]
-        table(("PLUGIN", "CONTRACT", "NODE", "VERSION", "STATE"), rows)
+        table(("PLUGIN", "CONTRACT", "VERSION", "STATE", "WHERE"), _plugins(found))
+
+
+def _plugins(found: Standing) -> list[tuple[str, ...]]:
+    """One row for all places that have the same plugin in the same state."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    for plugin in found.plugins:
+        places.setdefault((plugin["name"], plugin["contract"], plugin["version"], plugin["state"]), []).append(plugin["node"])
+    return [(*key[:3], _toned(key[3]), ", ".join(n) if len(n) <= 4 else f"{len(n)} nodes") for key, n in places.items()]
 
 
 def _toned(state: str) -> str:
