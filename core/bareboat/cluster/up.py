@@ -129,6 +129,8 @@ class Up:
         if self.state.server and self.state.server.alive:
             return
         arguments = ["server", "--data-dir", str(self.layout.data_dir), "--config", str(self.layout.cluster_file), *self.state.logging]
+        if self.cluster.server.port == 0 and self.state.url:  # any port will do, but the agents that run know this one
+            arguments += ["--port", self.state.url.rpartition(":")[2]]
         if self.state.separate:
             arguments += ["--advertise-address", self.nodes.hosts.gateway]
         self.state.server, ready = await start(arguments, self.layout.logs / "server.log")
