@@ -12,7 +12,7 @@ from bareboat.api.kinds.registry import strategy_for
 from bareboat.api.strategy import WriteContext
 from bareboat.base.ids import SystemIds
 from bareboat.contracts.auth import UserInfo
-from bareboat.models.codec import decode
+from bareboat.models.codec import decode, to_tree
 from bareboat.models.scheme import Scheme
 
 SCHEME = Scheme.builtin()
@@ -85,8 +85,7 @@ def update():
         strategy, old = _made(manifest, "", None)
         old.metadata.uid = "u"
         strategy.prepare_create(old, _context())
-        new = _made(manifest, path, value)[1]
-        new.metadata.uid = "u"
+        new = _made(to_tree(old), path, value)[1]
         context = _context()
         judge = strategy.subresources[part] if part else strategy
         judge.prepare_update(new, old, context)

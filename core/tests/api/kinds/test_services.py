@@ -72,7 +72,7 @@ NAMED = {
 PATHS, BACKEND = "spec.rules[0].http.paths[0]", "spec/rules/0/http/paths/0/backend"
 WRONG = [
     ("service", "spec/ports", [], "Required spec.ports"),
-    ("service", "spec/ports/0/port", 0, "Invalid spec.ports[0].port"),
+    ("service", "spec/ports/0/port", 0, "Invalid spec.ports[0].port; Invalid spec.ports[0].targetPort"),
     ("service", "spec/ports/0/protocol", "ICMP", "NotSupported spec.ports[0].protocol"),
     ("service", "spec/ports/0/name", "A", "Invalid spec.ports[0].name"),
     ("service", "spec/ports/0/targetPort", "a b", "Invalid spec.ports[0].targetPort"),
@@ -81,7 +81,7 @@ WRONG = [
     ("service", "spec/ports/1", {"port": 81}, "Required spec.ports[1].name"),
     ("service", "spec/ports/1", {"name": "http", "port": 81}, "Duplicate spec.ports[1].name"),
     ("service", "spec/ports/1", {"name": "b", "port": 80}, "Duplicate spec.ports[1]"),
-    ("service", "spec/type", "Internal", "NotSupported spec.type; Required spec.internalTrafficPolicy"),
+    ("service", "spec/type", "Internal", "NotSupported spec.type"),
     ("service", "spec/selector", {"a b": "c"}, "Invalid spec.selector"),
     ("service", "spec/sessionAffinity", "Client", "NotSupported spec.sessionAffinity"),
     ("service", "spec/externalIPs", ["127.0.0.1"], "Invalid spec.externalIPs[0]"),
@@ -123,8 +123,8 @@ WRONG = [
     ("ingress", "spec/rules/0/http/paths/0/path", "a", f"Invalid {PATHS}.path"),
     ("ingress", "spec/rules/0/http/paths/0/path", "/a//b", f"Invalid {PATHS}.path"),
     ("ingress", f"{BACKEND}/service/name", "", f"Required {PATHS}.backend.service.name"),
-    ("ingress", f"{BACKEND}/service/port", {}, f"Required {PATHS}.backend.service.port"),
-    ("ingress", f"{BACKEND}/service/port", {"number": 1, "name": "a"}, f"Invalid {PATHS}.backend.service.port"),
+    ("ingress", f"{BACKEND}/service/port", {}, f"Required {PATHS}.backend"),
+    ("ingress", f"{BACKEND}/service/port", {"number": 1, "name": "a"}, f"Invalid {PATHS}.backend"),
     ("ingress", BACKEND, {}, f"Invalid {PATHS}.backend"),
     ("ingress", "spec/tls", [{"hosts": ["a_b"]}], "Invalid spec.tls[0].hosts[0]"),
     ("ingress", "spec/ingressClassName", "A", "Invalid spec.ingressClassName"),
