@@ -10,8 +10,9 @@ import msgspec
 
 from bareboat.api import discovery
 from bareboat.api.openapi import documents as openapi
+from bareboat.api.openapi import gnostic
 from bareboat.api.request import ApiRequest, ApiResponse
-from bareboat.models.status import NotAcceptable, NotFound
+from bareboat.models.status import NotFound
 
 if TYPE_CHECKING:
     from bareboat.models.scheme import Scheme
@@ -47,9 +48,8 @@ class Documents:
                 200, msgspec.json.encode({"paths": {g: {"serverRelativeURL": self._url(g)} for g in openapi.group_versions(self._scheme)}})
             )
         if path == "/openapi/v2":
-            if "protobuf" in request.accept and "json" not in request.accept and "*/*" not in request.accept:
-                raise NotAcceptable("only application/json is available here")
-            return self._compressed(request, "v2")
+            wants_protobuf = "proto-openapi" in request.accept and not request.accept.startswith("application/json")
+            return self._compressed(request, "v2.pb" if wants_protobuf else "v2")
         group_version = path.removeprefix("/openapi/v3/")
         if group_version not in openapi.group_versions(self._scheme):
             raise NotFound("the server could not find the requested resource", details={})
@@ -62,14 +62,19 @@ class Documents:
 
     def _compressed(self, request: ApiRequest, name: str) -> ApiResponse:
         if name not in self._made:
-            tree = openapi.v2(self._scheme) if name == "v2" else openapi.v3(openapi.group_versions(self._scheme)[name])
-            body = msgspec.json.encode(tree)
+            body = self._make(name)
             self._made[name] = (hashlib.sha256(body).hexdigest().upper(), gzip.compress(body, 6))
         tag, packed = self._made[name]
-        response = self._tagged(request, b"" if _matches(request, tag) else gzip.decompress(packed), tag, "application/json")
+        media = gnostic.CONTENT_TYPE if name == "v2.pb" else "application/json"
+        response = self._tagged(request, b"" if _matches(request, tag) else gzip.decompress(packed), tag, media)
         if request.first("hash"):
             response.headers["cache-control"] = "public, immutable"
         return response
+
+    def _make(self, name: str) -> bytes:
+        if name == "v2.pb":
+            return gnostic.encode(openapi.v2(self._scheme))
+        return msgspec.json.encode(openapi.v2(self._scheme) if name == "v2" else openapi.v3(openapi.group_versions(self._scheme)[name]))
 
     def _tagged(self, request: ApiRequest, body: bytes, tag: str, content_type: str) -> ApiResponse:
         headers = {"etag": f'"{tag}"', "vary": "Accept"}

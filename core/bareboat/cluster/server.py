@@ -55,6 +55,7 @@ from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
 from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
+from bareboat.server.usage import NODES, PODS, Usage
 from bareboat.server.virtual import Virtual
 from bareboat.store.log import Log
 
@@ -75,7 +76,8 @@ class ControlPlane:
         self.clock = SystemClock()
         self.ids = SystemIds()
         self.scheme = Scheme.builtin()
-        self.scheme.add(RESOURCE)
+        for resource in (RESOURCE, NODES, PODS):
+            self.scheme.add(resource)
         self._tasks = Tasks()
         self.url = ""
 
@@ -153,6 +155,7 @@ class ControlPlane:
         self._connector = Connector(agents)
         self._connector.register(self.service)
         Proxy(reader, agents, self.ids).register(self.service)
+        Usage(reader, agents, self.clock).register(self.service)
         health = Health()
         health.add("store", lambda: self.log.fault)
         lag = LoopLag(self.clock)

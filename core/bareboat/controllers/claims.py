@@ -18,6 +18,7 @@ from bareboat.models.meta import controller_of, key, owner_reference
 from bareboat.models.scheme import Resource
 from bareboat.models.selectors import Selector
 from bareboat.models.status import NotFound
+from bareboat.reconcile.controller import viewed
 from bareboat.reconcile.expectations import Expectations
 from bareboat.reconcile.informer import Informer, InformerFactory
 
@@ -83,7 +84,7 @@ class PodClaims:
         def observe(_key: str, old: bytes | None, new: bytes | None) -> None:
             data = new if new is not None else old
             assert data is not None
-            pod = msgspec.json.decode(data, type=Dependent)
+            pod: Dependent = viewed(data, Dependent)
             owner = pod.owner
             if owner is None or owner.kind != self.resource.kind:
                 return

@@ -11,6 +11,9 @@ import ipaddress
 from collections.abc import Iterable
 from typing import ClassVar
 
+import msgspec
+
+from bareboat.controllers.claims import Metadata
 from bareboat.models import coordination_v1, core_v1
 from bareboat.models.meta import get_condition, set_condition
 from bareboat.models.node_fit import tolerated
@@ -63,6 +66,17 @@ class NodeAddressController(Controller):
             await asyncio.sleep(0.01)
 
 
+class _Spec(msgspec.Struct):
+    nodeName: str = ""
+
+
+class _PlacedPod(msgspec.Struct):
+    """What of a pod leads to its node."""
+
+    metadata: Metadata
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
 class NodeLifecycleController(Controller):
     name = "node-controller"
 
@@ -71,11 +85,11 @@ class NodeLifecycleController(Controller):
         self._leases = informers.of(coordination_v1.Lease, "kube-node-lease")
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
-        self.watch(self._pods, self._node_of)
+        self.watch(self._pods, self._node_of, _PlacedPod)
         self._needs.append(self._leases)
         self._renewed: dict[str, tuple[str, float]] = {}
 
-    def _node_of(self, _key: str, pod: core_v1.Pod) -> Iterable[str]:
+    def _node_of(self, _key: str, pod: _PlacedPod) -> Iterable[str]:
         return [f"/{pod.spec.nodeName}"] if pod.spec.nodeName and pod.metadata.deletionTimestamp is None else []
 
     async def background(self) -> None:

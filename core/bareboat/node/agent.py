@@ -24,11 +24,13 @@ from bareboat.models.status import ApiError
 from bareboat.node.config import NodeConfig
 from bareboat.node.image_face import ImageFace
 from bareboat.node.log_rotation import LogRotation
+from bareboat.node.machine import look
 from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
 from bareboat.node.retention import Disk, Retention
 from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.services import NodeServices
+from bareboat.node.stats import NodeStats
 from bareboat.node.worker import PodWorker
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
@@ -67,6 +69,7 @@ class NodeAgent:
             config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir
         )
         self.images = ImageFace(self._runtime, state_dir)
+        self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
@@ -78,6 +81,11 @@ class NodeAgent:
 
     def pods(self) -> list[core_v1.Pod]:
         return self._pods.list()
+
+    @property
+    def workers(self) -> int:
+        """How many pods are looked after."""
+        return len(self._workers)
 
     async def run(self) -> None:
         """Until cancelled. Containers keep running."""
@@ -95,6 +103,7 @@ class NodeAgent:
                 ("network", self._node_network.run),
                 ("runtime", self._state.run),
                 ("status", registration.run_status),
+                ("stats", self.stats.run),
                 ("retention", self._retention().run),
                 ("log rotation", LogRotation(self._runtime, self._clock).run),
             ):

@@ -117,7 +117,7 @@ class Allocations:
         if number in had:
             return
         if number not in self.addresses:
-            message = f"the provided network does not match the current range: {self.network}"
+            message = f"the provided IP ({spec.clusterIP}) is not in the valid range. The range of valid IPs is {self.network}"
             plan.causes.append(_refused(spec.clusterIPs or spec.clusterIP, "spec.clusterIPs", spec.clusterIP, message))
         elif self.addresses.taken(number):
             plan.causes.append(_refused(spec.clusterIPs, "spec.clusterIPs", spec.clusterIP, "provided IP is already allocated"))

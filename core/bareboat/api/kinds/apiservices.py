@@ -28,7 +28,7 @@ class APIServiceStrategy(PlainStrategy):
         spec, name = obj.spec, obj.metadata.name
         wanted = f"{spec.version}.{spec.group}"
         causes: list[Cause] = []
-        if name != wanted and not path_segment(name):
+        if name and name != wanted and not path_segment(name):
             causes.append(invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"'))
         if not spec.group and spec.version != "v1":
             causes.append(required("spec.group", "only v1 may have an empty group and it better be legacy kube"))

@@ -63,8 +63,10 @@ class AutoscalerStrategy(PlainStrategy):
         causes: list[Cause] = []
         if low is not None and low < 1:
             causes.append(invalid("spec.minReplicas", low, "must be greater than or equal to 1"))
-        if high < 1:
-            causes.append(invalid("spec.maxReplicas", high, "must be greater than 0"))
+        if high == 0:
+            causes.append(required("spec.maxReplicas", "must be set and greater than 0"))
+        elif high < 1:
+            causes.append(invalid("spec.maxReplicas", high, "must be greater than or equal to 1"))
         if low is not None and high < low:
             causes.append(invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`"))
         causes += _reference(spec.scaleTargetRef, "spec.scaleTargetRef") + _api_version(
@@ -106,8 +108,10 @@ def _metric(metric: Any, at: str) -> list[Cause]:
     present = [name for name in _SOURCES.values() if getattr(metric, name) is not None]
     if present:
         causes += _CHECKS[present[0]](getattr(metric, present[0]), f"{at}.{present[0]}")
-    expected = _SOURCES.get(kind, kind.lower())
-    if expected and expected not in present:
+    expected = _SOURCES.get(kind, "")
+    if not expected:  # upstream says so twice
+        causes.append(unsupported(f"{at}.type", kind, _SOURCES))
+    elif expected not in present:
         causes.append(required(f"{at}.{expected}", "must populate information for the given metric source"))
     if len(present) != 1:
         causes += [forbidden(f"{at}.{name}", "must populate the given metric source only") for name in present if name != expected]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -55,7 +55,9 @@ def too_many(field: str, count: int, limit: int) -> Cause:
 
 
 def unsupported(field: str, value: Any, supported: Iterable[str]) -> Cause:
-    listed = ", ".join(quote(s) for s in sorted(supported))
+    """In the order given, as upstream lists them; sets by the alphabet."""
+    ordered = sorted(supported) if isinstance(supported, (set, frozenset, dict)) else supported
+    listed = ", ".join(quote(s) for s in ordered)
     return Cause("FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {listed}", field)
 
 
@@ -69,13 +71,12 @@ def named(field: str, value: str, check: Callable[[str], list[str]], because: st
     return each(field, value, check(value)) if value else [required(field, because)]
 
 
-def one_of(field: str, value: Any, allowed: Iterable[str]) -> list[Cause]:
+def one_of(field: str, value: Any, allowed: Collection[str]) -> list[Cause]:
     """Nothing for an allowed value."""
-    allowed = list(allowed)
     return [] if value in allowed else [unsupported(field, value, allowed)]
 
 
-def choice(field: str, value: str | None, allowed: Iterable[str], because: str = "") -> list[Cause]:
+def choice(field: str, value: str | None, allowed: Collection[str], because: str = "") -> list[Cause]:
     """Required, and one of the allowed."""
     return one_of(field, value, allowed) if value else [required(field, because)]
 

@@ -111,7 +111,7 @@ def _usages(usages: list[str]) -> list[Cause]:
     for i, usage in enumerate(usages):
         field = f"spec.usages[{i}]"
         if usage not in _USAGES:
-            causes.append(unsupported(field, usage, _USAGES))
+            causes.append(unsupported(field, usage, sorted(_USAGES)))
         if usage in usages[:i]:
             causes.append(duplicate(field, usage))
     return causes
@@ -146,8 +146,8 @@ def _conditions(new: list[Any], old: list[Any]) -> list[Cause]:
             causes.append(required(f"{where}.type"))
         if condition.type in ("Approved", "Denied", "Failed") and condition.status != "True":
             causes.append(unsupported(f"{where}.status", condition.status, ("True",)))
-        elif condition.status not in ("True", "False", "Unknown"):
-            causes.append(unsupported(f"{where}.status", condition.status, ("True", "False", "Unknown")))
+        elif condition.status not in ("False", "True", "Unknown"):
+            causes.append(unsupported(f"{where}.status", condition.status, ("False", "True", "Unknown")))
         if condition.type in seen:
             causes.append(duplicate(f"{where}.type", condition.type))
         seen.add(condition.type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
-from bareboat.api.kinds.causes import choice, each, forbidden, immutable, invalid, non_negative
+from bareboat.api.kinds.causes import choice, forbidden, immutable, invalid, named, non_negative
 from bareboat.api.kinds.core.pod_spec import validate_tolerations
 from bareboat.api.kinds.core.resources import container_resource_name, quantity
 from bareboat.api.kinds.metadata import validate_labels
@@ -71,7 +71,7 @@ class RuntimeClassStrategy(PlainStrategy):
     allow_unconditional_update = False
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        causes = each("handler", obj.handler, dns1123_label(obj.handler))
+        causes = _handler(obj.handler)
         if obj.overhead is not None:
             for name, value in obj.overhead.podFixed.items():
                 field = f"overhead.podFixed[{name}]"
@@ -82,10 +82,14 @@ class RuntimeClassStrategy(PlainStrategy):
         return causes
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        return immutable("handler", new.handler, old.handler)
+        return _handler(new.handler) + immutable("handler", new.handler, old.handler)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
         return []
+
+
+def _handler(name: str) -> list[Cause]:
+    return named("handler", name, dns1123_label)
 
 
 STRATEGIES: dict[str, type[Strategy]] = {

@@ -11,8 +11,8 @@ from bareboat.models.names import dns1123_label, qualified_name
 from bareboat.models.status import Cause
 
 _SHORT, _LONG = 128, 1024
-_FIXED = (
-    *("involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count"),
+_FIXED = (  # upstream compares the reason twice
+    *("involvedObject", "reason", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count"),
     *("reportingComponent", "reportingInstance", "action", "related", "type"),
 )
 _SHOWN = {"reportingComponent": "reportingController"}
@@ -43,9 +43,13 @@ class EventStrategy(PlainStrategy):
         if ctx.group != "events.k8s.io":
             ctx.causes += _legacy(new, ctx.group)
             return
+        if new.eventTime:
+            ctx.causes += _reported(new, "reportingController")
         for field in _FIXED:
             ctx.causes += immutable(_SHOWN.get(field, field), getattr(new, field), getattr(old, field))
-        ctx.causes += immutable("eventTime", new.eventTime, old.eventTime) + _series(new)
+        ctx.causes += immutable("eventTime", new.eventTime, old.eventTime)
+        if new.series != old.series:
+            ctx.causes += _series(new)
 
 
 def _legacy(event: Any, group: str) -> list[Cause]:
@@ -62,7 +66,7 @@ def _legacy(event: Any, group: str) -> list[Cause]:
 
 def _reported(event: Any, reporter: str) -> list[Cause]:
     name = event.reportingComponent
-    causes = each(reporter, name, qualified_name(name)) if name else [required(reporter)]
+    causes = ([] if name else [required(reporter)]) + each(reporter, name, qualified_name(name))
     for field in ("reportingInstance", "action", "reason"):
         value = getattr(event, field)
         if not value:

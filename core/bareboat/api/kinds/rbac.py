@@ -72,7 +72,7 @@ class BindingStrategy(PathNamed):
 
     def validate_create(self, obj: Any) -> list[Cause]:
         cluster = obj.kind == "ClusterRoleBinding"
-        allowed = ("ClusterRole",) if cluster else ("ClusterRole", "Role")
+        allowed = ("ClusterRole",) if cluster else ("Role", "ClusterRole")
         reference = obj.roleRef
         causes: list[Cause] = []
         if reference.apiGroup != GROUP:
@@ -104,7 +104,7 @@ def _subject(subject: Any, at: str, *, cluster: bool) -> list[Cause]:
         if subject.apiGroup != GROUP:
             causes.append(unsupported(f"{at}.apiGroup", subject.apiGroup, (GROUP,)))
     else:
-        causes.append(unsupported(f"{at}.kind", subject.kind, ("Group", "ServiceAccount", "User")))
+        causes.append(unsupported(f"{at}.kind", subject.kind, ("ServiceAccount", "User", "Group")))
     return causes
 
 

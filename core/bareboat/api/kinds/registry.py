@@ -36,6 +36,8 @@ MODULES = (
     "storage",
     "policies",
     "rbac",
+    "resource.claims",
+    "resource.slices",
     "apiextensions.definitions",
 )
 

@@ -43,8 +43,9 @@ class StorageClassStrategy(PlainStrategy):
         return causes + _topologies(obj.allowedTopologies)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        fields = ("parameters", "provisioner", "reclaimPolicy")
-        causes = [forbidden(f, f"updates to {f} are forbidden.") for f in fields if getattr(new, f) != getattr(old, f)]
+        causes = immutable("parameters", new.parameters, old.parameters)
+        fields = ("provisioner", "reclaimPolicy")
+        causes += [forbidden(f, f"updates to {f} are forbidden.") for f in fields if getattr(new, f) != getattr(old, f)]
         return causes + immutable("volumeBindingMode", new.volumeBindingMode, old.volumeBindingMode) + _topologies(new.allowedTopologies)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
@@ -199,7 +200,8 @@ def _attached(source: Any, at: str) -> list[Cause]:
     if inline is not None:
         return validate_volume_spec(inline, f"{at}.inlineVolumeSpec", inline=True)
     field = f"{at}.persistentVolumeName"
-    return each(field, name, dns1123_subdomain(name)) if name else [required(field, "must specify non empty persistentVolumeName")]
+    missing = [] if name else [required(field, "must specify non empty persistentVolumeName")]
+    return missing + each(field, name, dns1123_subdomain(name))
 
 
 class StorageCapacityStrategy(PlainStrategy):

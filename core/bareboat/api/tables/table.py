@@ -42,7 +42,7 @@ def columns(api_version: str, plural: str) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "type": kind or "string",
-                "format": "name" if name == "Name" else "",
+                "format": "name" if name in ("Name", "Attacher") else "",
                 "description": describe(f"{api_version}/{plural}", name),
                 "priority": int(priority or 0),
             }

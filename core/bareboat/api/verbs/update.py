@@ -67,6 +67,6 @@ def _wanted_revision(op: Operation, obj: Any, part: SubresourceStrategy | None) 
     if text and not text.isdigit():
         raise BadRequest(f'strconv.ParseUint: parsing "{text}": invalid syntax')
     if not text and part is None and not op.strategy.allow_unconditional_update:
-        cause = Cause("FieldValueInvalid", 'Invalid value: "": must be specified for an update', "metadata.resourceVersion")
+        cause = Cause("FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion")
         raise invalid(op, op.info.name, [cause])
     return int(text or 0)

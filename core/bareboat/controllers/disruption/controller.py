@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from bareboat.controllers.claims import Dependent
 from bareboat.controllers.disruption.expected import NoScale, Scales, expected
 from bareboat.controllers.freshness import Written
+from bareboat.controllers.labelled import labelled_pods, select
 from bareboat.controllers.pods import is_ready
 from bareboat.models import core_v1, policy_v1
 from bareboat.models.codec import copy, decode
@@ -35,8 +34,7 @@ class DisruptionController(Controller):
         self._budgets = informers.of(policy_v1.PodDisruptionBudget)
         self._budgets.on_change(self._note_selector)
         self.watch(self._budgets)
-        self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("namespace", lambda pod: (pod.metadata.namespace,))
+        self._pods = labelled_pods(informers)
         self.watch(self._pods, self._of_pod, Dependent)
         self._scales = Scales(self.client, informers)
         self._needs += self._scales.informers.values()
@@ -55,10 +53,12 @@ class DisruptionController(Controller):
         budget = self._budgets.get(key)
         if budget is None:
             self._written.forget(key)
+            self.note_size(key, 0)
             return None
         if self._written.stale(budget):
             return 0.05
-        pods = self._select(budget)
+        pods = select(self._pods, budget.metadata.namespace, from_label_selector(budget.spec.selector))
+        self.note_size(key, len(pods))
         if not pods:
             self.events.event(budget, "Normal", "NoPods", "No matching pods found")
         try:
@@ -80,16 +80,6 @@ class DisruptionController(Controller):
         status.disruptionsAllowed = max(0, healthy - wanted.healthy) if wanted.pods > 0 else 0
         await self._write(budget, status, "SufficientPods" if status.disruptionsAllowed else "InsufficientPods", "")
         return again
-
-    def _select(self, budget: policy_v1.PodDisruptionBudget) -> list[core_v1.Pod]:
-        """Only those that match are decoded whole."""
-        selector = from_label_selector(budget.spec.selector)
-        found = []
-        for key in self._pods.by_index("namespace", budget.metadata.namespace):
-            data = self._pods.raw(key)
-            if data is not None and selector.matches(msgspec.json.decode(data, type=Dependent).metadata.labels):
-                found.append(decode(core_v1.Pod, data))
-        return found
 
     def _disrupted(self, budget: policy_v1.PodDisruptionBudget, pods: list[core_v1.Pod]) -> tuple[dict[str, str], float | None]:
         """Pods that an eviction was granted for and that are not being deleted yet; when to give up on the first."""

@@ -79,6 +79,7 @@ class JobController(Controller):
         return await self._sync(key, job)
 
     def _forget(self, key: str) -> None:
+        self.note_size(key, 0)
         self.expectations.forget(key)
         self._written.forget(key)
         self._backoff.pop(key, None)
@@ -106,6 +107,7 @@ class JobController(Controller):
         before, now = copy(job.status), self.clock.now().timestamp()
         goes_on = self.expectations.satisfied(key) and not job.metadata.deletionTimestamp
         picture = Picture(job, await self._claims.claim(job), self._removed.setdefault(key, set()))
+        self.note_size(key, max(len(picture.pods), job.spec.parallelism or 0))
         if job.status.startTime is None and not job.spec.suspend:
             job.status.startTime = self.clock.timestamp()
         record = self._backoff.get(key, Record()).after(

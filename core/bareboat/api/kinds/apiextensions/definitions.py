@@ -58,8 +58,7 @@ class DefinitionStrategy(KindStrategy):
             )
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        causes = _name(obj) + _spec(obj.spec) + _stored(obj) + _approval(obj)
-        return causes
+        return _name(obj) + _spec(obj.spec) + _stored(obj) + _approval(obj)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         causes = _spec(new.spec) + _stored(new)
@@ -163,7 +162,7 @@ def _parts(spec: Any) -> list[Cause]:
                 causes += check(values[i], f"spec.versions[{i}].{own}", version)
     schemas = [version.schema for version in spec.versions]
     missing = [i for i, schema in enumerate(schemas) if schema is None or schema.openAPIV3Schema is None]
-    return causes + [required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required") for i in missing]
+    return causes + [required(f"spec.versions[{i}].schema.openAPIV3Schema") for i in missing]
 
 
 def _schema(validation: Any, at: str, version: Any) -> list[Cause]:

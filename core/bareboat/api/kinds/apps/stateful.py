@@ -30,6 +30,7 @@ from bareboat.api.kinds.core.claims import validate_claim_spec
 from bareboat.api.kinds.core.pod_defaults import default_pod_spec
 from bareboat.api.kinds.core.pod_spec import validate_template
 from bareboat.api.kinds.core.pod_warnings import pod_warnings
+from bareboat.api.kinds.metadata import validate_annotations, validate_labels
 from bareboat.api.kinds.selectors import is_empty, usable, validate_selector
 from bareboat.api.strategy import Strategy, SubresourceStrategy
 from bareboat.models import apps_v1, core_v1
@@ -95,6 +96,10 @@ class StatefulSetStrategy(KindStrategy):
         if spec.ordinals is not None:
             causes += non_negative("spec.ordinals.start", spec.ordinals.start)
         causes += validate_own_selector(spec.selector, "spec.selector", "statefulset")
+        about = spec.template.metadata  # upstream looks here once more than for other kinds
+        causes += validate_labels(about.labels, "spec.template.labels") + validate_annotations(
+            about.annotations, "spec.template.annotations"
+        )
         return causes + validate_selected_template(_with_claims(spec), spec.selector, "spec", "StatefulSet", "")
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
@@ -190,6 +195,8 @@ class DaemonSetStrategy(KindStrategy):
             rolling = spec.updateStrategy.rollingUpdate = spec.updateStrategy.rollingUpdate or apps_v1.RollingUpdateDaemonSet()
             rolling.maxUnavailable = 1 if rolling.maxUnavailable is None else rolling.maxUnavailable
             rolling.maxSurge = 0 if rolling.maxSurge is None else rolling.maxSurge
+        # the count is written with every version of the object, so whoever makes it owns it
+        obj.metadata.annotations.setdefault(GENERATION, "0")
 
     def prepare_create(self, obj: Any, ctx: Any) -> None:
         super().prepare_create(obj, ctx)
@@ -244,7 +251,7 @@ class RevisionStrategy(PlainStrategy):
     """A snapshot: its data never changes."""
 
     def validate_create(self, obj: Any) -> list[Cause]:
-        causes = [] if obj.data else [required("data", "data is mandatory")]
+        causes = [] if obj.data is not None else [required("data", "data is mandatory")]
         return causes + non_negative("revision", obj.revision)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:

@@ -50,8 +50,8 @@ def domain_path(field: str, value: str) -> list[Cause]:
 def _completion(spec: Any, at: str) -> list[Cause]:
     mode = spec.completionMode
     causes: list[Cause] = []
-    if mode is not None and mode not in ("Indexed", "NonIndexed"):
-        causes.append(unsupported(f"{at}.completionMode", mode, ("Indexed", "NonIndexed")))
+    if mode is not None and mode not in ("NonIndexed", "Indexed"):
+        causes.append(unsupported(f"{at}.completionMode", mode, ("NonIndexed", "Indexed")))
     if mode == "Indexed":
         return causes + _indexed(spec, at)
     if mode == "NonIndexed":
@@ -203,6 +203,6 @@ def _restarts(spec: Any, field: str) -> list[Cause]:
         causes.append(required(field, 'valid values: "OnFailure", "Never"'))
     elif policy not in ("OnFailure", "Never"):
         causes.append(unsupported(field, policy, ("OnFailure", "Never")))
-    if spec.podFailurePolicy is not None and policy != "Never":
+    if spec.podFailurePolicy is not None and policy == "OnFailure":
         causes.append(invalid(field, policy, 'only "Never" is supported when podFailurePolicy is specified'))
     return causes

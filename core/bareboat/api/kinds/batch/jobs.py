@@ -38,6 +38,9 @@ def default_job_spec(spec: Any) -> None:
     spec.manualSelector = bool(spec.manualSelector)
     if spec.podReplacementPolicy is None:
         spec.podReplacementPolicy = "Failed" if spec.podFailurePolicy is not None else "TerminatingOrFailed"
+    for rule in spec.podFailurePolicy.rules if spec.podFailurePolicy is not None else ():
+        for pattern in rule.onPodConditions:
+            pattern.status = pattern.status or "True"
 
 
 def identity(obj: Any) -> dict[str, str]:
@@ -87,7 +90,8 @@ class JobStrategy(KindStrategy):
         return _generated(obj) + _validate_spec(obj.spec) + _hostname(obj)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        causes = _validate_spec(new.spec) + _completions(new.spec, old.spec)
+        """Upstream looks at the whole and at the change, and says what is wrong with the spec in both."""
+        causes = self.validate_create(new) + _validate_spec(new.spec) + _completions(new.spec, old.spec)
         for field in _FIXED:
             causes += immutable(f"spec.{field}", getattr(new.spec, field), getattr(old.spec, field))
         return causes + _template(new, old)

@@ -16,7 +16,7 @@ from bareboat.models.names import dns1123_label, dns1123_subdomain
 from bareboat.models.quantity import Quantity
 from bareboat.models.status import Cause
 
-ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
+ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 VOLUME_MODES = ("Block", "Filesystem")
 FINALIZER = "kubernetes.io/pvc-protection"
 _CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"

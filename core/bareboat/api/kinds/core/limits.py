@@ -7,7 +7,7 @@ from typing import Any
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
 from bareboat.api.kinds.causes import duplicate, each, forbidden, immutable, invalid, required
 from bareboat.api.kinds.core.resources import HUGE, STANDARD, container_resource_name, is_extended, quantity, resource_name
-from bareboat.api.strategy import Strategy, SubresourceStrategy
+from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
 from bareboat.models.names import qualified_name
 from bareboat.models.quantity import Quantity
 from bareboat.models.status import Cause
@@ -46,6 +46,10 @@ class LimitRangeStrategy(PlainStrategy):
                 item.defaultRequest.setdefault(name, value)
             for name, value in item.min.items():
                 item.defaultRequest.setdefault(name, value)
+
+    def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
+        if not obj.metadata.name and not obj.metadata.generateName:
+            obj.metadata.name = obj.metadata.uid
 
     def validate_create(self, obj: Any) -> list[Cause]:
         causes: list[Cause] = []

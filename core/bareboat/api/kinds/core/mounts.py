@@ -9,7 +9,7 @@ from bareboat.api.kinds.core.paths import descending
 from bareboat.models.status import Cause
 
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
-_RECURSIVE = ("Disabled", "IfPossible", "Enabled")
+_RECURSIVE = ("Disabled", "Enabled", "IfPossible")
 
 
 def validate_mounts(container: Any, at: str, volumes: dict[str, Any]) -> list[Cause]:

@@ -125,7 +125,7 @@ class VolumeStrategy(PlainStrategy):
         return validate_volume_spec(obj.spec, "spec")
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        causes = self.validate_create(new)
+        causes = self.validate_create(new) * 2  # upstream looks twice: at the whole, and at the change
         if _sources(new.spec, old.spec) != _sources(old.spec, old.spec):
             causes.append(forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"))
         causes += immutable("volumeMode", new.spec.volumeMode, old.spec.volumeMode)

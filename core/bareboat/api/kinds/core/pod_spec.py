@@ -23,7 +23,7 @@ from bareboat.models.status import Cause
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _MAX_INT32 = 2**31 - 1
 
 

@@ -27,10 +27,9 @@ def headless(service: Any) -> bool:
 
 def validate_service(service: Any) -> list[Cause]:
     spec = service.spec
-    if spec.type != "ExternalName":
-        causes = _addresses(service)
-        if causes:  # upstream looks at them before it looks at anything else
-            return causes
+    causes = validate_addresses(service)
+    if causes:
+        return causes
     causes = _annotations(service.metadata.annotations)
     if not spec.ports and not headless(service) and spec.type != "ExternalName":
         causes.append(required("spec.ports"))
@@ -119,8 +118,11 @@ def _affinity(spec: Any) -> list[Cause]:
     return [invalid(f"{field}.clientIP.timeoutSeconds", seconds, f"must be greater than 0 and less than {_LONGEST_AFFINITY}")]
 
 
-def _addresses(service: Any) -> list[Cause]:
+def validate_addresses(service: Any) -> list[Cause]:
+    """Upstream looks at them before it looks at anything else."""
     spec = service.spec
+    if spec.type == "ExternalName":
+        return []
     addresses, field = spec.clusterIPs, "spec.clusterIPs"
     causes: list[Cause] = []
     if spec.clusterIP and not addresses:

@@ -8,13 +8,14 @@ from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.core.service_rules import (
     external,
     health_checked,
+    validate_addresses,
     validate_balancer_status,
     validate_service,
     validate_service_change,
 )
 from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
 from bareboat.models import core_v1
-from bareboat.models.names import dns1035_label
+from bareboat.models.names import dns1123_label
 from bareboat.models.status import Cause
 
 
@@ -30,7 +31,7 @@ class ServiceStrategy(KindStrategy):
     selectable = {"spec.clusterIP": lambda s: s.spec.clusterIP, "spec.type": lambda s: s.spec.type}
 
     def validate_name(self, name: str) -> list[str]:
-        return dns1035_label(name)
+        return dns1123_label(name)
 
     def default(self, obj: Any) -> None:
         spec = obj.spec
@@ -83,7 +84,8 @@ class ServiceStrategy(KindStrategy):
         return validate_service(obj)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        return validate_service_change(new, old) + validate_service(new)
+        wrong = validate_addresses(new)
+        return wrong or validate_service_change(new, old) + validate_service(new)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
         spec = obj.spec
@@ -107,7 +109,9 @@ def _same_addresses(spec: Any, was: Any) -> None:
     """Clients that know one address only, or both fields: what they leave as it was follows what they changed."""
     if was.clusterIPs and not spec.clusterIPs and spec.clusterIP == was.clusterIP:
         spec.clusterIPs = list(was.clusterIPs)
-    if spec.clusterIP != was.clusterIP and spec.clusterIPs == was.clusterIPs:
+    if spec.clusterIP and spec.clusterIP != was.clusterIP and not spec.clusterIPs:
+        spec.clusterIPs = [spec.clusterIP]
+    elif spec.clusterIP != was.clusterIP and spec.clusterIPs == was.clusterIPs:
         spec.clusterIPs = [spec.clusterIP] if spec.clusterIP else []
 
 

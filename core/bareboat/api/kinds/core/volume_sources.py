@@ -133,7 +133,7 @@ def _flex(source: Any, at: str) -> list[Cause]:
 
 def _azure_disk(source: Any, at: str) -> list[Cause]:
     causes = needs("diskName", "diskURI")(source, at)
-    modes, kinds = ("None", "ReadOnly", "ReadWrite"), ("Shared", "Dedicated", "Managed")
+    modes, kinds = ("None", "ReadOnly", "ReadWrite"), ("Dedicated", "Managed", "Shared")
     if source.cachingMode is not None and source.cachingMode not in modes:
         causes.append(unsupported(f"{at}.cachingMode", source.cachingMode, modes))
     if source.kind is not None and source.kind not in kinds:
@@ -152,9 +152,9 @@ def _storage_os(source: Any, at: str) -> list[Cause]:
 
 
 def csi_driver_name(field: str, name: str) -> list[Cause]:
-    causes = [] if name else [required(field)]
-    if len(name) > 63:
-        causes.append(too_long(field, 63))
+    if not name:
+        return [required(field)]
+    causes = [too_long(field, 63)] if len(name) > 63 else []
     return causes + each(field, name, dns1123_subdomain(name.lower()))
 
 

@@ -11,7 +11,7 @@ from bareboat.api.kinds.core.paths import parse_ip
 from bareboat.api.kinds.core.service_rules import validate_balancer_status
 from bareboat.api.kinds.names import path_segment
 from bareboat.api.strategy import Strategy, SubresourceStrategy
-from bareboat.models.names import dns1035_label, dns1123_label, dns1123_subdomain, port_name, wildcard_dns1123_subdomain
+from bareboat.models.names import dns1123_label, dns1123_subdomain, port_name, wildcard_dns1123_subdomain
 from bareboat.models.status import Cause
 
 _CLASS = "kubernetes.io/ingress.class"
@@ -108,7 +108,7 @@ def _backend(backend: Any, at: str) -> list[Cause]:
         return causes + [c for name in ("kind", "name") for c in named(f"{at}.resource.{name}", getattr(resource, name), path_segment)]
     if service is None:
         return [invalid(at, "", "resource or service backend is required")]
-    causes = named(f"{at}.service.name", service.name, dns1035_label)
+    causes = named(f"{at}.service.name", service.name, dns1123_label)
     port = service.port
     if port.name and port.number:
         return [*causes, invalid(at, "", "cannot set both port name & port number")]

@@ -14,7 +14,7 @@ from bareboat.api.strategy import Strategy, WriteContext
 from bareboat.models.names import dns1123_subdomain, port_name
 from bareboat.models.status import Cause
 
-_TYPES = ("Ingress", "Egress")
+_TYPES = ("Egress", "Ingress")
 
 
 class NetworkPolicyStrategy(KindStrategy):

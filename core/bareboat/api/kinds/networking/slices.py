@@ -9,7 +9,7 @@ from bareboat.api.kinds.causes import choice, duplicate, each, immutable, invali
 from bareboat.api.kinds.core.addresses import IP_FAULT, family, not_special
 from bareboat.api.kinds.core.containers import PROTOCOLS
 from bareboat.api.kinds.core.paths import parse_ip
-from bareboat.api.strategy import Strategy
+from bareboat.api.strategy import Strategy, WriteContext
 from bareboat.models.names import dns1123_label, dns1123_subdomain, qualified_name
 from bareboat.models.status import Cause
 
@@ -22,6 +22,11 @@ class EndpointSliceStrategy(KindStrategy):
         for port in obj.ports:
             port.protocol = "TCP" if port.protocol is None else port.protocol
             port.name = "" if port.name is None else port.name
+
+    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
+        super().prepare_update(new, old, ctx)
+        if new.metadata.labels != old.metadata.labels:
+            new.metadata.generation = old.metadata.generation + 1
 
     def validate_create(self, obj: Any) -> list[Cause]:
         causes = choice("addressType", obj.addressType, _TYPES)
