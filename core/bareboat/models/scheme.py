@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,6 +49,7 @@ class Resource:
     subresources: dict[str, Subresource] = field(default_factory=dict, hash=False)
     list_kind: str = ""
     type_key: str = ""  # core_v1.Pod; empty for custom resources
+    custom: bool = False  # defined by a CustomResourceDefinition
 
     @property
     def api_version(self) -> str:
@@ -70,7 +71,7 @@ class Resource:
 
     @property
     def type(self) -> builtins.type[msgspec.Struct] | None:
-        """The class of its objects; None for custom resources, whose objects are trees."""
+        """The class of its objects; None for custom resources, whose objects are models.custom.CustomObject."""
         return load_type(self.type_key) if self.type_key else None
 
 
@@ -81,6 +82,7 @@ class Scheme:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str], Resource] = {}
         self._by_type: dict[str, Resource] = {}
+        self._listeners: list[Callable[[], None]] = []
         for resource in resources or ():
             self.add(resource)
 
@@ -121,6 +123,15 @@ class Scheme:
         self._by_kind[resource.api_version, resource.kind] = resource
         if resource.type_key:
             self._by_type[resource.type_key] = resource
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` after resources came or went at run time."""
+        self._listeners.append(changed)
+
+    def announce(self) -> None:
+        """Tell those who subscribed; whoever adds or removes several resources says so once."""
+        for changed in self._listeners:
+            changed()
 
     def remove(self, resource: Resource) -> None:
         """Removing what is not there is no error."""
