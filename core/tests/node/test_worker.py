@@ -71,9 +71,10 @@ class Node(SimpleNamespace):
     def __init__(self, directory, policy, inits, names):
         self.runtime, self.clock = Runtime(), SystemClock()
         self.runtime_state = RuntimeState(self.runtime, self.clock, lambda _: None)
-        self.network, self.runtime_name, self.allocatable = None, "memory", {}
+        self.network, self.allocatable = None, {}
         self.config = SimpleNamespace(internal_ip="10.0.0.1", domain="cluster.local")
-        self.images = SimpleNamespace(ensure=self.ensure, failure=ImageFailure)
+        images = SimpleNamespace(ensure=self.ensure, failure=ImageFailure)
+        self.handlers = SimpleNamespace(images=lambda _: images, name=lambda _: "memory", of_pod=self.handler)
         self.events = SimpleNamespace(event=lambda *_: None)
         self.client = SimpleNamespace(patch=self.patch)
         self.pod_directory = self.log_directory = lambda *_: directory / "pod"
@@ -93,6 +94,9 @@ class Node(SimpleNamespace):
 
     async def ensure(self, pod, container, event):
         return "i"
+
+    async def handler(self, pod):
+        return ""
 
     async def environment(self, pod, container):
         return {}
