@@ -11,7 +11,6 @@ from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, Sandbox
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.codec import from_tree, to_tree
-from bareboat.node.images import ImageFailure
 from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.worker import PodWorker
 
@@ -73,7 +72,7 @@ class Node(SimpleNamespace):
         self.runtime_state = RuntimeState(self.runtime, self.clock, lambda _: None)
         self.network, self.allocatable = None, {}
         self.config = SimpleNamespace(internal_ip="10.0.0.1", domain="cluster.local")
-        images = SimpleNamespace(ensure=self.ensure, failure=ImageFailure)
+        self.images = images = SimpleNamespace(ensure=self.ensure)
         self.handlers = SimpleNamespace(images=lambda _: images, name=lambda _: "memory", of_pod=self.handler)
         self.events = SimpleNamespace(event=lambda *_: None)
         self.client = SimpleNamespace(patch=self.patch)
