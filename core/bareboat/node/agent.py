@@ -29,6 +29,7 @@ from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
 from bareboat.node.retention import Disk, Retention
 from bareboat.node.runtime_state import RuntimeState
+from bareboat.node.runtimes import combined
 from bareboat.node.services import NodeServices
 from bareboat.node.stats import NodeStats
 from bareboat.node.worker import PodWorker
@@ -56,7 +57,7 @@ class NodeAgent:
         self.config = config
         self._client = client
         self._state_dir = state_dir
-        self._runtime = runtimes[""]
+        self._runtime = combined(runtimes)
         self._network = network
         self._clock = clock
         self._ids = ids
@@ -66,7 +67,7 @@ class NodeAgent:
         self._state = RuntimeState(self._runtime, clock, self._runtime_changed)
         services = self._informers.of(core_v1.Service)
         self.services = NodeServices(
-            config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir
+            config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir, runtimes
         )
         self.images = ImageFace(self._runtime, state_dir)
         self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
@@ -90,7 +91,7 @@ class NodeAgent:
     async def run(self) -> None:
         """Until cancelled. Containers keep running."""
         version = await self._runtime.version()
-        self.services.runtime_name = version.runtime_name
+        await self.services.handlers.learn()
         runtime = f"{version.runtime_name}://{version.runtime_version}"
         registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
         self.services.allocatable = registration.capacity

@@ -11,6 +11,8 @@ import asyncio
 import logging
 from typing import Any
 
+import msgspec
+
 from bareboat.base.tasks import Tasks
 from bareboat.contracts import cri
 from bareboat.contracts.cni import Attachment
@@ -21,6 +23,7 @@ from bareboat.models.meta import get_condition
 from bareboat.models.status import ApiError, NotFound
 from bareboat.node import hooks, restarts, status, translation
 from bareboat.node.environment import ConfigError
+from bareboat.node.images import ImageFailure
 from bareboat.node.interruption import Interrupted, unless
 from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import PodFiles
@@ -96,9 +99,10 @@ class PodWorker:
         if restarts.past_deadline(pod, self._node.clock.now().timestamp()):
             await self._fail(pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
             return RESYNC
-        wait = await self._bring_up(pod)
-        await self._write_status(pod)
-        return wait
+        try:
+            return await self._bring_up(pod)
+        finally:
+            await self._write_status(pod)
 
     async def _observe(self, pod: core_v1.Pod | None) -> None:
         """What the runtime has of this pod."""
@@ -146,6 +150,7 @@ class PodWorker:
             await self._runtime.remove_pod_sandbox(old.id)
         config = translation.sandbox_config(pod, str(self._files.logs()), attempt)
         try:
+            config = msgspec.structs.replace(config, runtime_handler=await self._node.handlers.of_pod(pod))
             self._sandbox = await self._runtime.run_pod_sandbox(config)
             self._address = await self._attach(pod, self._sandbox)
         except DriverError as error:
@@ -195,6 +200,10 @@ class PodWorker:
             return RESYNC
         return await self._restart(pod, container, current)
 
+    def _handler(self) -> str:
+        """Of the RuntimeClass that the pod's sandbox was made by."""
+        return self._sandbox.config.runtime_handler if self._sandbox is not None else ""
+
     def _current(self, name: str) -> cri.Container | None:
         attempts = self._seen.setdefault(name, Observed()).attempts
         return attempts[-1] if attempts else None
@@ -222,7 +231,8 @@ class PodWorker:
         seen = self._seen[container.name]
         assert self._sandbox is not None
         try:
-            image = await unless(self._is_going, self._wake, self._node.images.ensure(pod, container, self._event))
+            pulled = self._node.handlers.images(self._handler()).ensure(pod, container, self._event)
+            image = await unless(self._is_going, self._wake, pulled)
             environment = await self._node.environment(self._with_address(pod), container)
             mounts = self._volumes.mounts(pod, container, environment)
             mounts += self._files.mounts(pod, container, self._address, self._node.config.domain)
@@ -233,7 +243,7 @@ class PodWorker:
             await self._runtime.start_container(created)
         except ConfigError as error:
             return self._waiting(pod, seen, "CreateContainerConfigError", str(error), "Failed", RETRY)
-        except self._node.images.failure as error:
+        except ImageFailure as error:
             self._event(pod, "Warning", "Failed", f"Error: {error.reason}")
             seen.waiting_reason, seen.waiting_message = error.reason, error.message
             return error.wait
@@ -350,7 +360,7 @@ class PodWorker:
         self._last_status = tree
 
     def _status(self, pod: core_v1.Pod, failed: tuple[str, str] | None) -> core_v1.PodStatus:
-        runtime = self._node.runtime_name
+        runtime = self._node.handlers.name(self._handler())
         now = self._node.clock.timestamp()
         found = copy(pod.status)
         found.observedGeneration = pod.metadata.generation or 0

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from bareboat.api import answers, body
+from bareboat.api.kinds.reviews import validate_access_review, validate_token_request
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.service import Service
@@ -18,7 +19,7 @@ from bareboat.auth.tokens import Issuer
 from bareboat.contracts.auth import UserInfo
 from bareboat.models import authentication_v1, authorization_v1
 from bareboat.models.codec import encode
-from bareboat.models.status import BadRequest, NotFound
+from bareboat.models.status import BadRequest, Cause, Invalid, NotFound
 
 
 class Virtual:
@@ -49,15 +50,15 @@ class Virtual:
 
     async def _self_access(self, op: Operation) -> ApiResponse:
         review = self._read(op, authorization_v1.SelfSubjectAccessReview)
+        _check(op.resource.kind, op.resource.group, validate_access_review(review, of_self=True))
         review.status = await review_access(self._authority, op.request.user, review.spec)
         return self._created(op, review)
 
     async def _access(self, op: Operation) -> ApiResponse:
         cls = authorization_v1.LocalSubjectAccessReview if op.info.namespace else authorization_v1.SubjectAccessReview
         review = self._read(op, cls)
+        _check(op.resource.kind, op.resource.group, validate_access_review(review, namespace=op.info.namespace))
         user: UserInfo = user_of(review.spec)
-        if not user.name and not user.groups:
-            raise BadRequest("at least one of user or group must be specified")
         review.status = await review_access(self._authority, user, review.spec)
         return self._created(op, review)
 
@@ -86,6 +87,7 @@ class Virtual:
 
     async def _token(self, op: Operation) -> ApiResponse:
         request = body.read(op, authentication_v1.TokenRequest, "TokenRequest", "authentication.k8s.io/v1")
+        _check("TokenRequest", "authentication.k8s.io", validate_token_request(request, op.info.namespace, op.info.name))
         made = self._issuer.issue(op.info.namespace, op.info.name, request)
         made.metadata.name, made.metadata.namespace = op.info.name, op.info.namespace
         made.metadata.creationTimestamp = op.clock.timestamp()
@@ -112,3 +114,9 @@ class Virtual:
 
     async def _bind(self, op: Operation) -> ApiResponse:
         return await bind(self._service, op, "")
+
+
+def _check(kind: str, group: str, causes: list[Cause]) -> None:
+    """Raises Invalid."""
+    if causes:
+        raise Invalid(kind, "", causes, group=group)

@@ -10,15 +10,19 @@ MODERN = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,a
 
 
 @pytest.fixture
-async def get():
+async def kernel():
     kernel = await Kernel().start()
+    yield kernel
+    await kernel.stop()
 
+
+@pytest.fixture
+def get(kernel):
     async def get(path, accept="application/json"):
         answer = await kernel.client.transport.request("GET", path, accept=accept)
         return answer.status, msgspec.json.decode(answer.body)
 
-    yield get
-    await kernel.stop()
+    return get
 
 
 async def test_legacy_discovery_lists_groups_and_resources(get):

@@ -306,6 +306,20 @@ async def test_a_deleted_job_takes_its_pods_along(world):
     await world.until(gone)
 
 
+async def test_pods_of_an_orphaned_job_are_free(world):
+    world.agent.script = lambda pod: None
+    await world.create(batch_v1.Job, job(parallelism=2, completions=2))
+    await world.until(lambda: _count(world, 2))
+    await world.client.delete(batch_v1.Job, "work", "default", propagation="Orphan")
+
+    async def free():
+        pods = await world.pods()
+        bare = not any(p.metadata.finalizers or p.metadata.ownerReferences for p in pods)
+        return bare and len(pods) == 2 and not await world.exists(batch_v1.Job, "work")
+
+    await world.until(free)
+
+
 async def test_a_finished_job_goes_after_its_time(world):
     await world.create(batch_v1.Job, job(ttlSecondsAfterFinished=30))
     await ended(world)

@@ -45,7 +45,9 @@ class SignerStatus(SubresourceStrategy):
     """Signers add certificates and failures; approvals stay."""
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
-        causes = _conditions(new.status.conditions, old.status.conditions)
+        causes = _conditions(new.status.conditions, old.status.conditions) + _decided(new.status.conditions, old.status.conditions)
+        if new.status.certificate:
+            causes += _certificate(new.status.certificate)
         if old.status.certificate and new.status.certificate != old.status.certificate:
             causes.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
         return causes
@@ -157,6 +159,27 @@ def _conditions(new: list[Any], old: list[Any]) -> list[Cause]:
         if any(c.type == kind for c in old) and kind not in seen:
             causes.append(forbidden(at, f'updates may not remove a condition of type "{kind}"'))
     return causes
+
+
+def _decided(new: list[Any], old: list[Any]) -> list[Cause]:
+    """Only the approval endpoint decides."""
+    causes: list[Cause] = []
+    for kind in ("Approved", "Denied"):
+        now, before = ([c for c in conditions if c.type == kind] for conditions in (new, old))
+        if len(now) > len(before):
+            causes.append(forbidden("status.conditions", f'updates may not add a condition of type "{kind}"'))
+        elif len(now) == len(before) and now != before:
+            causes.append(forbidden("status.conditions", f'updates may not modify a condition of type "{kind}"'))
+    return causes
+
+
+def _certificate(content: str) -> list[Cause]:
+    """PEM, and nothing but certificates."""
+    field, kinds = "status.certificate", [found[1] for found in _PEM.finditer(base64.b64decode(content))]
+    if not kinds:
+        return [invalid(field, "<certificate data>", "must contain at least one CERTIFICATE PEM block")]
+    others = [kind.decode() for kind in kinds if kind != b"CERTIFICATE"]
+    return [invalid(field, "<certificate data>", f'only CERTIFICATE PEM blocks are allowed, found "{kind}"') for kind in others[:1]]
 
 
 STRATEGIES: dict[str, type[Strategy]] = {"certificates.k8s.io/certificatesigningrequests": SigningRequestStrategy}

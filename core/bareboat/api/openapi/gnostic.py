@@ -59,10 +59,10 @@ def _parameter(found: Tree) -> bytes:
         body = _text(1, found.get("description", "")) + _text(2, found["name"]) + _text(3, "body") + _flag(4, found.get("required"))
         return _message(1, _message(1, body + _message(5, schema(found["schema"]))))
     if found["in"] == "path":
-        shape = (_flag(1, True), _text(2, "path"), _text(3, found.get("description", "")), _text(4, found["name"]), _text(5, found["type"]))
-        return _message(1, _message(2, _message(4, b"".join(shape))))
-    shape = (_text(2, "query"), _text(3, found.get("description", "")), _text(4, found["name"]), _text(6, found["type"]))
-    return _message(1, _message(2, _message(3, b"".join(shape))))
+        named = _text(3, found.get("description", "")) + _text(4, found["name"]) + _text(5, found["type"])
+        return _message(1, _message(2, _message(4, _flag(1, True) + _text(2, "path") + named)))
+    named = _text(3, found.get("description", "")) + _text(4, found["name"]) + _text(6, found["type"])
+    return _message(1, _message(2, _message(3, _text(2, "query") + named)))
 
 
 def schema(found: Tree) -> bytes:

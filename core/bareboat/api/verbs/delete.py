@@ -93,7 +93,10 @@ def read_options(op: Operation) -> meta_v1.DeleteOptions:
 
 def _read_json(op: Operation, request: ApiRequest, media: str) -> Any:
     data = body.yaml_to_json(request.body) if media == body.YAML else request.body
-    found = msgspec.json.decode(data) if data.strip() else {}
+    try:
+        found = msgspec.json.decode(data) if data.strip() else {}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"couldn't get version/kind; json parse error: {error}") from error
     if not isinstance(found, dict) or found.get("kind", "DeleteOptions") not in ("DeleteOptions", ""):
         raise BadRequest(f"the body of a delete must be DeleteOptions, not {found.get('kind') if isinstance(found, dict) else found!r}")
     found.pop("apiVersion", None)

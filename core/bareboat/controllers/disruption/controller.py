@@ -1,4 +1,7 @@
-"""The status of PodDisruptionBudgets. Keys are budgets; a change of a pod concerns those that select it."""
+"""The status of PodDisruptionBudgets. Keys are budgets; a change of a pod concerns those that select it.
+
+Keys ``spared pod ns/name`` are pods that an eviction was promised for.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from bareboat.reconcile.informer import InformerFactory
 #: An eviction that was granted must have led to a deletion within this many seconds.
 PATIENCE = 120.0
 _ALLOWED = "DisruptionAllowed"
+_SPARED = "spared pod "
 
 
 class DisruptionController(Controller):
@@ -36,6 +40,7 @@ class DisruptionController(Controller):
         self.watch(self._budgets)
         self._pods = labelled_pods(informers)
         self.watch(self._pods, self._of_pod, Dependent)
+        self._pods.on_change(self._note_target)
         self._scales = Scales(self.client, informers)
         self._needs += self._scales.informers.values()
 
@@ -49,7 +54,30 @@ class DisruptionController(Controller):
         start = f"{pod.metadata.namespace}/"
         return [k for k, s in self._selectors.items() if k.startswith(start) and s.matches(pod.metadata.labels)]
 
+    def _note_target(self, key: str, _old: bytes | None, new: bytes | None) -> None:
+        if new is not None and b'"DisruptionTarget"' in new and b'"deletionTimestamp"' not in new:
+            self.queue.add(_SPARED + key)
+
+    async def _spare(self, key: str) -> float | None:
+        """A pod that was to be disrupted and was not for two minutes is no longer about to be."""
+        pod = self._pods.get(key)
+        if pod is None or pod.metadata.deletionTimestamp or pod.status.phase in ("Succeeded", "Failed"):
+            return None
+        condition = get_condition(pod.status.conditions, "DisruptionTarget")
+        if condition is None or condition.status != "True" or not condition.lastTransitionTime:
+            return None
+        left = parse(condition.lastTransitionTime).timestamp() + PATIENCE - self.clock.now().timestamp()
+        if left > 0:
+            return left
+        change = {"type": "DisruptionTarget", "status": "False", "lastTransitionTime": self.clock.timestamp(), "reason": "", "message": ""}
+        patch = {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [change]}}
+        meta = pod.metadata
+        await self.client.patch(core_v1.Pod, meta.name, patch, meta.namespace, type="strategic", subresource="status")
+        return None
+
     async def reconcile(self, key: str) -> float | None:
+        if key.startswith(_SPARED):
+            return await self._spare(key.removeprefix(_SPARED))
         budget = self._budgets.get(key)
         if budget is None:
             self._written.forget(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bareboat.api.kinds.core.address_warnings import each_ip, ip_warnings
 from bareboat.models.names import dns1123_label
 from bareboat.models.quantity import Quantity
 from bareboat.models.status import quote
@@ -48,6 +49,8 @@ def pod_warnings(meta: Any, spec: Any, at: str) -> list[str]:
             message = "a null labelSelector results in matching no pod"
             texts.append(f"{at}.topologySpreadConstraints[{i}].labelSelector: {message}")
     texts += _volumes(spec, at) + _aliases(spec, at)
+    if spec.dnsConfig is not None:
+        texts += each_ip(f"{at}.dnsConfig.nameservers", spec.dnsConfig.nameservers)
     for i, secret in enumerate(spec.imagePullSecrets):
         if not secret.name:
             texts.append(f"{at}.imagePullSecrets[{i}].name: invalid empty name {quote('')}")
@@ -109,6 +112,7 @@ def _aliases(spec: Any, at: str) -> list[str]:
     for i, alias in enumerate(spec.hostAliases):
         if alias.ip in seen:
             texts.append(f"{at}.hostAliases[{i}].ip: duplicate ip {quote(alias.ip)}")
+        texts += ip_warnings(f"{at}.hostAliases[{i}].ip", alias.ip)
         seen.add(alias.ip)
         names: set[str] = set()
         for j, name in enumerate(alias.hostnames):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy
+from bareboat.api.kinds.core.address_warnings import each_cidr, each_ip, ip_warnings
 from bareboat.api.kinds.core.service_rules import (
     external,
     health_checked,
@@ -102,7 +103,12 @@ class ServiceStrategy(KindStrategy):
             texts.append('spec.externalName is ignored when spec.type is not "ExternalName"')
         if spec.trafficDistribution == "PreferClose":
             texts.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone" instead')
-        return texts
+        if spec.clusterIP != "None":
+            texts += each_ip("spec.clusterIPs", spec.clusterIPs)
+        if spec.loadBalancerIP:
+            texts += ip_warnings("spec.loadBalancerIP", spec.loadBalancerIP)
+        texts += each_ip("spec.externalIPs", spec.externalIPs)
+        return texts + each_cidr("spec.loadBalancerSourceRanges", spec.loadBalancerSourceRanges)
 
 
 def _same_addresses(spec: Any, was: Any) -> None:

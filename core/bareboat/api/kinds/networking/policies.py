@@ -6,6 +6,7 @@ from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
 from bareboat.api.kinds.causes import IMMUTABLE, each, forbidden, immutable, invalid, named, one_of, port_number, required
+from bareboat.api.kinds.core.address_warnings import cidr_warnings, each_cidr
 from bareboat.api.kinds.core.addresses import cidr, family, parse_cidr, strict_cidr, strict_ip
 from bareboat.api.kinds.core.containers import PROTOCOLS
 from bareboat.api.kinds.names import path_segment
@@ -41,6 +42,16 @@ class NetworkPolicyStrategy(KindStrategy):
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return self.validate_create(new)
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        texts: list[str] = []
+        for part, side in (("ingress", "from_"), ("egress", "to")):
+            for i, rule in enumerate(getattr(obj.spec, part)):
+                for j, peer in enumerate(getattr(rule, side)):
+                    if peer.ipBlock is not None:
+                        at = f"spec.{part}[{i}].{side.rstrip('_')}[{j}].ipBlock"
+                        texts += cidr_warnings(f"{at}.cidr", peer.ipBlock.cidr) + each_cidr(f"{at}.except", peer.ipBlock.except_)
+        return texts
 
 
 def _rule(ports: list[Any], peers: list[Any], at: str, name: str) -> list[Cause]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.causes import choice, duplicate, each, immutable, invalid, one_of, required, too_many
+from bareboat.api.kinds.core.address_warnings import each_ip
 from bareboat.api.kinds.core.addresses import IP_FAULT, family, not_special
 from bareboat.api.kinds.core.containers import PROTOCOLS
 from bareboat.api.kinds.core.paths import parse_ip
@@ -31,6 +32,11 @@ class EndpointSliceStrategy(KindStrategy):
     def validate_create(self, obj: Any) -> list[Cause]:
         causes = choice("addressType", obj.addressType, _TYPES)
         return causes + _endpoints(obj.endpoints, obj.addressType) + _ports(obj.ports)
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        if obj.addressType not in ("IPv4", "IPv6"):
+            return []
+        return [text for i, end in enumerate(obj.endpoints) for text in each_ip(f"endpoints[{i}].addresses", end.addresses)]
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return self.validate_create(new) + immutable("addressType", new.addressType, old.addressType)
