@@ -41,7 +41,11 @@ class Cluster:
             labels[ZONE] = self.draw.choice("abc")
         if self.maybe(0.7):
             labels[RACK] = self.draw.choice("xy")
-        taints = [{"key": self.draw.choice("kl"), "value": "v", "effect": self.draw.choice(["NoSchedule", "PreferNoSchedule"])}] if self.maybe(0.3) else []
+        taints = (
+            [{"key": self.draw.choice("kl"), "value": "v", "effect": self.draw.choice(["NoSchedule", "PreferNoSchedule"])}]
+            if self.maybe(0.3)
+            else []
+        )
         room = {"cpu": str(self.draw.randint(1, 4)), "memory": "4Gi", "pods": str(self.draw.choice([3, 10]))}
         if self.maybe(0.3):
             room["example.com/thing"] = "2"
@@ -115,7 +119,11 @@ class Cluster:
         requests = {"cpu": self.draw.choice(["100m", "500m", "2"])}
         if self.maybe(0.1):
             requests["example.com/thing"] = "1"
-        ports = [{"hostPort": self.draw.choice([80, 81]), "containerPort": 80, "hostIP": self.draw.choice(["", "10.0.0.1", "10.0.0.2"])}] if self.maybe(0.2) else []
+        ports = (
+            [{"hostPort": self.draw.choice([80, 81]), "containerPort": 80, "hostIP": self.draw.choice(["", "10.0.0.1", "10.0.0.2"])}]
+            if self.maybe(0.2)
+            else []
+        )
         container = {"name": "c", "image": "i", "resources": {"requests": requests}, "ports": ports}
         spec = {"containers": [container], "affinity": affinity or None}
         spec["tolerations"] = [{"key": self.draw.choice("kl"), "operator": "Exists"}] if self.maybe(0.3) else []
@@ -132,7 +140,9 @@ class Reference:
         self.on = {n.metadata.name: [p for p in cluster.placed if p.spec.nodeName == n.metadata.name] for n in cluster.nodes}
 
     def fits(self, node):
-        return all(rule(node) for rule in (self.facts, self.room, self.ports, self.spread, self.affinity, self.anti_affinity, self.existing))
+        return all(
+            rule(node) for rule in (self.facts, self.room, self.ports, self.spread, self.affinity, self.anti_affinity, self.existing)
+        )
 
     def facts(self, node):
         return not node.spec.unschedulable and self.accepted(node) and self.selected(node)
@@ -182,7 +192,9 @@ class Reference:
 
         if all(any(all_mean(p) for p in self.in_domain(t.topologyKey, node.metadata.labels[t.topologyKey])) for t in terms):
             return True
-        somewhere = any(all_mean(p) for n in self.nodes for p in self.on[n.metadata.name] if any(t.topologyKey in n.metadata.labels for t in terms))
+        somewhere = any(
+            all_mean(p) for n in self.nodes for p in self.on[n.metadata.name] if any(t.topologyKey in n.metadata.labels for t in terms)
+        )
         return not somewhere and all_mean(self.pod)
 
     def anti_affinity(self, node):
