@@ -28,6 +28,10 @@ class Cluster:
     def bareboat(self, *words, **options):
         return run(*BAREBOAT, *words, "--data-dir", str(self.data_dir), **options)
 
+    def host(self, *words):
+        """What a command of the machine prints."""
+        return run(*words).stdout
+
     def kubectl(self, *words, check=True, **options):
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.data_dir)}
         return run("kubectl", *words, check=check, env=environment, **options)

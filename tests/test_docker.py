@@ -1,11 +1,14 @@
 """A cluster whose nodes run their pods on a Docker daemon: the hello example, kubectl's streams, and no trace afterwards."""
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
 import pytest
 import yaml
 
+from bareboat.cluster.layout import Layout
 from bareboat_cri_docker import testing
 from tests.conftest import Cluster
 
@@ -57,10 +60,10 @@ def test_the_hello_example_runs_and_its_service_answers(docker_cluster, image):
     cluster.kubectl("rollout", "status", "deployment/hello", "--timeout=120s", timeout=150)
     pods = cluster.get("pods", "-l", "app=hello")["items"]
     assert all(p["status"]["containerStatuses"][0]["containerID"].startswith("docker://") for p in pods)
-    fetch = "import urllib.request as u; print(u.urlopen('http://{}/').read().decode(), end='')"
     address = cluster.get("service", "hello")["spec"]["clusterIP"]
+    fetch = f"import urllib.request as u; [print(u.urlopen('http://{address}/').read().decode(), end='') for _ in range(12)]"
     first = pods[0]["metadata"]["name"]
-    answered = {cluster.kubectl("exec", first, "--", "python3", "-c", fetch.format(address)).stdout for _ in range(12)}
+    answered = set(cluster.kubectl("exec", first, "--", "python3", "-c", fetch).stdout.splitlines())
     names = {p["metadata"]["name"] for p in pods}
     assert {a.split()[2] for a in answered} <= names
     assert len(answered) > 1
@@ -89,6 +92,74 @@ def test_an_image_that_is_not_there_is_told(docker_cluster, image):
     assert cluster.until(waiting) in ("ErrImagePull", "ImagePullBackOff", "ContainerCreating")
     cluster.until(lambda: waiting() in ("ErrImagePull", "ImagePullBackOff"))
     cluster.kubectl("delete", "pod", "lost", "--wait=true")
+
+
+def status_of(cluster, pod):
+    return cluster.until(lambda: cluster.get("pod", pod)["status"].get("containerStatuses"))[0]
+
+
+CLASSES = """
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: daemon}
+handler: docker
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: second}
+handler: again
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: nowhere}
+handler: no-such-handler
+"""
+
+
+def sleeper(name, image, runtime_class=None):
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": image, "command": ["sleep", "3600"]}]}
+    spec |= {"runtimeClassName": runtime_class} if runtime_class else {}
+    return json.dumps({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec})
+
+
+def traces(instance):
+    """Run-time directories and control groups."""
+    return [*Path("/run/bareboat").glob(instance), *Path("/sys/fs/cgroup").glob(f"*/*{instance}*")]
+
+
+def test_two_runtimes_side_by_side_are_chosen_by_the_runtime_class(dockerd, image, tmp_path):
+    cluster = Cluster(tmp_path / "both")
+    cluster.data_dir.mkdir()
+    file = cluster.data_dir / "cluster.yaml"
+    docker = {"use": "docker", "handler": "docker", "options": {"socket": dockerd.socket}}
+    runtimes = [{"use": "process"}, docker, {"use": "process", "handler": "again"}]
+    file.write_text(yaml.safe_dump({"kind": "Cluster", "name": "both", "node": {"runtimes": runtimes}}))
+    before = len(ours(dockerd))
+    cluster.bareboat("up", "--port", "0", "--config", str(file))
+    try:
+        cluster.kubectl("apply", "-f", "-", input=CLASSES)
+        wanted = (("usual", "host", None), ("inside", image, "daemon"), ("twin", "host", "second"), ("lost", image, "nowhere"))
+        for name, its_image, runtime_class in wanted:
+            cluster.kubectl("create", "-f", "-", input=sleeper(name, its_image, runtime_class))
+        cluster.kubectl("wait", "--for=condition=Ready", "pod/usual", "pod/inside", "pod/twin", "--timeout=60s")
+        assert status_of(cluster, "usual")["containerID"].startswith("process://")
+        assert status_of(cluster, "inside")["containerID"].startswith("docker://")
+        assert cluster.kubectl("exec", "inside", "--", "readlink", "/bin/sh").stdout.strip() == "busybox"
+        assert cluster.kubectl("exec", "usual", "--", "readlink", "/bin/sh").stdout.strip() != "busybox"
+        told = cluster.until(
+            lambda: [e["message"] for e in cluster.get("events")["items"] if e["reason"] == "FailedCreatePodSandBox"], seconds=30
+        )
+        assert 'no runtime for "no-such-handler" is configured' in told[0]
+        assert status_of(cluster, "lost")["state"]["waiting"]["reason"] == "ContainerCreating"
+        cluster.kubectl("delete", "pod", "--all", "--timeout=60s")
+        assert cluster.until(lambda: len(ours(dockerd)) == before)
+    finally:
+        instance = Layout(cluster.data_dir).instance("n1")
+        instances = (instance, hashlib.sha256(f"{instance}/again".encode()).hexdigest()[: len(instance)])
+        seen = [traces(i) for i in instances]
+        cluster.bareboat("down", "--purge", check=False)
+    assert all(seen)
+    assert [traces(i) for i in instances] == [[], []]
 
 
 def test_down_removes_the_clusters_containers(docker_cluster, dockerd):

@@ -91,6 +91,7 @@ class TestCommands:
         row = next(r for r in rows if r[1] == "loaded.example/app:1")
         assert row[2] == image.config_digest.removeprefix("sha256:")[:12]
         assert row[3].endswith("MB")
+        cluster.until(lambda: any("loaded.example/app:1" in i["names"] for i in cluster.get("node", "n1")["status"].get("images", [])))
         create(cluster, pod("loaded", "loaded.example/app:1", container={"imagePullPolicy": "Never"}))
         cluster.kubectl("wait", "--for=condition=Ready", "pod/loaded", "--timeout=60s")
         assert cluster.kubectl("logs", "loaded").stdout == "from file\n"
@@ -115,3 +116,14 @@ class TestCommands:
         assert "no OCI layout and no docker archive" in done.stderr
         assert "does not exist" in cluster.bareboat("image", "load", "/no/such", check=False).stderr
         assert "no node n7; there are: n1" in cluster.bareboat("image", "list", "--node", "n7", check=False).stderr
+
+
+def test_a_log_that_grows_long_is_rotated_while_it_is_written(cluster):
+    script = "i=0; while [ $i -lt 120 ]; do head -c 100000 /dev/zero | tr '\\0' x; echo; i=$((i+1)); done; while true; do echo later; sleep 0.2; done"
+    create(cluster, pod("talker", "host", container={"command": ["sh", "-c", script]}))
+    logs = cluster.data_dir / "nodes/n1/logs"
+    cluster.until(lambda: list(logs.glob("default_talker_*/c/0.log.2*")), seconds=60)
+    cluster.until(lambda: "later" in cluster.kubectl("logs", "talker", "--tail=1").stdout)
+    (current,) = logs.glob("default_talker_*/c/0.log")
+    assert current.stat().st_size < 2_000_000
+    cluster.kubectl("delete", "pod", "talker", "--now")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,10 +18,14 @@ import bareboat
 COMMANDS = {
     "up": "bring up a cluster on this machine and leave it running",
     "down": "stop the cluster and remove every trace of it from the machine",
-    "status": "what runs, on which nodes, with how much memory",
+    "status": "what runs, on which nodes, with which plugins, at what cost",
+    "node": "list, stop, start, add and remove nodes",
     "demo": "bring up a cluster, run the example on it, show it working, clean up",
     "image": "load images into nodes, list them, remove those that nothing uses",
     "plugins": "list, show and check plugins",
+    "install": "have systemd start the cluster with the machine",
+    "uninstall": "undo that",
+    "completion": "print a completion script for a shell",
     "server": "run the control plane in this process",
     "agent": "run the agent of one or more nodes in this process",
 }
@@ -49,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = arguments.run(arguments)
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     except _expected() as error:
         print(f"bareboat {arguments.command}: {error}", file=sys.stderr)
         code = 1

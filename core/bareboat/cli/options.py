@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from bareboat.cluster.file.reading import Lines, read
-from bareboat.cluster.file.shape import ClusterFile, Server, fake
+from bareboat.cluster.file.shape import RUNTIMES, ClusterFile, Node, Runtime, Server, fake
 from bareboat.cluster.layout import Layout
 
 
@@ -49,10 +49,19 @@ def cluster_of(arguments: argparse.Namespace) -> tuple[ClusterFile, Lines | None
         if not arguments.data_dir and not arguments.name:
             layout = Layout.default(cluster.name)
     else:
-        cluster = fake(name) if getattr(arguments, "fake", False) else ClusterFile(name=name)
+        cluster = fake(name) if getattr(arguments, "fake", False) else _usual(name)
     if arguments.name:
         cluster = msgspec.structs.replace(cluster, name=arguments.name)
     return _with_server(cluster, arguments), lines, layout
+
+
+def _usual(name: str) -> ClusterFile:
+    """The built-in defaults, with the runtime that is installed."""
+    from bareboat.plugins.inventory import DRIVER_GROUPS, Inventory
+
+    installed = Inventory().names(DRIVER_GROUPS["runtime"])
+    runtime = next((r for r in RUNTIMES if r in installed), RUNTIMES[0])
+    return ClusterFile(name=name, node=Node(runtimes=[Runtime(use=runtime)]))
 
 
 def _with_server(cluster: ClusterFile, arguments: argparse.Namespace) -> ClusterFile:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -55,7 +57,7 @@ class Step:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """An aligned table on standard output, in the manner of kubectl."""
-    widths = [max(len(str(row[i])) for row in [headers, *rows]) for i in range(len(headers))]
+    widths = [max(_width(str(row[i])) for row in [headers, *rows]) for i in range(len(headers))]
     bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
     print(bold + _line(headers, widths) + plain)
     for row in rows:
@@ -63,7 +65,22 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "   ".join(str(c).ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
+    return "   ".join(str(c) + " " * (w - _width(str(c))) for c, w in zip(cells, widths, strict=True)).rstrip()
+
+
+_COLOURS = {"red": "31", "green": "32", "yellow": "33"}
+_ESCAPE = re.compile("\x1b\\[[0-9;]*m")
+
+
+def toned(text: str, colour: str) -> str:
+    """In that colour on a terminal that wants any (https://no-color.org), plain elsewhere."""
+    if not colour or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        return text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def _width(text: str) -> int:
+    return len(_ESCAPE.sub("", text))
 
 
 def print_json(value: Any) -> None:

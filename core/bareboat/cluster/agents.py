@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +43,28 @@ class NodeDrivers:
         self._node = node
         self._clock = clock
         self._hosts: list[DriverHost] = []
-        self.runtimes: dict[str, Any] = {handler: self._create(loaded) for handler, loaded in plugins.runtimes.items()}
+        self.runtimes: dict[str, Any] = self._runtimes(plugins.runtimes)
         self.network: Any = self._create(plugins.network)
         self.proxy: Any = self._create(plugins.proxy)
 
-    def _create(self, loaded: LoadedDriver) -> Any:
+    def _runtimes(self, plugins: Mapping[str, LoadedDriver]) -> dict[str, Any]:
+        """By handler. One entry of the file may serve two handlers; two entries of one plugin are two drivers, and share nothing."""
+        made: dict[int, Any] = {}
+        names: set[str] = set()
+        for handler, loaded in plugins.items():
+            if id(loaded) not in made:
+                made[id(loaded)] = self._create(loaded, handler if loaded.plugin.name in names else "")
+                names.add(loaded.plugin.name)
+        return {handler: made[id(loaded)] for handler, loaded in plugins.items()}
+
+    def _create(self, loaded: LoadedDriver, handler: str = "") -> Any:
         contract = loaded.plugin.group.split(".")[1]
-        name = f"{contract}-{loaded.plugin.name}"
+        name = "-".join(filter(None, (contract, loaded.plugin.name, handler)))
         directory = self._layout.node(self._node) / "drivers" / name
-        host = DriverHost(
-            name=name, node_name=self._node, instance=self._layout.instance(self._node), state_dir=directory, clock=self._clock
-        )
+        instance = self._layout.instance(self._node)
+        if handler:
+            instance = hashlib.sha256(f"{instance}/{handler}".encode()).hexdigest()[: len(instance)]
+        host = DriverHost(name=name, node_name=self._node, instance=instance, state_dir=directory, clock=self._clock)
         self._hosts.append(host)
         return loaded.cls(loaded.options, host)
 
@@ -77,6 +90,9 @@ class NodeDrivers:
                 await runtime.remove_pod_sandbox(sandbox.id)
         await self.network.teardown()
         await self.proxy.teardown()
+        for host in self._hosts:
+            if host.instance != self._layout.instance(self._node):
+                shutil.rmtree(Path("/run/bareboat") / host.instance, ignore_errors=True)
 
 
 class Agents:

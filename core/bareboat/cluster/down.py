@@ -17,8 +17,8 @@ from bareboat.cluster import state as states
 from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.hosts import Hosts
 from bareboat.cluster.layout import Layout
-from bareboat.cluster.processes import start, stop
-from bareboat.cluster.state import NodeState
+from bareboat.cluster.nodes import sweep
+from bareboat.cluster.processes import stop
 from bareboat.cluster.up import Reporter
 
 
@@ -31,7 +31,7 @@ async def down(layout: Layout, report: Reporter, *, purge: bool = False) -> None
         await asyncio.gather(*(stop(p) for p in {n.process.pid: n.process for n in state.nodes if n.process}.values()))
     if not state.fake:
         with report.step("Containers, networks and rules removed"):
-            await asyncio.gather(*(_sweep(layout, node) for node in state.nodes))
+            await asyncio.gather(*(sweep(layout, node) for node in state.nodes))
     with report.step("Control plane stopped"):
         if state.server:
             await stop(state.server)
@@ -44,14 +44,14 @@ async def down(layout: Layout, report: Reporter, *, purge: bool = False) -> None
             await asyncio.to_thread(shutil.rmtree, layout.data_dir)
 
 
-async def _sweep(layout: Layout, node: NodeState) -> None:
-    arguments = ["agent", "--data-dir", str(layout.data_dir), "--config", str(layout.cluster_file), "--node", node.name, "--teardown"]
-    process, _ = await start(arguments, layout.logs / f"{node.name}.log", netns=_existing(node.netns))
-    await stop(process, grace=30.0)
-
-
-def _existing(netns: str) -> str:
-    return netns if netns and Path(f"/run/netns/{netns}").exists() else ""
+async def halt(layout: Layout) -> None:
+    """End the processes and leave containers, networks and rules alone: the next ``up`` finds them."""
+    state = states.load(layout)
+    if state is None:
+        return
+    await asyncio.gather(*(stop(p) for p in {n.process.pid: n.process for n in state.nodes if n.process}.values()))
+    if state.server:
+        await stop(state.server)
 
 
 def _remove_runtime_dirs(layout: Layout, nodes: list[Any]) -> None:

@@ -14,6 +14,7 @@ import ipaddress
 from pathlib import Path
 from typing import Any
 
+from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.layout import Layout
 
 
@@ -33,18 +34,21 @@ class Hosts:
     def netns(self, node: str) -> str:
         return f"bareboat-{self.instance}-{node}"
 
-    def address(self, index: int) -> str:
-        """Of the node with this index, counted from 0; at most 200 nodes."""
-        return str(self.network[11 + index])
+    def free_address(self, taken: set[str]) -> str:
+        """For one more node; at most 240. Raises ClusterError."""
+        free = next((str(a) for a in list(self.network.hosts())[10:250] if str(a) not in taken), "")
+        if not free:
+            raise ClusterError(f"{self.network} has no address left for another node on this machine")
+        return free
 
-    def create(self, nodes: list[str]) -> None:
-        """Make bridge, namespaces and links; what exists is kept."""
+    def create(self, nodes: list[tuple[str, str]]) -> None:
+        """Make bridge, namespaces and links of nodes with their addresses; what exists is kept."""
         from pyroute2 import IPRoute
 
         with IPRoute() as ip:
             bridge = self._bridge(ip)
-            for index, node in enumerate(nodes):
-                self._join(ip, bridge, node, index)
+            for node, address in nodes:
+                self._join(ip, bridge, node, address)
 
     def _bridge(self, ip: Any) -> int:
         found = ip.link_lookup(ifname=self.bridge)
@@ -56,23 +60,54 @@ class Hosts:
         Path(f"/proc/sys/net/ipv4/conf/{self.bridge}/forwarding").write_text("1")
         return int(found[0])
 
-    def _join(self, ip: Any, bridge: int, node: str, index: int) -> None:
+    def _join(self, ip: Any, bridge: int, node: str, address: str) -> None:
         from pyroute2 import NetNS, netns
 
         name = self.netns(node)
         if name in netns.listnetns():
             return
         netns.create(name)
-        outside = f"bh{self.instance[:6]}{index}"
+        outside = f"bh{self.instance[:6]}{address.rpartition('.')[2]}"
         ip.link("add", ifname=outside, kind="veth", peer={"ifname": "eth0", "net_ns_fd": name})
         link = ip.link_lookup(ifname=outside)[0]
         ip.link("set", index=link, master=bridge, state="up")
         with NetNS(name) as inside:
             eth0 = inside.link_lookup(ifname="eth0")[0]
-            inside.addr("add", index=eth0, address=self.address(index), prefixlen=24)
+            inside.addr("add", index=eth0, address=address, prefixlen=24)
             inside.link("set", index=inside.link_lookup(ifname="lo")[0], state="up")
             inside.link("set", index=eth0, state="up")
             inside.route("add", dst="default", gateway=self.gateway)
+
+    def route(self, nodes: dict[str, str]) -> None:
+        """This machine reaches the pods of every node: range → address of the node. What is there is replaced; ranges of nodes that
+        are gone are dropped."""
+        from pyroute2 import IPRoute
+
+        with IPRoute() as ip:
+            bridge = ip.link_lookup(ifname=self.bridge)[0]
+            for cidr, address in nodes.items():
+                ip.route("replace", dst=cidr, gateway=address, oif=bridge)
+            for cidr in self._routed(ip, bridge) - set(nodes):
+                ip.route("del", dst=cidr, oif=bridge)
+
+    def _routed(self, ip: Any, bridge: int) -> set[str]:
+        found = set()
+        for route in ip.get_routes(family=2, oif=bridge):
+            if route.get_attr("RTA_GATEWAY") and route.get_attr("RTA_DST"):
+                found.add(f"{route.get_attr('RTA_DST')}/{route['dst_len']}")
+        return found
+
+    def remove_node(self, node: str, address: str) -> None:
+        """Its namespace, its link and the routes through it."""
+        from pyroute2 import IPRoute, netns
+
+        if self.netns(node) in netns.listnetns():
+            netns.remove(self.netns(node))
+        with IPRoute() as ip:
+            for bridge in ip.link_lookup(ifname=self.bridge):
+                for route in ip.get_routes(family=2, oif=bridge):
+                    if route.get_attr("RTA_GATEWAY") == address:
+                        ip.route("del", dst=f"{route.get_attr('RTA_DST')}/{route['dst_len']}", oif=bridge)
 
     def remove(self) -> None:
         """Delete the namespaces (their links go with them) and the bridge."""

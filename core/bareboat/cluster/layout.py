@@ -23,7 +23,10 @@ class Layout:
 
     @classmethod
     def default(cls, name: str) -> Layout:
-        """``/var/lib/bareboat/NAME`` for root, else below ``$XDG_DATA_HOME``."""
+        """``$BAREBOAT_HOME/NAME``; without it ``/var/lib/bareboat/NAME`` for root, else below ``$XDG_DATA_HOME``."""
+        own = os.environ.get("BAREBOAT_HOME")
+        if own:
+            return cls(Path(own) / name)
         if os.geteuid() == 0:
             return cls(Path("/var/lib/bareboat") / name)
         home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"

@@ -26,18 +26,28 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeState(msgspec.Struct, kw_only=True):
-    """``netns`` is the name of the network namespace that the node lives in ("" = the machine's own)."""
+    """``netns`` is the name of the network namespace that the node lives in ("" = the machine's own). ``stopped`` on purpose."""
 
     name: str
     netns: str = ""
     address: str = ""
     process: Process | None = None
+    stopped: bool = False
+
+    @property
+    def alive(self) -> bool:
+        """Its agent runs."""
+        return self.process is not None and self.process.alive
 
 
 class ClusterState(msgspec.Struct, kw_only=True):
+    """``separate``: every node has a network namespace of its own. ``logging`` are options of every process that is started."""
+
     name: str
     url: str = ""
     fake: bool = False
+    separate: bool = False
+    logging: list[str] = []
     server: Process | None = None
     nodes: list[NodeState] = []
 

@@ -6,6 +6,7 @@ change of one pod does not cost every controller a whole decode.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,8 +19,12 @@ from bareboat.models.meta import controller_of, key, owner_reference
 from bareboat.models.scheme import Resource
 from bareboat.models.selectors import Selector
 from bareboat.models.status import NotFound
+from bareboat.reconcile.controller import viewed
 from bareboat.reconcile.expectations import Expectations
 from bareboat.reconcile.informer import Informer, InformerFactory
+
+#: Pods decoded at a stretch: about a millisecond.
+PORTION = 64
 
 
 class Owner(msgspec.Struct):
@@ -83,7 +88,7 @@ class PodClaims:
         def observe(_key: str, old: bytes | None, new: bytes | None) -> None:
             data = new if new is not None else old
             assert data is not None
-            pod = msgspec.json.decode(data, type=Dependent)
+            pod: Dependent = viewed(data, Dependent)
             owner = pod.owner
             if owner is None or owner.kind != self.resource.kind:
                 return
@@ -104,27 +109,36 @@ class PodClaims:
             return []
         return [key(o) for o in self._owners.list(meta.namespace) if self._selector(o).matches(meta.labels)]
 
-    def of(self, owner: Any) -> list[core_v1.Pod]:
+    async def of(self, owner: Any) -> list[core_v1.Pod]:
         """Those that name the owner as their controller, matching or not."""
-        return self._present(self.pods.by_index("owner", owner.metadata.uid))
+        return await self._present(self.pods.by_index("owner", owner.metadata.uid))
 
     async def claim(self, owner: Any) -> list[core_v1.Pod]:
         selector = self._selector(owner)
         claimed = []
-        for pod in self.of(owner):
+        for pod in await self.of(owner):
             if selector.matches(pod.metadata.labels) or owner.metadata.deletionTimestamp:
                 claimed.append(pod)
             else:
                 await self._release(pod, owner)
         if owner.metadata.deletionTimestamp or selector.empty:
             return claimed
-        wanted = [p for p in self._present(self.pods.by_index("orphan", owner.metadata.namespace)) if self._adoptable(p, selector)]
+        orphans = await self._present(self.pods.by_index("orphan", owner.metadata.namespace))
+        wanted = [p for p in orphans if self._adoptable(p, selector)]
         if wanted and await self._still_there(owner):
             claimed += [p for pod in wanted if (p := await self._adopt(pod, owner)) is not None]
         return claimed
 
-    def _present(self, keys: Iterable[str]) -> list[core_v1.Pod]:
-        return [p for k in keys if (p := self.pods.get(k)) is not None]
+    async def _present(self, keys: list[str]) -> list[core_v1.Pod]:
+        """Decoded in portions, so that many pods do not hold up everybody else."""
+        found = []
+        for number, name in enumerate(keys, 1):
+            pod = self.pods.get(name)
+            if pod is not None:
+                found.append(pod)
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
+        return found
 
     def _adoptable(self, pod: core_v1.Pod, selector: Selector) -> bool:
         return not pod.metadata.deletionTimestamp and selector.matches(pod.metadata.labels) and self._candidate(pod)

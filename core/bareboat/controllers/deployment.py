@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from bareboat.controllers.pods import owner_uid
-from bareboat.controllers.rollout import Rollout, desired_annotations, resolve_bounds, revision_of
+from bareboat.controllers.rollout import Rollout, desired_annotations, resolve_bounds, revision_of, size_annotations
 from bareboat.models import apps_v1, core_v1, meta_v1
 from bareboat.models.codec import copy, encode, to_tree
 from bareboat.models.meta import controller_of, get_condition, key, owner_reference, set_condition
 from bareboat.models.selectors import from_label_selector
-from bareboat.models.status import NotFound
+from bareboat.models.status import AlreadyExists, NotFound
 from bareboat.models.times import parse
 from bareboat.reconcile.controller import Controller
 from bareboat.reconcile.informer import InformerFactory
@@ -38,6 +38,7 @@ class DeploymentController(Controller):
         self._deployments = self.watch(informers.of(apps_v1.Deployment))
         self._sets = informers.of(apps_v1.ReplicaSet)
         self._sets.add_index("owner", owner_uid)
+        self._sets.add_index("orphan", _orphan)
         self.watch(self._sets, self._owner)
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index("owner", owner_uid)
@@ -57,17 +58,17 @@ class DeploymentController(Controller):
             return None
         sets = await self._claim(deployment)
         new, old = await self._split(deployment, sets)
-        if not deployment.spec.paused or self._needs_scaling(deployment, sets):
-            rollout = Rollout(self.client, deployment, new, old, self.events, self._pods_of)
-            if deployment.spec.paused:
-                await rollout.proportional()
-            elif deployment.spec.strategy.type == "Recreate":
-                new = await self._recreate(deployment, new, old, rollout)
-            else:
-                if new is None:
-                    new = await self._create(deployment, old)
-                    rollout.new = new
-                await rollout.step()
+        rollout = Rollout(self.client, deployment, new, old, self.events, self._pods_of)
+        recreates = deployment.spec.strategy.type == "Recreate"
+        if self._needs_scaling(deployment, sets) and (deployment.spec.paused or not recreates):
+            await rollout.resize()
+        elif recreates and not deployment.spec.paused:
+            new = await self._recreate(deployment, new, old, rollout)
+        elif not deployment.spec.paused:
+            if new is None:
+                new = await self._create(deployment, old)
+                rollout.new = new
+            await rollout.step()
         await self._clean_up(deployment, new, old)
         return await self._write_status(deployment, new, old)
 
@@ -85,10 +86,9 @@ class DeploymentController(Controller):
         keys = self._sets.by_index("owner", deployment.metadata.uid)
         mine = [s for k in keys if (s := self._sets.get(k)) is not None]
         selector = from_label_selector(deployment.spec.selector)
-        for candidate in self._sets.list(deployment.metadata.namespace):
-            if controller_of(candidate.metadata) is None and selector.matches(candidate.metadata.labels):
-                if candidate.metadata.deletionTimestamp:
-                    continue
+        for k in self._sets.by_index("orphan", deployment.metadata.namespace):
+            candidate = self._sets.get(k)
+            if candidate is not None and not candidate.metadata.deletionTimestamp and selector.matches(candidate.metadata.labels):
                 candidate.metadata.ownerReferences.append(owner_reference(deployment, self._resource))
                 mine.append(await self.client.update(candidate))
         return mine
@@ -137,13 +137,26 @@ class DeploymentController(Controller):
                 template=template,
             ),
         )
-        made.metadata.annotations = desired_annotations(deployment, made, revision)
-        made = await self.client.create(made)
+        made.metadata.annotations = {**desired_annotations(deployment, made, revision), **size_annotations(deployment)}
+        try:
+            made = await self.client.create(made)
+        except AlreadyExists:
+            await self._note_collision(deployment, made)
+            raise
         self.events.event(
             deployment, "Normal", "ScalingReplicaSet", f"Scaled up replica set {made.metadata.name} from 0 to {made.spec.replicas}"
         )
         await self._note_revision(deployment, revision)
         return made
+
+    async def _note_collision(self, deployment: apps_v1.Deployment, wanted: apps_v1.ReplicaSet) -> None:
+        """A set of that name which is not this one: the next try gets another hash. One that is, the informer will show."""
+        found = await self.client.get(apps_v1.ReplicaSet, wanted.metadata.name, wanted.metadata.namespace)
+        if deployment.metadata.uid in owner_uid(found) and _same_template(found, deployment):
+            return
+        status = {"status": {"collisionCount": (deployment.status.collisionCount or 0) + 1}}
+        meta = deployment.metadata
+        await self.client.patch(apps_v1.Deployment, meta.name, status, meta.namespace, subresource="status")
 
     def _first_replicas(self, deployment: apps_v1.Deployment, old: list[apps_v1.ReplicaSet]) -> int:
         wanted = deployment.spec.replicas or 0
@@ -249,6 +262,10 @@ class DeploymentController(Controller):
             condition = get_condition(status.conditions, kind)
             assert condition is not None
             condition.lastUpdateTime = now
+
+
+def _orphan(replica_set: Any) -> Iterable[str]:
+    return () if controller_of(replica_set.metadata) is not None else (replica_set.metadata.namespace,)
 
 
 def _same_template(replica_set: apps_v1.ReplicaSet, deployment: apps_v1.Deployment) -> bool:

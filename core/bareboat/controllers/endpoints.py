@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bareboat.controllers.claims import Dependent
+from bareboat.controllers.labelled import labelled_pods, select
 from bareboat.controllers.pods import is_ready
 from bareboat.models import core_v1, discovery_v1, meta_v1
 from bareboat.models.codec import decode
@@ -32,8 +33,7 @@ class _OfServices(Controller):
         services = informers.of(core_v1.Service)
         services.on_change(self._note_selector)
         self._services = self.watch(services)
-        self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("namespace", lambda pod: (pod.metadata.namespace,))
+        self._pods = labelled_pods(informers)
         self.watch(self._pods, self._selecting, Dependent)
         self._resource = self.client.scheme.by_type(core_v1.Service)
 
@@ -52,14 +52,9 @@ class _OfServices(Controller):
 
     def pods_of(self, service: core_v1.Service) -> list[core_v1.Pod]:
         """Selected pods that have an address and are not over."""
-        selector = from_labels(service.spec.selector)
-        found = []
-        for key in self._pods.by_index("namespace", service.metadata.namespace):
-            pod = self._pods.get(key)
-            if pod is None or not pod.status.podIP or pod.status.phase in ("Succeeded", "Failed"):
-                continue
-            if selector.matches(pod.metadata.labels):
-                found.append(pod)
+        chosen = select(self._pods, service.metadata.namespace, from_labels(service.spec.selector))
+        found = [p for p in chosen if p.status.podIP and p.status.phase not in ("Succeeded", "Failed")]
+        self.note_size(f"{service.metadata.namespace}/{service.metadata.name}", len(found))
         return found
 
 

@@ -11,11 +11,13 @@ import ipaddress
 from collections.abc import Iterable
 from typing import ClassVar
 
+import msgspec
+
+from bareboat.controllers.claims import Metadata
+from bareboat.controllers.tainteviction import TaintEviction
 from bareboat.models import coordination_v1, core_v1
 from bareboat.models.meta import get_condition, set_condition
-from bareboat.models.node_fit import tolerated
-from bareboat.models.status import ApiError, NotFound
-from bareboat.models.times import parse
+from bareboat.models.status import NotFound
 from bareboat.reconcile.controller import Controller
 from bareboat.reconcile.informer import InformerFactory
 
@@ -63,6 +65,17 @@ class NodeAddressController(Controller):
             await asyncio.sleep(0.01)
 
 
+class _Spec(msgspec.Struct):
+    nodeName: str = ""
+
+
+class _PlacedPod(msgspec.Struct):
+    """What of a pod leads to its node."""
+
+    metadata: Metadata
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
 class NodeLifecycleController(Controller):
     name = "node-controller"
 
@@ -71,11 +84,12 @@ class NodeLifecycleController(Controller):
         self._leases = informers.of(coordination_v1.Lease, "kube-node-lease")
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
-        self.watch(self._pods, self._node_of)
+        self.watch(self._pods, self._node_of, _PlacedPod)
         self._needs.append(self._leases)
+        self._eviction = TaintEviction(self.client, self.events, self.clock)
         self._renewed: dict[str, tuple[str, float]] = {}
 
-    def _node_of(self, _key: str, pod: core_v1.Pod) -> Iterable[str]:
+    def _node_of(self, _key: str, pod: _PlacedPod) -> Iterable[str]:
         return [f"/{pod.spec.nodeName}"] if pod.spec.nodeName and pod.metadata.deletionTimestamp is None else []
 
     async def background(self) -> None:
@@ -88,7 +102,7 @@ class NodeLifecycleController(Controller):
         node = self._nodes.get(key)
         if node is None:
             self._renewed.pop(key, None)
-            await self._collect_orphans(key.lstrip("/"))
+            self._eviction.forget(key.lstrip("/"))
             return None
         if self._silent(key, node):
             node = await self._mark_unknown(node)
@@ -97,7 +111,8 @@ class NodeLifecycleController(Controller):
             node = await self._write_taints(node, wanted)
         if not _ready(node):
             await self._mark_pods_not_ready(node)
-        return await self._evict(node)
+        keys = self._pods.by_index("node", node.metadata.name)
+        return await self._eviction.run(node, [p for k in keys if (p := self._pods.get(k)) is not None] if node.spec.taints else [])
 
     def _silent(self, key: str, node: core_v1.Node) -> bool:
         """Judged by this controller's own clock: how long the lease has not changed."""
@@ -168,52 +183,6 @@ class NodeLifecycleController(Controller):
                 )
             except NotFound:
                 continue
-
-    async def _evict(self, node: core_v1.Node) -> float | None:
-        """Delete pods whose time on a NoExecute taint is over; seconds until the next one's is."""
-        taints = [t for t in node.spec.taints if t.effect == "NoExecute"]
-        if not taints:
-            return None
-        next_due: float | None = None
-        for key in self._pods.by_index("node", node.metadata.name):
-            pod = self._pods.get(key)
-            if pod is None or pod.metadata.deletionTimestamp:
-                continue
-            left = self._time_left(pod, taints)
-            if left is not None and left <= 0:
-                self.events.event(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {key}")
-                await self._delete(pod)
-            elif left is not None:
-                next_due = left if next_due is None else min(next_due, left)
-        return next_due
-
-    def _time_left(self, pod: core_v1.Pod, taints: list[core_v1.Taint]) -> float | None:
-        """None = the pod may stay for ever."""
-        now, times = self.clock.now().timestamp(), []
-        for taint in taints:
-            matching = [t for t in pod.spec.tolerations if tolerated(taint, [t])]
-            if not matching:
-                return 0.0
-            bounded = [t.tolerationSeconds for t in matching if t.tolerationSeconds is not None]
-            if bounded:
-                since = parse(taint.timeAdded).timestamp() if taint.timeAdded else now
-                times.append(since + min(bounded) - now)
-        return min(times) if times else None
-
-    async def _collect_orphans(self, name: str) -> None:
-        """Pods of a node that is gone go too."""
-        for key in self._pods.by_index("node", name):
-            pod = self._pods.get(key)
-            if pod is not None:
-                await self._delete(pod, grace=0)
-
-    async def _delete(self, pod: core_v1.Pod, grace: int | None = None) -> None:
-        meta = pod.metadata
-        try:
-            await self.client.delete(core_v1.Pod, meta.name, meta.namespace, uid=meta.uid, grace_seconds=grace)
-        except (NotFound, ApiError) as error:
-            if not isinstance(error, NotFound) and error.code != 409:
-                raise
 
 
 def _managed(taints: list[core_v1.Taint]) -> set[tuple[str, str]]:

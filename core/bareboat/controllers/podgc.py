@@ -5,6 +5,7 @@ A sweep every twenty seconds. A pod that had not ended is marked Failed first, s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -18,6 +19,8 @@ from bareboat.reconcile.controller import Controller
 from bareboat.reconcile.informer import InformerFactory
 
 SWEEP = 20.0
+#: Pods read at a stretch.
+PORTION = 500
 #: A node has to be gone this long before its pods go.
 QUARANTINE = 40.0
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
@@ -64,7 +67,7 @@ class PodGarbageCollector(Controller):
             await self.sweep()
 
     async def sweep(self) -> None:
-        pods = [msgspec.json.decode(data, type=_Pod) for key in self._pods.keys() if (data := self._pods.raw(key)) is not None]  # noqa: SIM118
+        pods = await self._read()
         for pod in self._surplus(pods):
             await self._collect(pod, "", "")
         for pod in self._out_of_service(pods):
@@ -74,6 +77,17 @@ class PodGarbageCollector(Controller):
         for pod in pods:
             if pod.metadata.deletionTimestamp and not pod.spec.nodeName:
                 await self._collect(pod, "", "")
+
+    async def _read(self) -> list[_Pod]:
+        """In portions, so that many pods do not hold up everybody else."""
+        pods = []
+        for number, key in enumerate(self._pods.keys(), 1):
+            data = self._pods.raw(key)
+            if data is not None:
+                pods.append(msgspec.json.decode(data, type=_Pod))
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
+        return pods
 
     def _surplus(self, pods: list[_Pod]) -> list[_Pod]:
         ended = [p for p in pods if p.status.phase not in ("Pending", "Running", "Unknown", "")]

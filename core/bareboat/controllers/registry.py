@@ -6,6 +6,7 @@ from typing import Any
 
 from bareboat.controllers.accounts import RootCaPublisher, ServiceAccountController
 from bareboat.controllers.aggregation import ClusterRoleAggregationController
+from bareboat.controllers.autoscaling.controller import HorizontalPodAutoscalerController
 from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.cronjob.controller import CronJobController
 from bareboat.controllers.daemonset.controller import DaemonSetController
@@ -41,6 +42,7 @@ BUILTIN: list[type[Any]] = [
     TtlAfterFinishedController,
     CronJobController,
     DisruptionController,
+    HorizontalPodAutoscalerController,
     ResourceQuotaController,
     EndpointsController,
     EndpointSliceController,

@@ -53,9 +53,11 @@ class Replicas(Controller):
         owner = self._sets.get(key)
         if owner is None:
             self._expectations.forget(key)
+            self.note_size(key, 0)
             return None
         pods = await self._claims.claim(owner)
         active = [p for p in pods if is_active(p)]
+        self.note_size(key, max(len(pods), owner.spec.replicas or 0))
         error: ApiError | None = None
         if self._expectations.satisfied(key) and not owner.metadata.deletionTimestamp:
             try:

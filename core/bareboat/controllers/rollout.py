@@ -42,14 +42,17 @@ def _absolute(value: int | str | None, total: int, rounded: Callable[[float], in
 
 
 def desired_annotations(deployment: apps_v1.Deployment, replica_set: apps_v1.ReplicaSet, revision: int) -> dict[str, str]:
-    """What the set's annotations still lack."""
-    surge, _ = resolve_bounds(deployment)
+    """What the set's annotations still lack. What its size was computed for is written when it is scaled."""
     wanted = {k: v for k, v in deployment.metadata.annotations.items() if k not in _OWN}
     wanted[REVISION] = str(revision)
-    wanted[DESIRED] = str(deployment.spec.replicas or 0)
-    wanted[MAX] = str((deployment.spec.replicas or 0) + surge)
     have = replica_set.metadata.annotations
     return {k: v for k, v in wanted.items() if have.get(k) != v}
+
+
+def size_annotations(deployment: apps_v1.Deployment) -> dict[str, str]:
+    """What the size of a set is computed for."""
+    surge, _ = resolve_bounds(deployment)
+    return {DESIRED: str(deployment.spec.replicas or 0), MAX: str((deployment.spec.replicas or 0) + surge)}
 
 
 class Rollout:
@@ -112,30 +115,63 @@ class Rollout:
                 await self.scale(replica_set, size - down)
                 spare -= down
 
-    async def proportional(self) -> None:
-        """A paused or running rollout whose replica count changed: every set keeps its share."""
-        sets = [s for s in [*self._old, *([self.new] if self.new is not None else [])] if s.spec.replicas]
-        total = sum(s.spec.replicas or 0 for s in sets)
-        allowed = self._wanted + self._surge if len(sets) > 1 else self._wanted
-        if not sets or total == allowed:
-            return
-        left = allowed
-        for index, replica_set in enumerate(sorted(sets, key=lambda s: -(s.spec.replicas or 0))):
-            share = left if index == len(sets) - 1 else min(left, round((replica_set.spec.replicas or 0) * allowed / total))
-            left -= share
-            await self.scale(replica_set, share)
+    async def resize(self) -> None:
+        """The number of replicas changed, perhaps in the middle of a rollout: every set keeps its share."""
+        sets = [*self._old, *([self.new] if self.new is not None else [])]
+        active = [s for s in sets if s.spec.replicas]
+        if len(active) <= 1:
+            chosen = active or sets[-1:]
+            for replica_set in chosen:
+                await self.scale(replica_set, self._wanted, note=True)
+        elif self.new is not None and self._is_saturated(self.new):
+            for replica_set in self._old:
+                await self.scale(replica_set, 0)
+        else:
+            await self._proportional(active)
 
-    async def scale(self, replica_set: apps_v1.ReplicaSet, size: int) -> None:
+    def _is_saturated(self, replica_set: apps_v1.ReplicaSet) -> bool:
+        told = replica_set.metadata.annotations.get(DESIRED) == str(self._wanted)
+        return told and replica_set.spec.replicas == self._wanted == replica_set.status.availableReplicas
+
+    async def _proportional(self, active: list[apps_v1.ReplicaSet]) -> None:
+        allowed = self._wanted + self._surge if self._wanted > 0 else 0
+        left = allowed - sum(s.spec.replicas or 0 for s in active)
+        active = sorted(active, key=lambda s: s.metadata.creationTimestamp or "", reverse=left > 0)
+        active.sort(key=lambda s: -(s.spec.replicas or 0))
+        sizes = []
+        for replica_set in active:
+            share = self._share(replica_set)
+            change = max(0, min(share, left)) if left > 0 else min(0, max(share, left))
+            sizes.append((replica_set.spec.replicas or 0) + change)
+            left -= change
+        sizes[0] += left
+        for replica_set, size in zip(active, sizes, strict=True):
+            await self.scale(replica_set, max(0, size), note=True)
+
+    def _share(self, replica_set: apps_v1.ReplicaSet) -> int:
+        """By how much the set is to grow or shrink to keep its part of the whole."""
+        size = replica_set.spec.replicas or 0
+        if not self._wanted:
+            return -size
+        text = replica_set.metadata.annotations.get(MAX, "")
+        before = int(text) if text.isdigit() and int(text) else self._deployment.status.replicas or size
+        return math.floor(size * (self._wanted + self._surge) / before + 0.5) - size
+
+    async def scale(self, replica_set: apps_v1.ReplicaSet, size: int, *, note: bool = False) -> None:
+        """``note``: also write down what the size was computed for, if that is all that changed."""
         before = replica_set.spec.replicas or 0
-        if before == size:
+        notes = size_annotations(self._deployment)
+        noted = not note or all(replica_set.metadata.annotations.get(k) == v for k, v in notes.items())
+        if before == size and noted:
             return
-        notes = {DESIRED: str(self._wanted), MAX: str(self._wanted + self._surge)}
         patch = {"metadata": {"annotations": notes}, "spec": {"replicas": size}}
         try:
             await self._client.patch(apps_v1.ReplicaSet, replica_set.metadata.name, patch, replica_set.metadata.namespace)
         except NotFound:
             return
         replica_set.spec.replicas = size
+        if before == size:
+            return
         direction = "up" if size > before else "down"
         message = f"Scaled {direction} replica set {replica_set.metadata.name} from {before} to {size}"
         self._events.event(self._deployment, "Normal", "ScalingReplicaSet", message)

@@ -14,14 +14,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bareboat.models import lenient, presence, scalars
+from bareboat.models import custom, lenient, presence, scalars
+from bareboat.models.custom import CustomObject
 from bareboat.models.lenient import DecodeError
 
 __all__ = ["DecodeError", "copy", "decode", "decode_strict", "encode", "from_tree", "to_tree"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_DECODERS: dict[type, Callable[[bytes], Any]] = {}
+_DECODERS: dict[type, Callable[[bytes], Any]] = {CustomObject: custom.decode}
 _REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _has_brackets = re.compile(rb"\[\]").search
 _encode = msgspec.json.Encoder().encode
@@ -48,6 +49,8 @@ def decode_strict(cls: type[T], data: bytes) -> tuple[T, list[str]]:
 
 def encode(obj: msgspec.Struct) -> bytes:
     """Canonical JSON: fields in upstream's order, present when upstream writes them."""
+    if type(obj) is CustomObject:
+        return custom.encode(obj)
     data = _encode(obj)
     if _has_brackets(data) is not None and (emptied := presence.empty_lists(obj)):
         with _as_nulls(emptied):
@@ -57,6 +60,8 @@ def encode(obj: msgspec.Struct) -> bytes:
 
 def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
     """The plain tree of what `encode` writes."""
+    if type(obj) is CustomObject:
+        return custom.to_tree(obj)
     with _as_nulls(presence.empty_lists(obj)):
         tree: dict[str, Any] = msgspec.to_builtins(obj)
     return tree
@@ -72,6 +77,8 @@ def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
 
 def copy(obj: T) -> T:
     """A deep copy."""
+    if type(obj) is CustomObject:
+        return custom.decode(custom.encode(obj))  # type: ignore[return-value, arg-type]
     return _decoder(type(obj))(_encode(obj))  # type: ignore[no-any-return]
 
 

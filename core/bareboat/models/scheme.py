@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import builtins
 import importlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,6 +50,7 @@ class Resource:
     subresources: dict[str, Subresource] = field(default_factory=dict, hash=False)
     list_kind: str = ""
     type_key: str = ""  # core_v1.Pod; empty for custom resources
+    custom: bool = False  # defined by a CustomResourceDefinition
 
     @property
     def api_version(self) -> str:
@@ -70,7 +72,7 @@ class Resource:
 
     @property
     def type(self) -> builtins.type[msgspec.Struct] | None:
-        """The class of its objects; None for custom resources, whose objects are trees."""
+        """The class of its objects; None for custom resources, whose objects are models.custom.CustomObject."""
         return load_type(self.type_key) if self.type_key else None
 
 
@@ -81,6 +83,7 @@ class Scheme:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str], Resource] = {}
         self._by_type: dict[str, Resource] = {}
+        self._listeners: list[Callable[[], None]] = []
         for resource in resources or ():
             self.add(resource)
 
@@ -122,6 +125,15 @@ class Scheme:
         if resource.type_key:
             self._by_type[resource.type_key] = resource
 
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` after resources came or went at run time."""
+        self._listeners.append(changed)
+
+    def announce(self) -> None:
+        """Tell those who subscribed; whoever adds or removes several resources says so once."""
+        for changed in self._listeners:
+            changed()
+
     def remove(self, resource: Resource) -> None:
         """Removing what is not there is no error."""
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
@@ -129,6 +141,15 @@ class Scheme:
             del self._by_kind[resource.api_version, resource.kind]
         if self._by_type.get(resource.type_key) == resource:
             del self._by_type[resource.type_key]
+
+
+def priority(version: str) -> tuple[int, int, int, str]:
+    """The order of versions, the preferred one greatest: v10, v2, v1, v11beta2, v10beta3, v3beta1, v12alpha1, foo1 …"""
+    found = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
+    if found is None:
+        return 0, 0, 0, "".join(chr(0x10FFFF - ord(c)) for c in version)
+    major, stage, minor = int(found[1]), found[2], int(found[3] or 0)
+    return {None: 3, "beta": 2, "alpha": 1}[stage], major, minor, ""
 
 
 def type_of(api_version: str, kind: str) -> type[msgspec.Struct] | None:

@@ -57,6 +57,11 @@ def format_micro(moment: datetime) -> str:
 
 def parse(value: Any, layout: str = LAYOUT) -> datetime:
     """An aware datetime in UTC."""
+    if isinstance(value, str) and layout == LAYOUT and _PLAIN.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass  # the slow way knows what to say
     if not isinstance(value, str):
         raise ValueError(f"json: cannot unmarshal {_json_kind(value)} into Go value of type string")  # noqa: TRY004
     rest = value

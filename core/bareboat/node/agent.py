@@ -24,11 +24,14 @@ from bareboat.models.status import ApiError
 from bareboat.node.config import NodeConfig
 from bareboat.node.image_face import ImageFace
 from bareboat.node.log_rotation import LogRotation
+from bareboat.node.machine import look
 from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
 from bareboat.node.retention import Disk, Retention
 from bareboat.node.runtime_state import RuntimeState
+from bareboat.node.runtimes import combined
 from bareboat.node.services import NodeServices
+from bareboat.node.stats import NodeStats
 from bareboat.node.worker import PodWorker
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
@@ -54,7 +57,7 @@ class NodeAgent:
         self.config = config
         self._client = client
         self._state_dir = state_dir
-        self._runtime = runtimes[""]
+        self._runtime = combined(runtimes)
         self._network = network
         self._clock = clock
         self._ids = ids
@@ -64,9 +67,10 @@ class NodeAgent:
         self._state = RuntimeState(self._runtime, clock, self._runtime_changed)
         services = self._informers.of(core_v1.Service)
         self.services = NodeServices(
-            config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir
+            config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir, runtimes
         )
         self.images = ImageFace(self._runtime, state_dir)
+        self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
@@ -79,10 +83,15 @@ class NodeAgent:
     def pods(self) -> list[core_v1.Pod]:
         return self._pods.list()
 
+    @property
+    def workers(self) -> int:
+        """How many pods are looked after."""
+        return len(self._workers)
+
     async def run(self) -> None:
         """Until cancelled. Containers keep running."""
         version = await self._runtime.version()
-        self.services.runtime_name = version.runtime_name
+        await self.services.handlers.learn()
         runtime = f"{version.runtime_name}://{version.runtime_version}"
         registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
         self.services.allocatable = registration.capacity
@@ -95,6 +104,7 @@ class NodeAgent:
                 ("network", self._node_network.run),
                 ("runtime", self._state.run),
                 ("status", registration.run_status),
+                ("stats", self.stats.run),
                 ("retention", self._retention().run),
                 ("log rotation", LogRotation(self._runtime, self._clock).run),
             ):

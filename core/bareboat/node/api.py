@@ -19,12 +19,15 @@ from bareboat.contracts import cri
 from bareboat.contracts.errors import DriverError
 from bareboat.models.codec import to_tree
 from bareboat.models.times import parse
+from bareboat.node import inspection
 from bareboat.node.agent import NodeAgent
 from bareboat.node.logs import LogOptions, read
 from bareboat.node.streams import Channels, forward
 
 log = logging.getLogger("bareboat.node.api")
 ALLOWED_NAMES = frozenset({"kube-apiserver-kubelet-client"})
+#: In which the API server says which node it means: the nodes of one process share an address.
+NODE_HEADER = b"x-bareboat-node"
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 
 
@@ -53,7 +56,7 @@ class AgentApi:
             if websocket:
                 await self._stream(parts, query, scope, receive, send)
             else:
-                await self._answer(parts, query, receive, send)
+                await self._answer(parts, query, self._named(scope), receive, send)
         except Refused as error:
             await _refuse(error, websocket, receive, send)
         except DriverError as error:
@@ -65,18 +68,29 @@ class AgentApi:
             return
         raise Refused(401 if not tls else 403, "only the API server may ask an agent\n")
 
-    async def _answer(self, parts: list[str], query: dict[str, list[str]], receive: Any, send: Any) -> None:
+    def _named(self, scope: dict[str, Any]) -> list[NodeAgent]:
+        """The agents of the node that the API server means; all of this process when nothing says which."""
+        name = dict(scope.get("headers", ())).get(NODE_HEADER, b"").decode("latin-1")
+        found = [a for a in self._agents if name in ("", a.config.name)]
+        if not found:
+            raise Refused(404, f"node {name} is not in this process\n")
+        return found
+
+    async def _answer(self, parts: list[str], query: dict[str, list[str]], agents: list[NodeAgent], receive: Any, send: Any) -> None:
         if parts == ["healthz"]:
             await _send(send, 200, b"ok", "text/plain")
         elif parts == ["pods"]:
-            items = [to_tree(p) for a in self._agents for p in a.pods()]
+            items = [to_tree(p) for a in agents for p in a.pods()]
             await _send(send, 200, msgspec.json.encode({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
         elif parts[:1] == ["images"] and len(parts) >= 2:
             await self._images(parts, query, receive, send)
         elif parts[:1] == ["containerLogs"] and len(parts) == 4:
             await self._logs(parts, query, receive, send)
         else:
-            raise Refused(404, "404 page not found\n")
+            found = await inspection.answer(parts, agents)
+            if found is None:
+                raise Refused(404, "404 page not found\n")
+            await _send(send, 200, *found)
 
     async def _images(self, parts: list[str], query: dict[str, list[str]], receive: Any, send: Any) -> None:
         agent = next((a for a in self._agents if a.config.name == parts[1]), None)

@@ -29,6 +29,8 @@ LEASES = "kube-node-lease"
 VERSION = "v1.36.0"
 #: Seconds between looks at the drivers, and between writes of an unchanged status.
 LOOK_EVERY, WRITE_EVERY = 5.0, 300.0
+#: Images in a Node's status at most: upstream's nodeStatusMaxImages.
+MAX_IMAGES = 50
 
 
 class Registration:
@@ -139,6 +141,7 @@ class Registration:
         ]
         status.daemonEndpoints.kubeletEndpoint.Port = self._config.port
         status.nodeInfo = self._info()
+        status.images = await self._images(status.images)
         now = self._clock.timestamp()
         health = await self._health()
         reason = "KubeletReady" if health.ready else health.reason or "KubeletNotReady"
@@ -154,6 +157,15 @@ class Registration:
         for condition in status.conditions:
             condition.lastHeartbeatTime = now
         return status
+
+    async def _images(self, known: list[core_v1.ContainerImage]) -> list[core_v1.ContainerImage]:
+        """The largest: what a scheduler may prefer a node for. While the runtime does not answer, what it said before."""
+        try:
+            found = await self._runtime.list_images()
+        except DriverError:
+            return known
+        largest = sorted(found, key=lambda i: (-i.size, i.id))[:MAX_IMAGES]
+        return [core_v1.ContainerImage(names=[*i.digests, *i.tags][:5], sizeBytes=i.size) for i in largest if i.digests or i.tags]
 
     async def _health(self) -> Health:
         """Of the drivers: the first that is not ready decides."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from bareboat.models.status import Forbidden, NotFound
 from bareboat.models.times import parse
 from bareboat.node import environment
 from bareboat.node.config import NodeConfig
-from bareboat.node.images import Images
 from bareboat.node.runtime_state import RuntimeState
+from bareboat.node.runtimes import Handlers
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import Informer
 
@@ -40,6 +41,7 @@ class NodeServices:
         clock: Clock,
         events: EventRecorder,
         state_dir: Path,
+        runtimes: Mapping[str, cri.RuntimeDriver],
     ) -> None:
         self.config = config
         self.client = client
@@ -48,8 +50,7 @@ class NodeServices:
         self.runtime_state = state
         self.clock = clock
         self.events = events
-        self.images = Images(runtime, clock, self.find)
-        self.runtime_name = "unknown"
+        self.handlers = Handlers(runtimes, clock, self.find)
         self.allocatable: dict[str, str] = {}
         self._pods = pods
         self._services = services

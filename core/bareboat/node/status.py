@@ -144,3 +144,10 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, *, has_sandbox: bool
 
 def same(left: Any, right: Any) -> bool:
     return bool(msgspec.json.encode(left) == msgspec.json.encode(right))
+
+
+def init_status(found: core_v1.ContainerStatus) -> core_v1.ContainerStatus:
+    """An init container that has done its part is ready."""
+    if found.state.terminated is not None and found.state.terminated.exitCode == 0:
+        found.ready = True
+    return found

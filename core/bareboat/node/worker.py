@@ -11,6 +11,8 @@ import asyncio
 import logging
 from typing import Any
 
+import msgspec
+
 from bareboat.base.tasks import Tasks
 from bareboat.contracts import cri
 from bareboat.contracts.cni import Attachment
@@ -19,9 +21,10 @@ from bareboat.models import core_v1
 from bareboat.models.codec import copy, to_tree
 from bareboat.models.meta import get_condition
 from bareboat.models.status import ApiError, NotFound
-from bareboat.models.times import parse
-from bareboat.node import hooks, status, translation
+from bareboat.node import hooks, restarts, status, translation
 from bareboat.node.environment import ConfigError
+from bareboat.node.images import ImageFailure
+from bareboat.node.interruption import Interrupted, unless
 from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import PodFiles
 from bareboat.node.services import NodeServices
@@ -66,6 +69,8 @@ class PodWorker:
                 except (DriverError, MountFailed, ApiError) as error:
                     self._complain(error)
                     wait = RETRY
+                except Interrupted:
+                    wait = 0.0
                 except Exception:
                     log.exception("pod %s failed", self.key)
                     wait = RETRY
@@ -91,13 +96,13 @@ class PodWorker:
         if pod.status.phase in ("Succeeded", "Failed"):
             await self._stop_all(pod, 0)
             return RESYNC
-        over = self._past_deadline(pod)
-        if over:
+        if restarts.past_deadline(pod, self._node.clock.now().timestamp()):
             await self._fail(pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
             return RESYNC
-        wait = await self._bring_up(pod)
-        await self._write_status(pod)
-        return wait
+        try:
+            return await self._bring_up(pod)
+        finally:
+            await self._write_status(pod)
 
     async def _observe(self, pod: core_v1.Pod | None) -> None:
         """What the runtime has of this pod."""
@@ -115,10 +120,10 @@ class PodWorker:
 
     async def _bring_up(self, pod: core_v1.Pod) -> float:
         await self._volumes.set_up(pod)
-        if self._sandbox is None:
-            await self._start_sandbox(pod)
-        elif not self._address:
-            self._address = await self._known_address(pod)
+        if self._sandbox is None and not await self._start_sandbox(pod):
+            return RESYNC
+        if not self._address and self._sandbox is not None:
+            self._address = await self._attach(pod, self._sandbox)
         wait = RESYNC
         for container in pod.spec.initContainers:
             finished, delay = await self._init(pod, container)
@@ -129,19 +134,30 @@ class PodWorker:
             wait = min(wait, await self._container(pod, container))
         return wait
 
-    async def _start_sandbox(self, pod: core_v1.Pod) -> None:
+    async def _start_sandbox(self, pod: core_v1.Pod) -> bool:
+        """False if there is nothing left to run in one. Those before stay for what their containers did last, and go with the pod."""
         previous, _ = await self._node.runtime_state.of(self.uid)
         attempt = 1 + max((s.config.attempt for s in previous), default=-1)
-        for old in previous:
-            await self._release(old)
+        if previous:
+            for old in previous:
+                await self._let_go(old)
+            await self._node.runtime_state.refresh()
+            await self._observe(pod)
+        newest = {name: seen.attempts[-1] for name, seen in self._seen.items() if seen.attempts}
+        if not restarts.needs_sandbox(pod, newest):
+            return False
+        for old in restarts.superseded(previous, newest):
+            await self._runtime.remove_pod_sandbox(old.id)
         config = translation.sandbox_config(pod, str(self._files.logs()), attempt)
         try:
+            config = msgspec.structs.replace(config, runtime_handler=await self._node.handlers.of_pod(pod))
             self._sandbox = await self._runtime.run_pod_sandbox(config)
             self._address = await self._attach(pod, self._sandbox)
         except DriverError as error:
             self._event(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error.message}")
             raise
         await self._node.runtime_state.refresh()
+        return True
 
     async def _attach(self, pod: core_v1.Pod, sandbox: cri.Sandbox) -> str:
         network = self._node.network
@@ -151,18 +167,17 @@ class PodWorker:
         result = await network.add(Attachment(container_id=sandbox.id, netns=sandbox.netns, ports=ports))
         return result.ips[0].partition("/")[0]
 
-    async def _known_address(self, pod: core_v1.Pod) -> str:
-        assert self._sandbox is not None
-        return await self._attach(pod, self._sandbox)
-
     async def _init(self, pod: core_v1.Pod, container: core_v1.Container) -> tuple[bool, float]:
         """Whether the next container's turn has come, and when to look again."""
         if status.is_sidecar(container):
             wait = await self._container(pod, container)
             return self._seen[container.name].started, min(wait, 1.0)
         current = self._current(container.name)
-        if current is None:
-            return False, await self._start(pod, container, 0)
+        assert self._sandbox is not None
+        if current is None or current.state == "CREATED":
+            return False, await self._start(pod, container, current.config.attempt if current else 0)
+        if current.state == "EXITED" and current.sandbox_id != self._sandbox.id:  # what it prepared is gone
+            return False, await self._start(pod, container, current.config.attempt + 1)
         if current.state != "EXITED":
             return False, RESYNC
         if current.exit_code == 0:
@@ -181,10 +196,13 @@ class PodWorker:
             self._monitors.watch(pod, container, current, seen, self._address)
             return RESYNC
         await self._read_message(container, current, seen)
-        policy = "Always" if status.is_sidecar(container) else pod.spec.restartPolicy
-        if policy == "Never" or (policy == "OnFailure" and current.exit_code == 0):
+        if not restarts.is_due(pod, container, current):
             return RESYNC
         return await self._restart(pod, container, current)
+
+    def _handler(self) -> str:
+        """Of the RuntimeClass that the pod's sandbox was made by."""
+        return self._sandbox.config.runtime_handler if self._sandbox is not None else ""
 
     def _current(self, name: str) -> cri.Container | None:
         attempts = self._seen.setdefault(name, Observed()).attempts
@@ -213,7 +231,8 @@ class PodWorker:
         seen = self._seen[container.name]
         assert self._sandbox is not None
         try:
-            image = await self._node.images.ensure(pod, container, self._event)
+            pulled = self._node.handlers.images(self._handler()).ensure(pod, container, self._event)
+            image = await unless(self._is_going, self._wake, pulled)
             environment = await self._node.environment(self._with_address(pod), container)
             mounts = self._volumes.mounts(pod, container, environment)
             mounts += self._files.mounts(pod, container, self._address, self._node.config.domain)
@@ -224,7 +243,7 @@ class PodWorker:
             await self._runtime.start_container(created)
         except ConfigError as error:
             return self._waiting(pod, seen, "CreateContainerConfigError", str(error), "Failed", RETRY)
-        except self._node.images.failure as error:
+        except ImageFailure as error:
             self._event(pod, "Warning", "Failed", f"Error: {error.reason}")
             seen.waiting_reason, seen.waiting_message = error.reason, error.message
             return error.wait
@@ -246,6 +265,10 @@ class PodWorker:
     def _plain_init(self, pod: core_v1.Pod) -> list[core_v1.Container]:
         return [c for c in pod.spec.initContainers if not status.is_sidecar(c)]
 
+    def _is_going(self) -> bool:
+        pod = self._node.pod(self.key, self.uid)
+        return pod is None or pod.metadata.deletionTimestamp is not None
+
     def _waiting(self, pod: core_v1.Pod, seen: Observed, reason: str, message: str, event: str, wait: float) -> float:
         seen.waiting_reason, seen.waiting_message = reason, message
         self._event(pod, "Warning", event, message)
@@ -262,12 +285,6 @@ class PodWorker:
         fresh.status.podIPs = [core_v1.PodIP(ip=self._address)] if self._address else []
         fresh.status.hostIPs = [core_v1.HostIP(ip=self._node.config.internal_ip)]
         return fresh
-
-    def _past_deadline(self, pod: core_v1.Pod) -> bool:
-        deadline = pod.spec.activeDeadlineSeconds
-        if deadline is None or pod.status.startTime is None:
-            return False
-        return self._node.clock.now().timestamp() > parse(pod.status.startTime).timestamp() + deadline
 
     async def _fail(self, pod: core_v1.Pod, reason: str, message: str) -> None:
         await self._stop_all(pod, _grace(pod))
@@ -320,10 +337,13 @@ class PodWorker:
         await self._node.runtime_state.refresh()
 
     async def _release(self, sandbox: cri.Sandbox) -> None:
+        await self._let_go(sandbox)
+        await self._runtime.remove_pod_sandbox(sandbox.id)
+
+    async def _let_go(self, sandbox: cri.Sandbox) -> None:
         await self._runtime.stop_pod_sandbox(sandbox.id)
         if self._node.network is not None:
             await self._node.network.delete(sandbox.id)
-        await self._runtime.remove_pod_sandbox(sandbox.id)
 
     async def _write_status(self, pod: core_v1.Pod, *, terminating: bool = False, failed: tuple[str, str] | None = None) -> None:
         found = self._status(pod, failed)
@@ -340,7 +360,7 @@ class PodWorker:
         self._last_status = tree
 
     def _status(self, pod: core_v1.Pod, failed: tuple[str, str] | None) -> core_v1.PodStatus:
-        runtime = self._node.runtime_name
+        runtime = self._node.handlers.name(self._handler())
         now = self._node.clock.timestamp()
         found = copy(pod.status)
         found.observedGeneration = pod.metadata.generation or 0
@@ -356,7 +376,7 @@ class PodWorker:
             status.container_status(runtime, c, observed.get(c.name, Observed()), initializing) for c in pod.spec.containers
         ]
         found.initContainerStatuses = [
-            self._init_status(status.container_status(runtime, c, observed.get(c.name, Observed()), initializing))
+            status.init_status(status.container_status(runtime, c, observed.get(c.name, Observed()), initializing))
             for c in pod.spec.initContainers
         ]
         init_failed = pod.spec.restartPolicy == "Never" and any(
@@ -368,12 +388,6 @@ class PodWorker:
         status.conditions(pod, found, has_sandbox=self._sandbox is not None, is_initialized=ready_to_run, now=now)
         condition = get_condition(found.conditions, "PodScheduled")
         assert condition is not None
-        return found
-
-    def _init_status(self, found: core_v1.ContainerStatus) -> core_v1.ContainerStatus:
-        """An init container that has done its part is ready."""
-        if found.state.terminated is not None and found.state.terminated.exitCode == 0:
-            found.ready = True
         return found
 
     def _event(self, pod: core_v1.Pod, kind: str, reason: str, message: str) -> None:

@@ -20,7 +20,7 @@ from stevedore.named import NamedExtensionManager
 
 from bareboat.contracts import hooks
 from bareboat.plugins.checks import driver_faults
-from bareboat.plugins.inventory import Installed, Inventory
+from bareboat.plugins.inventory import GROUPS, Installed, Inventory
 from bareboat.plugins.problems import PluginErrors, Problem
 
 
@@ -96,6 +96,8 @@ class Loader:
 
     def check(self, plugin: Installed) -> list[str]:
         """Load one installed plugin as the kernel would and list what is wrong with it."""
+        if plugin.group not in GROUPS.values():
+            return [f"made for {plugin.group}; this kernel speaks {', '.join(sorted(GROUPS.values()))}"]
         problems: list[Problem] = []
         choice = Choice(use=plugin.name, dist=plugin.distribution)
         if plugin.group == hooks.GROUP:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -24,6 +25,16 @@ from bareboat.reconcile.queue import WorkQueue
 
 log = logging.getLogger("bareboat.controller")
 Mapper = Callable[[str, Any], Iterable[str]]
+
+
+#: Up to so many dependents every change is looked at at once; of more, for so many seconds each, but never longer than this.
+FEW, PACE, LONGEST_PACE = 16, 0.002, 1.0
+
+
+@lru_cache(maxsize=256)
+def viewed(data: bytes, view: Any) -> Any:
+    """``data`` as the few fields of ``view``. Shared by all who are told of the same change: not to be written to."""
+    return msgspec.json.decode(data, type=view)
 
 
 class Terminal(Exception):
@@ -54,6 +65,7 @@ class Controller(ABC):
         self.events = context.events
         self.queue = WorkQueue(context.ids.fraction)
         self._needs: list[Informer[Any]] = []
+        self._sizes: dict[str, int] = {}
         self.setup(context.informers)
 
     @abstractmethod
@@ -64,7 +76,7 @@ class Controller(ABC):
     async def reconcile(self, key: str) -> float | None:
         """One step for ``key``. Seconds until it is wanted again, or None. Raising means: again, later."""
 
-    def watch(self, informer: Informer[Any], mapper: Mapper | None = None, view: type[Any] | None = None) -> Informer[Any]:
+    def watch(self, informer: Informer[Any], mapper: Mapper | None = None, view: Any = None) -> Informer[Any]:
         """Enqueue the object's own key on every change, or the keys that ``mapper(key, object)`` gives for its old and new state.
 
         With ``view``, a Struct of the few fields that the mapper reads, only those are decoded.
@@ -77,12 +89,23 @@ class Controller(ABC):
                 return
             for data in (old, new):
                 if data is not None:
-                    obj = decode(informer.cls, data) if view is None else msgspec.json.decode(data, type=view)
+                    obj = decode(informer.cls, data) if view is None else viewed(data, view)
                     for target in mapper(key, obj):
-                        self.queue.add(target)
+                        self.queue.add_after(target, self.pace(target))
 
         informer.on_change(changed)
         return informer
+
+    def note_size(self, key: str, dependents: int) -> None:
+        """How many objects a reconcile of ``key`` has to read: changes of many are gathered, or their number would count twice."""
+        if dependents > FEW:
+            self._sizes[key] = dependents
+        else:
+            self._sizes.pop(key, None)
+
+    def pace(self, key: str) -> float:
+        """Seconds to gather changes of the dependents of ``key``; 0 for few."""
+        return min(LONGEST_PACE, PACE * self._sizes.get(key, 0))
 
     async def run(self) -> None:
         """Until cancelled."""

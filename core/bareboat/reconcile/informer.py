@@ -76,6 +76,10 @@ class Informer(Generic[T]):
         """Keys, sorted."""
         return sorted(self._indexes[name].get(value, ()))
 
+    def index_values(self, name: str) -> builtins.list[str]:
+        """The values that the index has now."""
+        return list(self._indexes[name])
+
     def on_change(self, callback: OnChange) -> None:
         """(key, old bytes or None, new bytes or None). Objects that are there already are told at once."""
         self._callbacks.append(callback)

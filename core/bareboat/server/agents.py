@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The header in which an agent says why it refuses a handshake: its body is lost to WebSocket clients.
 REFUSAL = "x-refusal"
+#: The header in which an agent is told which of its nodes is meant.
+NODE = "x-bareboat-node"
 Query = Sequence[tuple[str, str]]
 
 
@@ -41,7 +43,13 @@ class Agents:
 
         try:
             return await self.session().request(
-                method, self._url(node, path), params=query, data=body or None, headers=headers, ssl=self._tls, allow_redirects=False
+                method,
+                self._url(node, path),
+                params=query,
+                data=body or None,
+                headers={**(headers or {}), NODE: node},
+                ssl=self._tls,
+                allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError) as error:
             raise InternalError(f"error dialing backend: {error}") from error

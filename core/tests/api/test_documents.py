@@ -10,15 +10,19 @@ MODERN = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,a
 
 
 @pytest.fixture
-async def get():
+async def kernel():
     kernel = await Kernel().start()
+    yield kernel
+    await kernel.stop()
 
+
+@pytest.fixture
+def get(kernel):
     async def get(path, accept="application/json"):
         answer = await kernel.client.transport.request("GET", path, accept=accept)
         return answer.status, msgspec.json.decode(answer.body)
 
-    yield get
-    await kernel.stop()
+    return get
 
 
 async def test_legacy_discovery_lists_groups_and_resources(get):
@@ -57,3 +61,21 @@ async def test_the_old_openapi_document_is_there_too(get):
     document = (await get("/openapi/v2"))[1]
     assert document["swagger"] == "2.0"
     assert "io.k8s.api.core.v1.Pod" in document["definitions"]
+
+
+async def test_the_old_openapi_document_comes_as_protobuf_too(kernel):
+    answer = await kernel.client.transport.request(
+        "GET", "/openapi/v2", accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    )
+    assert answer.status == 200
+    assert answer.body.startswith(b"\x0a\x032.0\x12")
+    assert b"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale" in answer.body
+
+
+async def test_every_parameter_of_a_path_is_described(kernel):
+    answer = await kernel.client.transport.request("GET", "/openapi/v3/apis/apps/v1")
+    for path, item in msgspec.json.decode(answer.body)["paths"].items():
+        declared = {p["name"] for p in item["parameters"] if p["in"] == "path"}
+        assert declared == {part.strip("{}") for part in path.split("/") if part.startswith("{")}
+    operations = msgspec.json.decode(answer.body)["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status"]
+    assert operations["get"]["operationId"] == "readAppsV1NamespacedDeploymentStatus"

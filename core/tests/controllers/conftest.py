@@ -9,11 +9,11 @@ from bareboat.base.clock import rfc3339
 from bareboat.models import core_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.meta import set_condition
-from bareboat.models.status import ApiError, NotFound
+from bareboat.models.status import ApiError, NotFound, ServiceUnavailable
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
-from bareboat.testing.kernel import Kernel
+from bareboat.testing.kernel import ADMIN, Kernel
 
 
 class Agent:
@@ -73,6 +73,25 @@ class Agent:
         await self.client.update(pod, subresource="status")
 
 
+class Flaky:
+    """A transport some of whose writes fail, before or after they are done."""
+
+    def __init__(self, transport, ids, share):
+        self._transport, self._ids, self._share = transport, ids, share
+
+    def __getattr__(self, name):
+        return getattr(self._transport, name)
+
+    async def request(self, method, path, **more):
+        fails = method != "GET" and self._ids.fraction() < self._share
+        if fails and self._ids.fraction() < 0.5:
+            raise ServiceUnavailable("out of order")
+        answer = await self._transport.request(method, path, **more)
+        if fails:
+            raise ServiceUnavailable("done, but not told")
+        return answer
+
+
 class World:
     """``await world.start(Controller, …)`` once; then ``client``, ``until``, ``pods`` and ``agent.script``."""
 
@@ -85,10 +104,13 @@ class World:
     def now(self, seconds=0):
         return rfc3339(self.kernel.clock.now() + timedelta(seconds=seconds))
 
-    async def start(self, *classes):
+    async def start(self, *classes, faults=0.0):
+        """``faults``: the share of the controllers' writes that fail, half of them after they were done."""
         informers = InformerFactory(self.client)
+        client = self.kernel.client_for(ADMIN)
+        client.transport = Flaky(client.transport, self.kernel.ids, faults)
         events = EventRecorder(self.client, "test", self.kernel.clock, self.kernel.ids)
-        context = ControllerContext(self.client, informers, self.kernel.clock, self.kernel.ids, events)
+        context = ControllerContext(client if faults else self.client, informers, self.kernel.clock, self.kernel.ids, events)
         self.controllers = [cls(context) for cls in classes]
         runs = [events.run(), *(c.run() for c in self.controllers), informers.run(), self.agent.run()]
         self._tasks = [asyncio.ensure_future(run) for run in runs]

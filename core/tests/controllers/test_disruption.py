@@ -105,3 +105,20 @@ async def test_a_controller_without_scale_allows_nothing(world):
         return [c.reason for c in status.conditions] == ["SyncFailed"] and status.disruptionsAllowed == 0
 
     await world.until(failed)
+
+
+async def test_a_pod_that_was_not_disrupted_after_all_is_no_longer_a_target(world):
+    await asyncio.sleep(5)
+    pod = (await world.pods())[0]
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "Test", "lastTransitionTime": world.now()}
+    patch = {"status": {"conditions": [condition]}}
+    await world.client.patch(core_v1.Pod, pod.metadata.name, patch, "default", type="strategic", subresource="status")
+
+    async def target(status):
+        found = await world.get(core_v1.Pod, pod.metadata.name)
+        return [c.status for c in found.status.conditions if c.type == "DisruptionTarget"] == [status]
+
+    await asyncio.sleep(110)
+    assert await target("True")
+    await asyncio.sleep(15)
+    assert await target("False")

@@ -159,6 +159,26 @@ async def test_ignored_failures_do_not_count(world):
     assert found.status.failed == 0
 
 
+async def test_an_evicted_pod_can_be_ignored(world):
+    world.agent.script = lambda pod: None
+    await world.create(batch_v1.Job, job(backoffLimit=0, **rule("Ignore", onPodConditions=[{"type": "DisruptionTarget"}])))
+
+    async def ready():
+        return (await world.get(batch_v1.Job, "work")).status.ready == 1
+
+    await world.until(ready)
+    (pod,) = await world.pods()
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod.metadata.name, "namespace": "default"}}
+    await world.client.post(f"/api/v1/namespaces/default/pods/{pod.metadata.name}/eviction", body)
+
+    async def replaced():
+        return await ready() and pod.metadata.name not in await world.pod_names()
+
+    await world.until(replaced)
+    world.agent.script = lambda pod: 0
+    assert (await ended(world)).status.failed == 0
+
+
 async def test_fail_index_spares_the_retries(world):
     world.agent.script = lambda pod: 42 if index(pod) == 1 else 0
     spec = {"completionMode": "Indexed", "backoffLimitPerIndex": 5, **rule("FailIndex", **EXIT_42)}
@@ -284,6 +304,20 @@ async def test_a_deleted_job_takes_its_pods_along(world):
         return not await world.exists(batch_v1.Job, "work") and not await world.pods(all=True)
 
     await world.until(gone)
+
+
+async def test_pods_of_an_orphaned_job_are_free(world):
+    world.agent.script = lambda pod: None
+    await world.create(batch_v1.Job, job(parallelism=2, completions=2))
+    await world.until(lambda: _count(world, 2))
+    await world.client.delete(batch_v1.Job, "work", "default", propagation="Orphan")
+
+    async def free():
+        pods = await world.pods()
+        bare = not any(p.metadata.finalizers or p.metadata.ownerReferences for p in pods)
+        return bare and len(pods) == 2 and not await world.exists(batch_v1.Job, "work")
+
+    await world.until(free)
 
 
 async def test_a_finished_job_goes_after_its_time(world):

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from bareboat.controllers.registry import BUILTIN
+from bareboat.controllers.replicaset import ReplicaSetController
 from bareboat.models import apps_v1, core_v1, discovery_v1, meta_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.meta import set_condition
-from bareboat.models.status import NotFound
+from bareboat.models.status import Forbidden, NotFound
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
@@ -23,6 +24,7 @@ class World:
     def __init__(self, kernel):
         self.kernel, self.client = kernel, kernel.client
         self.lowest_ready = None
+        self.broken = ""
 
     async def run(self):
         informers = InformerFactory(self.client)
@@ -41,7 +43,8 @@ class World:
         while True:
             for key in list(pods.keys()):
                 pod = pods.get(key)
-                if pod.status.phase == "Pending" and not pod.metadata.deletionTimestamp:
+                broken = pod.spec.containers[0].image == self.broken
+                if pod.status.phase == "Pending" and not pod.metadata.deletionTimestamp and not broken:
                     counter += 1
                     pod.status.phase, pod.status.podIP = "Running", f"10.1.0.{counter}"
                     set_condition(pod.status.conditions, "Ready", "True", "", "", self.kernel.clock.timestamp(), cls=core_v1.PodCondition)
@@ -243,3 +246,75 @@ async def test_a_silent_node_is_unknown_tainted_and_loses_its_pods(world):
     assert not (await world.client.get(core_v1.Pod, "p", "default")).metadata.deletionTimestamp
     await asyncio.sleep(60)
     assert (await world.client.get(core_v1.Pod, "p", "default")).metadata.deletionTimestamp
+
+
+async def test_a_replicaset_says_that_its_pods_are_refused_until_they_are_not(bench):
+    await bench.start(ReplicaSetController)
+    request, refuse = bench.client.transport.request, True
+
+    async def guarded(method, path, **more):
+        if refuse and method == "POST" and path.endswith("/pods"):
+            raise Forbidden("exceeded quota: q")
+        return await request(method, path, **more)
+
+    bench.client.transport.request = guarded
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "host:1"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    await bench.create(apps_v1.ReplicaSet, {"metadata": {"name": "web"}, "spec": spec})
+
+    async def failures(*wanted):
+        found = (await bench.get(apps_v1.ReplicaSet, "web")).status.conditions
+        return [(c.type, c.status, c.reason) for c in found] == list(wanted)
+
+    await bench.until(lambda: failures(("ReplicaFailure", "True", "FailedCreate")))
+    refuse = False
+    await bench.until(failures)
+    assert len(await bench.pods()) == 2
+
+
+async def test_scaling_in_the_middle_of_a_rollout_keeps_the_shares(world):
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}}
+    await world.client.create(deployment(10, strategy=rolling))
+    await world.until(lambda: available(world, 10))
+    world.broken = "host:404"
+    image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "host:404"}]}}}}
+    await world.client.patch(apps_v1.Deployment, "web", image, "default", type="strategic")
+
+    async def sizes(*wanted):
+        sets = (await world.client.list(apps_v1.ReplicaSet, "default")).items
+        return (
+            tuple(s.spec.replicas for s in sorted(sets, key=lambda s: s.metadata.annotations["deployment.kubernetes.io/revision"]))
+            == wanted
+        )
+
+    await world.until(lambda: sizes(8, 5))
+    await world.client.patch(apps_v1.Deployment, "web", {"spec": {"replicas": 30}}, "default")
+    await world.until(lambda: sizes(20, 13))
+    await asyncio.sleep(20)
+    assert await sizes(20, 13)
+    world.broken = ""
+    await world.until(lambda: available(world, 30, "host:404"))
+
+
+async def test_a_name_that_is_taken_gives_way_to_another(world):
+    await world.client.create(deployment(1))
+    await world.until(lambda: available(world, 1))
+    (taken,) = (await world.client.list(apps_v1.ReplicaSet, "default")).items
+    await world.client.delete(apps_v1.Deployment, "web", "default", propagation="Foreground")
+
+    async def gone():
+        return not (await world.client.list(apps_v1.ReplicaSet, "default")).items
+
+    await world.until(gone)
+    tree = {
+        "metadata": {"name": taken.metadata.name, "namespace": "default"},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "other"}},
+            "template": {"metadata": {"labels": {"app": "other"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}},
+        },
+    }
+    await world.client.create(from_tree(apps_v1.ReplicaSet, tree))
+    await world.client.create(deployment(1))
+    await world.until(lambda: available(world, 1))
+    assert (await world.client.get(apps_v1.Deployment, "web", "default")).status.collisionCount == 1

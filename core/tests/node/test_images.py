@@ -10,8 +10,10 @@ from bareboat.contracts.cri import Credentials, Image
 from bareboat.contracts.errors import InvalidConfig, NotFound
 from bareboat.models import core_v1, meta_v1
 from bareboat.node import image_names
+from bareboat.node.config import NodeConfig
 from bareboat.node.images import ImageFailure, Images, go_duration
 from bareboat.node.pull_secrets import Keyring
+from bareboat.node.registration import Registration
 
 
 class Clock(SystemClock):
@@ -226,3 +228,14 @@ def test_names_are_filled_in(written, full):
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (0.2345, "234ms"), (1.5, "1.5s"), (62.034, "1m2.034s"), (3603, "1h0m3s")])
 def test_durations_read_as_gos(seconds, text):
     assert go_duration(seconds) == text
+
+
+async def test_a_node_tells_of_its_largest_images(node):
+    node.runtime.images = [Image(id=f"{n}", tags=(f"a{n}:1",), digests=(f"a{n}@sha256:{n}",), size=n) for n in range(60)]
+    node.runtime.images.append(Image(id="unnamed", size=1000))
+    registration = Registration(
+        NodeConfig(name="n", internal_ip="", cluster_cidr="", service_cidr=""), None, node.runtime, None, node.clock, ""
+    )
+    images = await registration._images([])
+    assert len(images) == 49
+    assert (images[0].names, images[0].sizeBytes) == (["a59@sha256:59", "a59:1"], 59)

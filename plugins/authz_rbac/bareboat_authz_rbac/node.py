@@ -60,6 +60,8 @@ class NodeAuthorizer(Authorizer):
             return asked.verb in ("create", "patch", "update")
         if where == ("coordination.k8s.io", "leases"):
             return asked.namespace == "kube-node-lease" and (asked.name == node or asked.verb == "create")
+        if where == ("certificates.k8s.io", "certificatesigningrequests"):
+            return asked.verb in ("create", *_READ) and not asked.subresource
         if where == ("", "pods"):
             return self._own_pod(node, asked)
         if where == ("", "serviceaccounts"):

@@ -165,7 +165,6 @@ class DockerDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Upd
         return await self._call(self.engine.images.listing)
 
     async def load_image(self, path: str, tag: str = "") -> list[str]:
-        """Beyond the contract: give the daemon a ``docker save`` archive. Returns the ids."""
         return await self._call(self.engine.images.load, Path(path), tag)
 
     async def remove_image(self, image: str) -> None:
@@ -178,6 +177,9 @@ class DockerDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Upd
         running = [c.id for c in await self.list_containers() if c.state == "RUNNING"]
         found = await asyncio.gather(*(self._call(self.engine.stats, container_id) for container_id in running))
         return [stats for stats in found if stats is not None]
+
+    async def reopen_container_log(self, container_id: str) -> None:
+        await self._call(self.engine.logs.reopen, container_id)
 
     def events(self) -> AsyncIterator[str]:
         assert self._watch is not None, "events before open"

@@ -14,6 +14,7 @@ from typing import Any
 from bareboat.contracts.cri import Credentials, Image, Progress
 from bareboat.contracts.errors import Conflict, InvalidConfig, NotFound
 from bareboat_cri_docker import pause, translate
+from bareboat_cri_docker.archive import docker_archive
 from bareboat_cri_docker.backend import Docker
 
 Report = Callable[[Progress], None]
@@ -73,9 +74,9 @@ class Images:
         raise NotFound(f"failed to pull {image}: {problem}", reason="ErrImagePull")
 
     def load(self, path: Path, tag: str) -> list[str]:
-        """Of a ``docker save`` archive. Returns the ids."""
+        """Of a ``docker save`` archive or an OCI layout. Returns the ids."""
         try:
-            with path.open("rb") as archive:
+            with docker_archive(path) as archive:
                 answers = list(self.docker.api.load_image(archive))
         except OSError as error:
             if translate.status_of(error):

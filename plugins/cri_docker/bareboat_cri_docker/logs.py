@@ -104,8 +104,10 @@ class Copy:
     def _next_source(self) -> bool:
         """The daemon has begun a new file and the old one is read to its end."""
         current = _inode(self._source)
-        if not current or current == self._note.source or self._copy():
+        if not current or current == self._note.source:
             return False
+        if self._copy():  # what came between our last look and the change
+            return True
         os.close(self._in)
         self._in = os.open(self._source, os.O_RDONLY | os.O_CLOEXEC)
         self._note.source, self._note.offset = os.fstat(self._in).st_ino, 0

@@ -122,10 +122,6 @@ class Sessions(Exec, Attach, PortForward, LogReopening):
 
         return DockerStreams(connection, tty=config.tty, code=code, resized=resized, let_go=let_go)
 
-    async def reopen_container_log(self, container_id: str) -> None:
-        """The copier goes on in a new file."""
-        await self.host.blocking(self.engine.logs.reopen, container_id)
-
     async def port_forward(self, sandbox_id: str, port: int) -> Streams:
         try:
             sandbox = await self.host.blocking(self.engine.inventory.sandbox, sandbox_id)

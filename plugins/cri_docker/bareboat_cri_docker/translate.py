@@ -93,7 +93,8 @@ def container_of(found: dict[str, Any], failed_at: int = 0) -> Container:
     if state["Status"] in ("running", "paused", "restarting"):
         known |= {"state": "RUNNING", "started_at": nanoseconds(state["StartedAt"]), "pid": state["Pid"]}
     elif state["Status"] in _ENDED and nanoseconds(state["StartedAt"]):
-        known |= {"state": "EXITED", "started_at": nanoseconds(state["StartedAt"]), "finished_at": nanoseconds(state["FinishedAt"])}
+        started = nanoseconds(state["StartedAt"])  # noted when the start has returned: something short has ended before
+        known |= {"state": "EXITED", "started_at": started, "finished_at": max(started, nanoseconds(state["FinishedAt"]))}
         known |= {"exit_code": state["ExitCode"], "reason": _reason(state), "message": state["Error"]}
     elif state["Error"] or state["ExitCode"]:
         known |= {"state": "EXITED", "started_at": failed_at or created, "finished_at": failed_at or created}

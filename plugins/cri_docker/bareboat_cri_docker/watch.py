@@ -1,7 +1,7 @@
 """Who has started or ended: the daemon's events, on a thread of their own, told to subscribers on the event loop.
 
 What comes in: the daemon's stream of events. What goes out: container ids. When the daemon goes away the thread tries again until it is
-back; nothing is kept for that time, the node lists anyway.
+back, and asks for what has happened since the last it heard; so an id may be told twice.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -48,13 +49,15 @@ class Watch:
             self._thread.join(0.05)
 
     def _listen(self) -> None:
+        since = time.time_ns() // 1_000_000_000
         while not self._stop.is_set():
             client = None
             try:
                 client = self._docker.client()
-                self._stream = client.events(filters=self._filters, decode=True)
+                self._stream = client.events(since=since, filters=self._filters, decode=True)
                 self.listening.set()
                 for event in self._stream:
+                    since = int(event["time"])
                     self._loop.call_soon_threadsafe(self._tell, str(event["id"]))
             except Exception as error:  # noqa: BLE001  what breaks off a stream is not of one family, and each means: try again
                 if not self._stop.is_set():

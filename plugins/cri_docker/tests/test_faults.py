@@ -52,14 +52,17 @@ async def healthy(driver, seconds=20):
 @pytest.fixture(scope="module")
 def guarded(dockerd, tmp_path_factory):
     registry = testing.Registry(tmp_path_factory.mktemp("guarded"), password=True)
-    registry.push(dockerd, "tests/other:1", {"username": "user", "password": "secret"})
-    yield registry
-    registry.stop()
+    dockerd.build("tests/guarded:1", {"guarded": b""})
+    try:
+        registry.push(dockerd, "tests/guarded:1", {"username": "user", "password": "secret"})
+        yield registry
+    finally:
+        registry.stop()
 
 
 class TestRegistries:
     async def test_the_password_is_needed_and_used(self, pods, guarded):
-        image = f"{guarded.address}/tests/other:1"
+        image = f"{guarded.address}/tests/guarded:1"
         for credentials in (None, Credentials(username="user", password="wrong")):
             with pytest.raises(NotFound) as caught:
                 await pods.driver.pull_image(image, credentials)
@@ -69,7 +72,7 @@ class TestRegistries:
         reference = await pods.driver.pull_image(image, Credentials(username="user", password="secret"))
         found = next(i for i in await pods.driver.list_images() if i.id == reference)
         assert image in found.tags
-        assert found.digests[0].startswith(f"{guarded.address}/tests/other@sha256:")
+        assert found.digests[0].startswith(f"{guarded.address}/tests/guarded@sha256:")
         await pods.driver.remove_image(image)
 
     async def test_a_registry_that_is_not_there_is_a_failed_pull(self, pods):

@@ -13,11 +13,12 @@ import msgspec
 from bareboat.contracts import cri
 from bareboat.contracts.driver import Health, Host
 from bareboat.contracts.errors import Conflict, InvalidConfig, NotFound
+from bareboat.models.quantity import Quantity
 from bareboat_cri_fake.options import FakeOptions
 from bareboat_cri_fake.records import PREFIX, Records
 
 
-class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events):
+class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events, cri.StatsMixin):
     """See contracts.cri.RuntimeDriver."""
 
     capabilities = cri.Capabilities(resources=False, security=False, reachable=False)
@@ -159,6 +160,20 @@ class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events):
             raise TimeoutError
         return (1, b"", b"") if command[:1] == ("false",) else (0, " ".join(command).encode() + b"\n", b"")
 
+    async def container_stats(self) -> list[cri.Stats]:
+        """What the pod's annotations say that each of its containers uses, all the time."""
+        now, found = self._now(), []
+        for container in self._records.book.containers.values():
+            if container.state == "RUNNING":
+                notes = self._sandbox(container.sandbox_id).config.annotations
+                cpu = _quantity(notes.get(f"{PREFIX}cpu", "1m")).nanos
+                memory = _quantity(notes.get(f"{PREFIX}memory", "1Mi")).value()
+                spent = cpu * (now - container.started_at) // 1_000_000_000
+                found.append(
+                    cri.Stats(id=container.id, timestamp=now, cpu_nanos=spent, memory_working_set=memory, memory_usage=memory, pids=1)
+                )
+        return found
+
     async def events(self) -> AsyncIterator[str]:
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._listeners.add(queue)
@@ -234,6 +249,14 @@ class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events):
         if found.state != "RUNNING":
             raise NotFound(f"container {container_id} is not running", reason="ContainerNotRunning")
         return found
+
+
+def _quantity(text: str) -> Quantity:
+    """Nothing, for what is no quantity: a record cannot fail for what its pod says of it."""
+    try:
+        return Quantity.parse(text)
+    except ValueError:
+        return Quantity()
 
 
 class CannedStreams:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,8 +61,9 @@ class Blobs:
             if f"sha256:{path.name}" not in wanted:
                 path.unlink()
         for path in self._partial.iterdir():
-            if path.stat().st_mtime < time.time_ns() / 1e9 - _STALE:
-                path.unlink()
+            with suppress(FileNotFoundError):  # it may be finished at this moment
+                if path.stat().st_mtime < time.time_ns() / 1e9 - _STALE:
+                    path.unlink()
 
     def size(self) -> int:
         return sum(path.stat().st_size for where in (self.directory, self._partial) for path in where.iterdir())

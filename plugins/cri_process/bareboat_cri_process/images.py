@@ -57,6 +57,7 @@ class ImageStore:
         self.layers = LayerStore(directory / "layers")
         self._lock = threading.RLock()
         self._pins: Counter[str] = Counter()
+        self._pin_lock = threading.Lock()  # an event loop may wait for it: never held for long
         self.sweep()
 
     def __iter__(self) -> Iterator[ImageRecord]:
@@ -105,12 +106,12 @@ class ImageStore:
     @contextmanager
     def pinned(self, blobs: list[str]) -> Iterator[None]:
         """While an image is being made its blobs stay, though no record names them yet."""
-        with self._lock:
+        with self._pin_lock:
             self._pins.update(blobs)
         try:
             yield
         finally:
-            with self._lock:
+            with self._pin_lock:
                 self._pins.subtract(blobs)
 
     def commit(self, image_id: str, config: Configuration, record: ImageRecord) -> ImageRecord:
@@ -146,8 +147,9 @@ class ImageStore:
         """Remove what no image needs: of those that are gone, and of an earlier process that was killed."""
         with self._lock:
             images = list(self)
-            pinned = {digest for digest, count in self._pins.items() if count > 0}
-            self.blobs.sweep(frozenset({*pinned, *(digest for image in images for digest in (image.id, *image.blobs))}))
+            named = {digest for image in images for digest in (image.id, *image.blobs)}
+            with self._pin_lock:
+                self.blobs.sweep(frozenset(named | {digest for digest, count in self._pins.items() if count > 0}))
             self.layers.sweep(frozenset(name for image in images for name in image.layers))
 
     def _untag(self, names: set[str], *, except_for: str) -> None:

@@ -82,14 +82,15 @@ class LayerStore:
                 self._pins.subtract(names)
 
     def sweep(self, wanted: frozenset[str]) -> None:
-        """Remove all others that are not being used."""
+        """Remove all others that are not being used. What takes long is done without the lock: an event loop may wait for it."""
         with self._lock:
-            for name in self.names():
-                if name not in wanted and self._pins[name] <= 0:
-                    gone = self.directory / f".gone-{name}"
-                    self.path(name).rename(gone)
-                    (self.directory / f"{name}.size").unlink(missing_ok=True)
-                    shutil.rmtree(gone, ignore_errors=True)
+            unwanted = [name for name in self.names() if name not in wanted and self._pins[name] <= 0]
+            gone = [self.directory / f".gone-{name}-{token_hex(4)}" for name in unwanted]
+            for name, path in zip(unwanted, gone, strict=True):
+                self.path(name).rename(path)
+                (self.directory / f"{name}.size").unlink(missing_ok=True)
+        for path in gone:
+            shutil.rmtree(path, ignore_errors=True)
 
     def unpack(self, part: Part, below: Sequence[str], blobs: Sequence[Path], diff_ids: Sequence[str]) -> None:
         """``blobs`` and ``diff_ids`` of the part's layers; ``below`` names the directories under it, bottom first."""

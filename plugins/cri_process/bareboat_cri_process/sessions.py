@@ -58,7 +58,12 @@ class Sessions(Exec, Attach, PortForward, LogReopening):
         directory = os.open(self.engine.records.path(record.id), os.O_PATH | os.O_CLOEXEC)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
+            if monitors.life(self.engine.records.path(record.id)).exit is not None:  # the monitor is about to go
+                raise NotFound(f"container {container_id} is not running")
             connection.connect(f"/proc/self/fd/{directory}/attach")  # a path of its own may be too long for a socket's address
+        except NotFound:
+            connection.close()
+            raise
         except OSError as error:
             connection.close()
             raise NotFound(f"container {container_id} is not running") from error

@@ -313,3 +313,26 @@ class TestFailures:
             assert os.listdir(layers) == []
         finally:
             os.system(f"umount {layers}")
+
+
+async def test_images_come_and_go_at_once(pods, served):
+    """Pulls, loads and removals of images that share layers, side by side, end with whole images and nothing else."""
+    base = [*oci.busybox("sh", "cat"), ("shared", b"x")]
+    for number in range(6):
+        await oci.push(served.url, f"churn{number}", "1", oci.build([base, [(f"own{number}", str(number).encode())]]))
+    names = [f"{served.host}/churn{n}:1" for n in range(6)]
+
+    async def churn(name, last):
+        for _ in range(3):
+            await pods.driver.pull_image(name)
+            await pods.driver.remove_image(name)
+        if last:
+            await pods.driver.pull_image(name)
+
+    await asyncio.gather(*(churn(name, number % 2 == 0) for number, name in enumerate(names)))
+    listed = [tag for image in await pods.driver.list_images() for tag in image.tags if "churn" in tag]
+    assert sorted(listed) == names[::2]
+    assert len(layers_of(pods)) == 4
+    sandbox = await pods.sandbox()
+    for number in (0, 2, 4):
+        assert await pods.output(f"cat /own{number}", image=names[number], sandbox=sandbox, name=f"c{number}") == (str(number), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from bareboat.models import definitions
@@ -29,8 +30,15 @@ def closure(names: Iterable[str], prefix: str) -> Tree:
 
 def published(module: str, kind: str) -> str:
     """The published name of a kind of a module ("core_v1", "Pod"); "" if it is not published."""
-    schema = definitions.openapi(module).get(kind) if module in definitions.openapi_modules() else None
-    return str(schema["x-name"]) if schema else ""
+    return _names(module).get(kind, "")
+
+
+@cache
+def _names(module: str) -> dict[str, str]:
+    """Of every kind of a module; the definitions themselves are not kept."""
+    if module not in definitions.openapi_modules():
+        return {}
+    return {kind: str(schema["x-name"]) for kind, schema in definitions.openapi(module).items()}
 
 
 def _find(name: str, modules: dict[str, dict[str, Tree]]) -> Tree | None:

@@ -18,6 +18,7 @@ from bareboat.models.status import BadRequest
 Tree = dict[str, Any]
 DIRECTIVE, RETAIN = "$patch", "$retainKeys"
 DELETE_PREFIX, ORDER_PREFIX = "$deleteFromPrimitiveList/", "$setElementOrder/"
+_PREFIXES = (DELETE_PREFIX, ORDER_PREFIX)
 
 
 def apply_strategic_patch(cls: type[msgspec.Struct], tree: Tree, patch: Tree) -> Tree:
@@ -28,8 +29,7 @@ def apply_strategic_patch(cls: type[msgspec.Struct], tree: Tree, patch: Tree) ->
 def _merge_map(target: Tree, patch: Tree, known: TypeSchema | None) -> Tree:
     directive = patch.get(DIRECTIVE)
     if directive == "replace":
-        replaced: Tree = _plain({k: v for k, v in patch.items() if k != DIRECTIVE})
-        return replaced
+        return {k: v for k, v in patch.items() if k != DIRECTIVE}
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
@@ -37,17 +37,16 @@ def _merge_map(target: Tree, patch: Tree, known: TypeSchema | None) -> Tree:
     if RETAIN in patch:
         keep = set(patch[RETAIN] or ())
         target = {k: v for k, v in target.items() if k in keep}
+    orders = {key.removeprefix(ORDER_PREFIX): value or [] for key, value in patch.items() if key.startswith(ORDER_PREFIX)}
+    for name, order in orders.items():
+        _merge_ordered(target, name, order, patch, known.by_name.get(name) if known else None)
     for key, value in patch.items():
-        if key in (DIRECTIVE, RETAIN):
+        if key in (DIRECTIVE, RETAIN) or key in orders or key.startswith(ORDER_PREFIX):
             continue
         if key.startswith(DELETE_PREFIX):
             _delete_values(target, key.removeprefix(DELETE_PREFIX), value)
-        elif not key.startswith(ORDER_PREFIX):
+        else:
             _merge_field(target, key, value, known.by_name.get(key) if known else None)
-    for key, order in patch.items():
-        if key.startswith(ORDER_PREFIX):
-            name = key.removeprefix(ORDER_PREFIX)
-            _reorder(target, name, order or [], known.by_name.get(name) if known else None, patch.get(name) or [])
     return target
 
 
@@ -56,82 +55,120 @@ def _merge_field(target: Tree, key: str, value: Any, field: Field | None) -> Non
         target.pop(key, None)
         return
     current = target.get(key)
-    strategy = (field.patch_strategy if field else "").split(",")
-    if isinstance(value, dict):
-        known = field.type if field else None
-        base: Tree = {} if "replace" in strategy or not isinstance(current, dict) else current
-        if isinstance(current, dict) and "retainKeys" in strategy and RETAIN not in value and "$patch" not in value:
-            base = current
-        merged = _merge_map(base, value, known)
-        if value.get(DIRECTIVE) == "delete":
-            target.pop(key, None)
-        else:
-            target[key] = merged
-    elif isinstance(value, list) and "merge" in strategy:
-        target[key] = _merge_list(current if isinstance(current, list) else [], value, field)
+    strategies = _strategies(field)
+    if current is None:
+        _put(target, key, value)
+    elif isinstance(value, dict) and isinstance(current, dict):
+        target[key] = value if "replace" in strategies else _merge_map(current, value, field.type if field else None)
+    elif isinstance(value, list) and isinstance(current, list) and "merge" in strategies:
+        target[key] = _merge_list(current, value, field)
     else:
-        target[key] = _plain(value)
+        target[key] = value
+
+
+def _strategies(field: Field | None) -> list[str]:
+    return (field.patch_strategy if field else "").split(",")
+
+
+def _put(target: Tree, key: str, value: Any) -> None:
+    """What is new is taken as it is, but for directives, and for the nulls that mean removal."""
+    plain, kept = _plain(value)
+    if kept:
+        target[key] = plain
+
+
+def _plain(value: Any) -> tuple[Any, bool]:
+    """Without directives; an object that is told what to do with an original that is not there is nothing."""
+    if isinstance(value, dict):
+        if DIRECTIVE in value:
+            return None, False
+        pairs = [(k, _plain(v)) for k, v in value.items() if v is not None and not k.startswith(_PREFIXES) and k != RETAIN]
+        return {k: plain for k, (plain, kept) in pairs if kept}, True
+    if isinstance(value, list):
+        return [plain for plain, kept in map(_plain, value) if kept], True
+    return value, True
 
 
 def _merge_list(current: list[Any], patch: list[Any], field: Field | None) -> list[Any]:
-    if field is None or not field.merge_key:
-        return [*current, *(v for v in patch if v not in current)]
-    key = field.merge_key
-    if any(isinstance(item, dict) and item.get(DIRECTIVE) == "replace" for item in patch):
-        return [_plain(i) for i in patch if not (isinstance(i, dict) and i.get(DIRECTIVE) == "replace" and len(i) == 1)]
-    result = list(current)
+    """Items of the patch in its order among those that only the server has."""
+    key = field.merge_key if field else ""
+    if not key:
+        merged = list(dict.fromkeys([*current, *patch]))
+        return _ordered(merged, patch, current, "")
+    current, patch = _special(current, patch, key)
+    return _ordered(_merge_items(current, patch, key, field), patch, current, key)
+
+
+def _special(current: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
+    """What the directives among the items do, and the items without them."""
+    plain, replaced = [], False
     for item in patch:
         if not isinstance(item, dict):
-            raise BadRequest(f"map: {item} does not contain declared merge key: {key}")
-        if key not in item and DIRECTIVE not in item:
-            raise BadRequest(f"map: {msgspec.json.encode(item).decode()} does not contain declared merge key: {key}")
-        _merge_item(result, item, key, field)
+            raise BadRequest(f"expected a map in a list merged by {key}, got {item}")
+        directive = item.get(DIRECTIVE)
+        if directive is None:
+            plain.append(item)
+        elif directive == "replace":
+            replaced = True
+        elif directive == "delete":
+            _require(item, key)
+            current = [have for have in current if not (isinstance(have, dict) and have.get(key) == item[key])]
+        elif directive == "merge":
+            raise BadRequest("merging lists cannot yet be specified in the patch")
+        else:
+            raise BadRequest(f"Unknown patch type found: {directive}")
+    return (plain, []) if replaced else (current, plain)
+
+
+def _require(item: Tree, key: str) -> None:
+    if key not in item:
+        raise BadRequest(f"map: {msgspec.json.encode(item).decode()} does not contain declared merge key: {key}")
+
+
+def _merge_items(current: list[Any], patch: list[Any], key: str, field: Field | None) -> list[Any]:
+    result = list(current)
+    for item in patch:
+        _require(item, key)
+        position = next((i for i, have in enumerate(result) if isinstance(have, dict) and have.get(key) == item[key]), None)
+        if position is None:
+            result.append(_plain(item)[0])
+        else:
+            result[position] = _merge_map(result[position], item, field.type if field else None)
     return result
 
 
-def _merge_item(result: list[Any], item: Tree, key: str, field: Field) -> None:
-    position = next((i for i, have in enumerate(result) if isinstance(have, dict) and have.get(key) == item.get(key)), None)
-    if item.get(DIRECTIVE) == "delete":
-        result[:] = [have for have in result if not (isinstance(have, dict) and have.get(key) == item.get(key))]
-    elif position is None:
-        result.append(_merge_map({}, item, field.type))
+def _merge_ordered(target: Tree, name: str, order: list[Any], patch: Tree, field: Field | None) -> None:
+    """A list whose order the patch gives."""
+    current, wanted = target.get(name), patch.get(name)
+    if wanted is not None and isinstance(current, list):
+        merged = _merge_list(current, wanted, field)
+    elif wanted is not None:
+        merged = _plain(wanted)[0]
+    elif isinstance(current, list):
+        merged = current
     else:
-        result[position] = _merge_map(result[position], item, field.type)
+        return
+    target[name] = _ordered(merged, order, current or [], field.merge_key if field else "")
+
+
+def _ordered(merged: list[Any], wanted: list[Any], server: list[Any], key: str) -> list[Any]:
+    """Items named in ``wanted`` in that order, the server's own in theirs, and both as they stood to each other on the server."""
+    place = {_identity(item, key): at for at, item in reversed(list(enumerate(wanted)))}
+    was = {_identity(item, key): at for at, item in reversed(list(enumerate(server)))}
+    named = sorted((i for i in merged if _identity(i, key) in place), key=lambda i: place[_identity(i, key)])
+    others = sorted((i for i in merged if _identity(i, key) not in place), key=lambda i: was.get(_identity(i, key), len(was)))
+    out: list[Any] = []
+    while named and others:
+        left, right = was.get(_identity(others[0], key)), was.get(_identity(named[0], key))
+        out.append((others if left is not None and right is not None and left < right else named).pop(0))
+    return [*out, *named, *others]
+
+
+def _identity(item: Any, key: str) -> Any:
+    found = item.get(key) if key and isinstance(item, dict) else item
+    return msgspec.json.encode(found) if isinstance(found, (dict, list)) else found
 
 
 def _delete_values(target: Tree, key: str, values: Any) -> None:
     if isinstance(target.get(key), list):
         target[key] = [v for v in target[key] if v not in (values or ())]
-
-
-def _reorder(target: Tree, name: str, order: list[Any], field: Field | None, patched: list[Any]) -> None:
-    """Items in ``order`` come in that order; the others keep their place relative to their neighbours on the server."""
-    items = target.get(name)
-    if not isinstance(items, list):
-        return
-    merge_key = field.merge_key if field else ""
-
-    def identity(item: Any) -> Any:
-        return item.get(merge_key) if merge_key and isinstance(item, dict) else item
-
-    wanted = {identity(item): position for position, item in enumerate(order)}
-    listed = sorted((i for i in items if identity(i) in wanted), key=lambda i: wanted[identity(i)])
-    result = list(listed)
-    for index, item in enumerate(items):
-        if identity(item) in wanted:
-            continue
-        before = next((i for i in reversed(items[:index]) if i in result), None)
-        result.insert(result.index(before) + 1 if before is not None else 0, item)
-    target[name] = result
-
-
-def _plain(value: Any) -> Any:
-    """What is put in anew: without directives, and without the nulls that mean removal."""
-    if isinstance(value, dict):
-        skipped = (DIRECTIVE, RETAIN)
-        return {
-            k: _plain(v) for k, v in value.items() if v is not None and k not in skipped and not k.startswith((DELETE_PREFIX, ORDER_PREFIX))
-        }
-    if isinstance(value, list):
-        return [_plain(v) for v in value if not (isinstance(v, dict) and v.get(DIRECTIVE) == "delete")]
-    return value

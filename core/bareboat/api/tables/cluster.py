@@ -7,6 +7,7 @@ from typing import Any
 
 from bareboat.api.tables.values import NONE, UNKNOWN, UNSET, age, duration, words
 from bareboat.models.meta import get_condition
+from bareboat.models.quantity import BINARY_SI, DECIMAL_SI, Quantity
 
 _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _ROLE = "node-role.kubernetes.io/"
@@ -47,31 +48,36 @@ def event(o: Any, now: datetime) -> list[Any]:
     last = o.series.lastObservedTime if o.series is not None else o.lastTimestamp or first
     count = o.series.count if o.series is not None else o.count or 1
     about = o.involvedObject
-    source = o.source.component or o.reportingComponent
-    where = ", ".join(w for w in (source, o.source.host) if w)
+    where = _source(o.source, o.reportingComponent, o.reportingInstance)
     seen = age(last, now)
-    return _event_cells(o, about, seen, age(first, now), str(count), where, o.message)
+    return _event_cells(o, about, seen, age(first, now), count, where, o.message)
 
 
 def event_v1(o: Any, now: datetime) -> list[Any]:
     first = o.deprecatedFirstTimestamp or o.eventTime
     last = o.series.lastObservedTime if o.series is not None else o.deprecatedLastTimestamp or first
     count = o.series.count if o.series is not None else o.deprecatedCount or 1
-    where = o.deprecatedSource.component or o.reportingController
-    return _event_cells(o, o.regarding, age(last, now), age(first, now), str(count), where, o.note)
+    where = _source(o.deprecatedSource, o.reportingController, o.reportingInstance)
+    return _event_cells(o, o.regarding, age(last, now), age(first, now), count, where, o.note)
 
 
-def _event_cells(o: Any, about: Any, last: str, first: str, count: str, where: str, text: str) -> list[Any]:
+def _source(old: Any, controller: str, instance: str) -> str:
+    """Component and host of an old event, controller and instance of a new one."""
+    words = (old.component, old.host) if old.component or old.host else (controller, instance)
+    return ", ".join(word for word in words if word)
+
+
+def _event_cells(o: Any, about: Any, last: str, first: str, count: int, where: str, text: str) -> list[Any]:
     target = f"{about.kind.lower()}/{about.name}" if about.name else about.kind.lower()
     return [last, o.type, o.reason, target, about.fieldPath, where, text.strip(), first, count, o.metadata.name]
 
 
 def config_map(o: Any, now: datetime) -> list[Any]:
-    return [o.metadata.name, str(len(o.data) + len(o.binaryData)), _born(o, now)]
+    return [o.metadata.name, len(o.data) + len(o.binaryData), _born(o, now)]
 
 
 def secret(o: Any, now: datetime) -> list[Any]:
-    return [o.metadata.name, o.type, str(len(o.data)), _born(o, now)]
+    return [o.metadata.name, o.type, len(o.data), _born(o, now)]
 
 
 def quota(o: Any, now: datetime) -> list[Any]:
@@ -200,15 +206,15 @@ def flow_schema(o: Any, now: datetime) -> list[Any]:
     method = s.distinguisherMethod.type if s.distinguisherMethod is not None else NONE
     dangling = get_condition(o.status.conditions, "Dangling")
     missing = "?" if dangling is None else dangling.status
-    return [o.metadata.name, s.priorityLevelConfiguration.name, str(s.matchingPrecedence), method, _born(o, now), missing]
+    return [o.metadata.name, s.priorityLevelConfiguration.name, s.matchingPrecedence, method, _born(o, now), missing]
 
 
 def priority_level(o: Any, now: datetime) -> list[Any]:
     s = o.spec
     part = s.limited if s.limited is not None else s.exempt
-    shares = str(part.nominalConcurrencyShares) if part is not None and part.nominalConcurrencyShares is not None else NONE
+    shares = part.nominalConcurrencyShares if part is not None and part.nominalConcurrencyShares is not None else NONE
     queuing = s.limited.limitResponse.queuing if s.limited is not None else None
-    queues = [str(getattr(queuing, f)) if queuing is not None else NONE for f in ("queues", "handSize", "queueLengthLimit")]
+    queues = [getattr(queuing, f) if queuing is not None else NONE for f in ("queues", "handSize", "queueLengthLimit")]
     return [o.metadata.name, s.type, shares, *queues, _born(o, now)]
 
 
@@ -245,6 +251,17 @@ def plugin(o: Any, now: datetime) -> list[Any]:
     spec = o.spec
     place = spec.node or "(control plane)"
     return [o.metadata.name, spec.contract, place, spec.version, o.status.state, _born(o, now), spec.distribution]
+
+
+def use_of_node(o: Any, now: datetime) -> list[Any]:
+    del now
+    return [o.metadata.name, o.usage.get("cpu", ""), o.usage.get("memory", ""), o.window]
+
+
+def use_of_pod(o: Any, now: datetime) -> list[Any]:
+    del now
+    cpu, memory = (sum(Quantity.parse(c.usage.get(name, "0")).nanos for c in o.containers) for name in ("cpu", "memory"))
+    return [o.metadata.name, str(Quantity(cpu, DECIMAL_SI)), str(Quantity(memory, BINARY_SI)), o.window]
 
 
 def component(o: Any, now: datetime) -> list[Any]:
@@ -289,4 +306,6 @@ CELLS = {
     "ResourceSlice": resource_slice,
     "ComponentStatus": component,
     "Plugin": plugin,
+    "NodeMetrics": use_of_node,
+    "PodMetrics": use_of_pod,
 }

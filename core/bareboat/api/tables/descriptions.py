@@ -12,14 +12,16 @@ _EVERYWHERE = {
     "Age": "=meta_v1.ObjectMeta.creationTimestamp",
     "Created At": "=meta_v1.ObjectMeta.creationTimestamp",
 }
-#: Where upstream's header ends though the field's description goes on.
+#: Where the header of a role reference ends though the field's description goes on.
 _END = " This field is immutable."
 
 
 def describe(resource: str, column: str) -> str:
     """``resource`` as in ``apps/v1/deployments``. "" where nothing is known."""
     text = _table().get((resource, column), _EVERYWHERE.get(column, ""))
-    return _published(text[1:]) if text.startswith("=") else text
+    if not text.startswith("="):
+        return text
+    return _published(text[1:]).removesuffix(_END) if column == "Role" else _published(text[1:])
 
 
 @cache
@@ -33,4 +35,4 @@ def _table() -> dict[tuple[str, str], str]:
 def _published(field: str) -> str:
     module, kind, name = field.split(".")
     found: str = definitions.openapi(module)[kind]["properties"][name].get("description", "")
-    return found.removesuffix(_END)
+    return found

@@ -21,8 +21,8 @@ def deployment(o: Any, now: datetime) -> list[Any]:
     return [
         o.metadata.name,
         ready,
-        str(s.updatedReplicas),
-        str(s.availableReplicas),
+        s.updatedReplicas,
+        s.availableReplicas,
         _born(o, now),
         names,
         images,
@@ -95,7 +95,7 @@ def cron_job(o: Any, now: datetime) -> list[Any]:
         o.metadata.name,
         o.spec.schedule,
         o.spec.timeZone or NONE,
-        bool(o.spec.suspend),
+        str(bool(o.spec.suspend)),
         len(o.status.active),
         last,
         _born(o, now),
@@ -114,8 +114,8 @@ def autoscaler(o: Any, now: datetime) -> list[Any]:
         f"{target.kind}/{target.name}",
         targets,
         low,
-        str(o.spec.maxReplicas),
-        str(o.status.currentReplicas),
+        o.spec.maxReplicas,
+        o.status.currentReplicas,
         _born(o, now),
     ]
 

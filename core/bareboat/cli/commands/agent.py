@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import signal
 
+from bareboat.cli.logs import add_logging_options, configure
 from bareboat.cli.options import add_cluster_options, cluster_of
 
 
@@ -16,11 +16,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node-address", default="", metavar="IP", help="the node's own address, if it has a network namespace of its own")
     parser.add_argument("--teardown", action="store_true", help="remove every container, network and rule of the node from the machine")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
+    add_logging_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.basicConfig(level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(arguments)
     return asyncio.run(_run(arguments))
 
 

@@ -47,7 +47,7 @@ async def _run(arguments: argparse.Namespace, steps: Steps, directory: Path, as_
     layout = Layout(directory / "demo")
     cluster = fake("demo") if as_data else ClusterFile(name="demo")
     cluster = msgspec.structs.replace(cluster, server=Server(port=arguments.port))
-    up = Up(layout, cluster, nodes=1, fake=as_data)
+    up = Up(layout, cluster, count=1, fake=as_data)
     try:
         await up.run(steps)
         demo = Demo(layout, arguments.examples, steps, real=not as_data)

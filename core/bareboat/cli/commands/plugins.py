@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import inspect
+import re
 from typing import Any
 
+import bareboat
 from bareboat.cli.options import add_cluster_options, cluster_of
 from bareboat.cli.screen import print_json, table
 from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.file.choices import check
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.contracts import hooks
-from bareboat.plugins.inventory import DRIVER_GROUPS, Installed, Inventory
+from bareboat.plugins.inventory import DRIVER_GROUPS, GROUPS, Installed, Inventory
 from bareboat.plugins.loader import Loader
 
 
@@ -38,12 +41,20 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace, inventory: Inventory) -> int:
     cluster, _, _ = cluster_of(arguments)
     used = _enabled(cluster)
-    rows = [(p.name, p.group, p.distribution, p.version, "enabled" if (p.group, p.name) in used else "installed") for p in inventory.all()]
+    rows = [(p.name, p.group, p.distribution, p.version, _state(p, used)) for p in inventory.all()]
     if arguments.output == "json":
         print_json([dict(zip(("name", "contract", "distribution", "version", "state"), row, strict=True)) for row in rows])
     else:
         table(("NAME", "CONTRACT", "DISTRIBUTION", "VERSION", "STATE"), rows)
+        print(f"\nbareboat {bareboat.__version__} speaks {', '.join(sorted(GROUPS.values()))}")
     return 0
+
+
+def _state(plugin: Installed, used: set[tuple[str, str]]) -> str:
+    """incompatible: made for a version of the contract that this kernel does not speak."""
+    if plugin.group not in GROUPS.values():
+        return "incompatible"
+    return "enabled" if (plugin.group, plugin.name) in used else "installed"
 
 
 def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
@@ -86,8 +97,11 @@ def _description(plugin: Installed, inventory: Inventory) -> dict[str, Any]:
         "name": plugin.name,
         "contract": plugin.group,
         "distribution": f"{plugin.distribution} {plugin.version}",
+        "kernel": _fit(plugin),
         "object": plugin.target,
     }
+    if plugin.group not in GROUPS.values():
+        return description
     found = inventory.entry_point(plugin).load()
     if plugin.group == hooks.GROUP:
         names = [h for h in vars(hooks) if h.startswith("bareboat_") and hasattr(found, h)]
@@ -101,6 +115,13 @@ def _description(plugin: Installed, inventory: Inventory) -> dict[str, Any]:
         ", ".join(c.__name__ for c in inspect.getmro(found)[1:] if c.__module__.startswith("bareboat.contracts")) or "none"
     )
     return description
+
+
+def _fit(plugin: Installed) -> str:
+    """What its distribution asks of the kernel, beside what the kernel is."""
+    wanted = [r for r in importlib.metadata.requires(plugin.distribution) or () if re.match(r"bareboat\b(?!-)", r)]
+    spoken = "" if plugin.group in GROUPS.values() else f", which does not speak {plugin.group}"
+    return f"made for {', '.join(wanted) or 'any bareboat'}; this is bareboat {bareboat.__version__}{spoken}"
 
 
 def _fields(options: type[Any]) -> tuple[Any, ...]:
@@ -122,7 +143,10 @@ def _check(arguments: argparse.Namespace, inventory: Inventory) -> int:
     if not arguments.plugin:
         cluster, lines, _ = cluster_of(arguments)
         check(cluster, loader, lines)
-        print(f"all plugins that cluster {cluster.name!r} names can be loaded")
+        if arguments.output == "json":
+            print_json({"cluster": cluster.name, "problems": []})
+        else:
+            print(f"all plugins that cluster {cluster.name!r} names can be loaded")
         return 0
     faults = {p.label: loader.check(p) for p in _named(inventory, arguments.plugin)}
     if arguments.output == "json":

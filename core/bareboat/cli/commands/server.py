@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import signal
 import time
 
+from bareboat.cli.logs import add_logging_options, configure
 from bareboat.cli.options import add_cluster_options, add_server_options, cluster_of
 
 
@@ -19,13 +19,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--foreground", action="store_true", help="accepted for symmetry with `up`: a server always stays in the foreground"
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
+    add_logging_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     import uvloop
 
-    logging.basicConfig(level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(arguments)
     return uvloop.run(_run(arguments))
 
 

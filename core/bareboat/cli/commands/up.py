@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import signal
 
+from bareboat.cli.logs import add_logging_options, configure, passed_on
 from bareboat.cli.options import add_cluster_options, add_server_options, cluster_of
 from bareboat.cli.screen import Steps, print_json
 
@@ -14,15 +15,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_cluster_options(parser)
     add_server_options(parser)
     parser.add_argument(
-        "--nodes", type=int, default=1, metavar="N", help="number of nodes; more than one: each in a network namespace of its own"
+        "--nodes",
+        type=int,
+        metavar="N",
+        help="number of nodes; more than one: each in a network namespace of its own (default: those that the cluster had, else 1)",
     )
     parser.add_argument("--fake", action="store_true", help="nodes as data: no root, no containers")
     parser.add_argument("--foreground", action="store_true", help="stay until SIGTERM, then take the cluster down again (its data stays)")
+    parser.add_argument("--keep", action="store_true", help="with --foreground: leave the containers running at SIGTERM")
+    add_logging_options(parser)
     parser.add_argument("--output", "-o", choices=["text", "json"], default="text")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.nodes < 1:
+    if arguments.nodes is not None and arguments.nodes < 1:
         from bareboat.cluster.errors import ClusterError
 
         raise ClusterError(f"--nodes {arguments.nodes}: at least 1 is needed")
@@ -30,16 +36,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    from bareboat.cluster.down import down
-    from bareboat.cluster.up import Quiet, Up, copy_kubeconfig
+    from bareboat.cluster.up import Up, copy_kubeconfig
 
     cluster, lines, layout = cluster_of(arguments)
-    quiet = arguments.foreground or arguments.output == "json"
-    steps = Steps(quiet=quiet)
+    configure(arguments)
+    steps = Steps(quiet=arguments.foreground or arguments.output == "json")
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT) if arguments.foreground else ():
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    up = Up(layout, cluster, nodes=arguments.nodes, fake=arguments.fake, lines=lines)
+    as_data = arguments.fake or cluster.node.network.use == "fake"
+    up = Up(layout, cluster, count=arguments.nodes, fake=as_data, lines=lines, logging=passed_on(arguments))
     state = await up.run(steps)
     if arguments.write_kubeconfig:
         copy_kubeconfig(layout, arguments.write_kubeconfig)
@@ -50,6 +56,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     else:
         steps.say(f"\nexport KUBECONFIG={arguments.write_kubeconfig or layout.kubeconfig}\nkubectl get nodes,pods -A")
     if arguments.foreground:
-        await stopped.wait()
-        await down(layout, Quiet())
+        from bareboat.cluster.foreground import stay
+
+        await stay(up, stopped, keep=arguments.keep)
     return 0

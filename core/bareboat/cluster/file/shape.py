@@ -20,6 +20,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+#: Runtimes for a cluster without a file: the first that is installed.
+RUNTIMES = ("process", "docker")
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 

@@ -55,6 +55,7 @@ class DaemonSetController(Controller):
         if daemons is None:
             self._expectations.forget(key)
             self._written.forget(key)
+            self.note_size(key, 0)
             return None
         if daemons.metadata.deletionTimestamp:
             return None
@@ -67,7 +68,8 @@ class DaemonSetController(Controller):
             return None
         known = await self._revisions.of(daemons)
         newest, collisions = await self._revisions.newest(daemons, known, daemons.status.collisionCount)
-        revision = newest.metadata.labels.get(POD_REVISION, "")
+        revision = newest.metadata.labels.get(POD_REVISION, newest.metadata.name)  # one that people made may lack it
+        self.note_size(key, len(self._nodes))
         step, placed = Step(self, key, daemons, revision), await self._placed(daemons)
         if self._expectations.satisfied(key):
             await step.run(placed)

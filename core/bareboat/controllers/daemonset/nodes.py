@@ -54,5 +54,8 @@ class Nodes:
     def __iter__(self) -> Iterator[NodeView]:
         return iter(list(self._views.values()))
 
+    def __len__(self) -> int:
+        return len(self._views)
+
     def __contains__(self, name: object) -> bool:
         return name in self._views

@@ -1,14 +1,16 @@
-"""The status of PodDisruptionBudgets. Keys are budgets; a change of a pod concerns those that select it."""
+"""The status of PodDisruptionBudgets. Keys are budgets; a change of a pod concerns those that select it.
+
+Keys ``spared pod ns/name`` are pods that an eviction was promised for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from bareboat.controllers.claims import Dependent
 from bareboat.controllers.disruption.expected import NoScale, Scales, expected
 from bareboat.controllers.freshness import Written
+from bareboat.controllers.labelled import labelled_pods, select
 from bareboat.controllers.pods import is_ready
 from bareboat.models import core_v1, policy_v1
 from bareboat.models.codec import copy, decode
@@ -21,6 +23,7 @@ from bareboat.reconcile.informer import InformerFactory
 #: An eviction that was granted must have led to a deletion within this many seconds.
 PATIENCE = 120.0
 _ALLOWED = "DisruptionAllowed"
+_SPARED = "spared pod "
 
 
 class DisruptionController(Controller):
@@ -35,9 +38,9 @@ class DisruptionController(Controller):
         self._budgets = informers.of(policy_v1.PodDisruptionBudget)
         self._budgets.on_change(self._note_selector)
         self.watch(self._budgets)
-        self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("namespace", lambda pod: (pod.metadata.namespace,))
+        self._pods = labelled_pods(informers)
         self.watch(self._pods, self._of_pod, Dependent)
+        self._pods.on_change(self._note_target)
         self._scales = Scales(self.client, informers)
         self._needs += self._scales.informers.values()
 
@@ -51,14 +54,39 @@ class DisruptionController(Controller):
         start = f"{pod.metadata.namespace}/"
         return [k for k, s in self._selectors.items() if k.startswith(start) and s.matches(pod.metadata.labels)]
 
+    def _note_target(self, key: str, _old: bytes | None, new: bytes | None) -> None:
+        if new is not None and b'"DisruptionTarget"' in new and b'"deletionTimestamp"' not in new:
+            self.queue.add(_SPARED + key)
+
+    async def _spare(self, key: str) -> float | None:
+        """A pod that was to be disrupted and was not for two minutes is no longer about to be."""
+        pod = self._pods.get(key)
+        if pod is None or pod.metadata.deletionTimestamp or pod.status.phase in ("Succeeded", "Failed"):
+            return None
+        condition = get_condition(pod.status.conditions, "DisruptionTarget")
+        if condition is None or condition.status != "True" or not condition.lastTransitionTime:
+            return None
+        left = parse(condition.lastTransitionTime).timestamp() + PATIENCE - self.clock.now().timestamp()
+        if left > 0:
+            return left
+        change = {"type": "DisruptionTarget", "status": "False", "lastTransitionTime": self.clock.timestamp(), "reason": "", "message": ""}
+        patch = {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [change]}}
+        meta = pod.metadata
+        await self.client.patch(core_v1.Pod, meta.name, patch, meta.namespace, type="strategic", subresource="status")
+        return None
+
     async def reconcile(self, key: str) -> float | None:
+        if key.startswith(_SPARED):
+            return await self._spare(key.removeprefix(_SPARED))
         budget = self._budgets.get(key)
         if budget is None:
             self._written.forget(key)
+            self.note_size(key, 0)
             return None
         if self._written.stale(budget):
             return 0.05
-        pods = self._select(budget)
+        pods = select(self._pods, budget.metadata.namespace, from_label_selector(budget.spec.selector))
+        self.note_size(key, len(pods))
         if not pods:
             self.events.event(budget, "Normal", "NoPods", "No matching pods found")
         try:
@@ -80,16 +108,6 @@ class DisruptionController(Controller):
         status.disruptionsAllowed = max(0, healthy - wanted.healthy) if wanted.pods > 0 else 0
         await self._write(budget, status, "SufficientPods" if status.disruptionsAllowed else "InsufficientPods", "")
         return again
-
-    def _select(self, budget: policy_v1.PodDisruptionBudget) -> list[core_v1.Pod]:
-        """Only those that match are decoded whole."""
-        selector = from_label_selector(budget.spec.selector)
-        found = []
-        for key in self._pods.by_index("namespace", budget.metadata.namespace):
-            data = self._pods.raw(key)
-            if data is not None and selector.matches(msgspec.json.decode(data, type=Dependent).metadata.labels):
-                found.append(decode(core_v1.Pod, data))
-        return found
 
     def _disrupted(self, budget: policy_v1.PodDisruptionBudget, pods: list[core_v1.Pod]) -> tuple[dict[str, str], float | None]:
         """Pods that an eviction was granted for and that are not being deleted yet; when to give up on the first."""

@@ -16,9 +16,9 @@ from bareboat.controllers.job.outcome import TRACKING, ended_at
 from bareboat.controllers.job.picture import Picture
 from bareboat.controllers.job.step import Step
 from bareboat.controllers.job.tracking import Tracking, remove_finalizer
-from bareboat.models import batch_v1
+from bareboat.models import batch_v1, core_v1
 from bareboat.models.codec import copy
-from bareboat.models.meta import get_condition
+from bareboat.models.meta import controller_of, get_condition
 from bareboat.models.selectors import from_label_selector
 from bareboat.models.times import parse
 from bareboat.reconcile.controller import Controller, ControllerContext
@@ -72,21 +72,20 @@ class JobController(Controller):
             return 0.05
         if is_finished(job):
             self._backoff.pop(key, None)
-            for pod in self._claims.of(job):
+            for pod in await self._claims.of(job):
                 if TRACKING in pod.metadata.finalizers:
                     await remove_finalizer(self.client, pod)
             return None
         return await self._sync(key, job)
 
     def _forget(self, key: str) -> None:
+        self.note_size(key, 0)
         self.expectations.forget(key)
         self._written.forget(key)
         self._backoff.pop(key, None)
         self._removed.pop(key, None)
-        namespace, _, name = key.partition("/")
-        for found in self._pods.keys(namespace):
-            data = self._pods.raw(found)
-            if data is not None and TRACKING.encode() in data and f'"name":"{name}"'.encode() in data:
+        for found in self._pods.keys(key.partition("/")[0]):
+            if TRACKING.encode() in (self._pods.raw(found) or b""):
                 self.queue.add(_ORPHAN + found)
 
     async def _free(self, key: str) -> float | None:
@@ -94,7 +93,9 @@ class JobController(Controller):
         pod = self._pods.get(key)
         if pod is None or TRACKING not in pod.metadata.finalizers:
             return None
-        owner = next((o for o in pod.metadata.ownerReferences if o.controller), None)
+        owner = controller_of(pod.metadata)
+        if owner is None and any(self._would_adopt(job, pod) for job in self._jobs.list(pod.metadata.namespace)):
+            return None
         if owner is not None and owner.kind == "Job":
             job = self._jobs.get(f"{pod.metadata.namespace}/{owner.name}")
             if job is not None and job.metadata.uid == owner.uid and not is_finished(job):
@@ -102,10 +103,15 @@ class JobController(Controller):
         await remove_finalizer(self.client, pod)
         return None
 
+    def _would_adopt(self, job: batch_v1.Job, pod: core_v1.Pod) -> bool:
+        gone = job.metadata.deletionTimestamp or is_finished(job)
+        return not gone and from_label_selector(job.spec.selector).matches(pod.metadata.labels)
+
     async def _sync(self, key: str, job: batch_v1.Job) -> float | None:
         before, now = copy(job.status), self.clock.now().timestamp()
         goes_on = self.expectations.satisfied(key) and not job.metadata.deletionTimestamp
         picture = Picture(job, await self._claims.claim(job), self._removed.setdefault(key, set()))
+        self.note_size(key, max(len(picture.pods), job.spec.parallelism or 0))
         if job.status.startTime is None and not job.spec.suspend:
             job.status.startTime = self.clock.timestamp()
         record = self._backoff.get(key, Record()).after(

@@ -86,6 +86,9 @@ class Step:
         """Pods without a valid index of their own first, then whichever are the least loss."""
         picture = self._picture
         found: list[core_v1.Pod] = []
+        unique = not picture.indexed or len(picture.indexes_of(picture.active) - picture.done) == len(picture.active)
+        if least == 0 and unique:
+            return found
         crowd = Counter(p.spec.nodeName for p in picture.active)
         ranked = sorted(picture.active, key=lambda p: deletion_rank(p, crowd))
         if picture.indexed:

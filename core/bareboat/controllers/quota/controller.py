@@ -5,7 +5,7 @@ Counted again when a quota changes, when objects that it counts come or go or us
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from bareboat.controllers.freshness import Written
 from bareboat.models import core_v1
 from bareboat.models.codec import copy, decode
+from bareboat.models.meta import key as key_of
 from bareboat.models.quantity import Quantity
 from bareboat.models.quota import Usage, add, in_scope, resource_of, usage
 from bareboat.models.scheme import Resource
@@ -20,6 +21,8 @@ from bareboat.reconcile.controller import Controller, ControllerContext
 from bareboat.reconcile.informer import Informer, InformerFactory
 
 FULL_RECOUNT = 300.0
+#: Objects read at a stretch.
+PORTION = 64
 #: Kinds without a type are not watched but asked for this often.
 POLL = 5.0
 #: What an object of these kinds uses may change while it lives.
@@ -31,6 +34,7 @@ class ResourceQuotaController(Controller):
 
     def __init__(self, context: ControllerContext) -> None:
         self._written = Written()
+        self._uses: dict[tuple[str, str], tuple[bytes, Usage]] = {}
         self._counted: dict[str, Informer[Any]] = {}
         super().__init__(context)
 
@@ -41,8 +45,8 @@ class ResourceQuotaController(Controller):
     async def background(self) -> None:
         while True:
             await self.clock.sleep(FULL_RECOUNT)
-            for key in self._quotas.keys():  # noqa: SIM118  an informer is no dict
-                self.queue.add(key)
+            for name in self._quotas.keys():  # noqa: SIM118  an informer is no dict
+                self.queue.add(name)
 
     async def reconcile(self, key: str) -> float | None:
         quota = self._quotas.get(key)
@@ -74,7 +78,6 @@ class ResourceQuotaController(Controller):
         return next((r for r in self.client.scheme.resources() if r.plural == plural and r.group == group and r.namespaced), None)
 
     async def _count(self, quota: core_v1.ResourceQuota, group_resource: str, resource: Resource, names: set[str]) -> Usage:
-        now = self.clock.now()
         found: Usage = {}
         count = f"count/{group_resource}"
         scoped = bool(quota.spec.scopes) or quota.spec.scopeSelector is not None
@@ -85,16 +88,26 @@ class ResourceQuotaController(Controller):
         informer = await self._informer(group_resource, resource)
         if not scoped and names <= {count, group_resource} and group_resource != "pods":
             return dict.fromkeys(names, Quantity.parse(len(informer.keys(namespace))))
-        for obj in self._objects(informer, namespace):
-            if not scoped or in_scope(quota, group_resource, obj):
-                add(found, {n: a for n, a in usage(group_resource, obj, now).items() if n in names})
+        keys = informer.keys(namespace)
+        self.note_size(key_of(quota), len(keys))
+        for number, name in enumerate(keys, 1):
+            data = informer.raw(name)
+            if data is not None:
+                add(found, {n: a for n, a in self._use(quota, group_resource, informer.cls, name, data, scoped).items() if n in names})
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
         return found
 
-    def _objects(self, informer: Informer[Any], namespace: str) -> Iterator[Any]:
-        for key in informer.keys(namespace):
-            data = informer.raw(key)
-            if data is not None:
-                yield decode(informer.cls, data)
+    def _use(self, quota: core_v1.ResourceQuota, group_resource: str, cls: Any, name: str, data: bytes, scoped: bool) -> Usage:
+        """Kept while the object stays as it is; whether it counts for a scope is asked each time."""
+        known = self._uses.get((group_resource, name))
+        if known is not None and known[0] is data and not scoped:
+            return known[1]
+        obj = decode(cls, data)
+        used = usage(group_resource, obj, self.clock.now())
+        if not obj.metadata.deletionTimestamp:  # what is on its way out stops counting with time
+            self._uses[group_resource, name] = (data, used)
+        return used if not scoped or in_scope(quota, group_resource, obj) else {}
 
     async def _informer(self, group_resource: str, resource: Resource) -> Informer[Any]:
         """Watched from the first quota on that counts the kind."""
@@ -108,12 +121,13 @@ class ResourceQuotaController(Controller):
         return informer
 
     def _watcher(self, group_resource: str) -> Any:
-        def changed(key: str, old: bytes | None, new: bytes | None) -> None:
+        def changed(name: str, old: bytes | None, new: bytes | None) -> None:
             comes_or_goes = old is None or new is None
             if comes_or_goes or (group_resource in _CHANGING and _matters(old, new)):
-                namespace = key.partition("/")[0]
-                for quota in self._quotas.keys(namespace):
-                    self.queue.add(quota)
+                if new is None:
+                    self._uses.pop((group_resource, name), None)
+                for quota in self._quotas.keys(name.partition("/")[0]):
+                    self.queue.add_after(quota, self.pace(quota))
 
         return changed
 

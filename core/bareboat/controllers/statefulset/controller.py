@@ -48,10 +48,12 @@ class StatefulSetController(Controller):
         owner = self._sets.get(key)
         if owner is None:
             self._written.forget(key)
+            self.note_size(key, 0)
             return None
         if self._written.stale(owner):
             return 0.05
         claimed = await self._claims.claim(owner)
+        self.note_size(key, len(claimed))
         pods = [p for p in claimed if parent_and_ordinal(p.metadata.name)[0] == owner.metadata.name]
         known = await self._revisions.of(owner)
         update, collisions = await self._revisions.newest(owner, known, owner.status.collisionCount or 0)

@@ -5,12 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+import msgspec
+
+from bareboat.controllers.claims import Metadata
 from bareboat.models import core_v1
 from bareboat.reconcile.controller import Controller
 from bareboat.reconcile.informer import Informer, InformerFactory
 
 
-def _claims_of(pod: core_v1.Pod) -> Iterable[str]:
+class _Claimed(msgspec.Struct):
+    claimName: str = ""
+
+
+class _Volume(msgspec.Struct):
+    name: str = ""
+    persistentVolumeClaim: _Claimed | None = None
+    ephemeral: dict[str, Any] | None = None
+
+
+class _Spec(msgspec.Struct):
+    nodeName: str = ""
+    volumes: list[_Volume] = []
+
+
+class _Pod(msgspec.Struct):
+    """What of a pod its claims depend on."""
+
+    metadata: Metadata
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
+def _claims_of(pod: Any) -> Iterable[str]:
     """Index: the claims that a scheduled pod uses, its own ephemeral ones included."""
     if not pod.spec.nodeName:
         return
@@ -53,7 +78,7 @@ class ClaimProtectionController(_Protection):
         self._objects = self.watch(informers.of(core_v1.PersistentVolumeClaim))
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index("claim", _claims_of)
-        self.watch(self._pods, lambda _key, pod: _claims_of(pod))
+        self.watch(self._pods, lambda _key, pod: _claims_of(pod), _Pod)
 
     def in_use(self, key: str, obj: Any) -> bool:
         return bool(self._pods.by_index("claim", key))

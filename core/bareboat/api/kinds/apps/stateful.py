@@ -195,6 +195,8 @@ class DaemonSetStrategy(KindStrategy):
             rolling = spec.updateStrategy.rollingUpdate = spec.updateStrategy.rollingUpdate or apps_v1.RollingUpdateDaemonSet()
             rolling.maxUnavailable = 1 if rolling.maxUnavailable is None else rolling.maxUnavailable
             rolling.maxSurge = 0 if rolling.maxSurge is None else rolling.maxSurge
+        # the count is written with every version of the object, so whoever makes it owns it
+        obj.metadata.annotations.setdefault(GENERATION, "0")
 
     def prepare_create(self, obj: Any, ctx: Any) -> None:
         super().prepare_create(obj, ctx)

@@ -38,6 +38,9 @@ def default_job_spec(spec: Any) -> None:
     spec.manualSelector = bool(spec.manualSelector)
     if spec.podReplacementPolicy is None:
         spec.podReplacementPolicy = "Failed" if spec.podFailurePolicy is not None else "TerminatingOrFailed"
+    for rule in spec.podFailurePolicy.rules if spec.podFailurePolicy is not None else ():
+        for pattern in rule.onPodConditions:
+            pattern.status = pattern.status or "True"
 
 
 def identity(obj: Any) -> dict[str, str]:
