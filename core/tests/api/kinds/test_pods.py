@@ -2,6 +2,8 @@
 
 import pytest
 
+from bareboat.api.kinds import capabilities
+
 POD = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -258,3 +260,8 @@ def test_label_keys_stand_in_no_selector_already(create):
     assert create(manifest, "spec/topologySpreadConstraints", [{**spread, "labelSelector": {}}]) == []
     (cause,) = create(manifest, "spec/topologySpreadConstraints", [{**spread, "labelSelector": {"matchLabels": {"tier": "back"}}}])
     assert cause == "Invalid spec.topologySpreadConstraints[0].matchLabelKeys[0]"
+
+
+def test_a_cluster_may_allow_privileged_containers(create, monkeypatch):
+    monkeypatch.setattr(capabilities.CURRENT, "allow_privileged", True)
+    assert create(POD, f"{C}/securityContext", {"privileged": True}) == []
