@@ -16,6 +16,7 @@ from bareboat.admission.chain import Chain
 from bareboat.api.custom.lifecycle import Lifecycle
 from bareboat.api.custom.rows import head_of
 from bareboat.api.inprocess import InProcessTransport
+from bareboat.api.kinds import capabilities
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
 from bareboat.auth.authenticators import AuthenticatorChain, CertificateAuthenticator, StaticTokenAuthenticator
@@ -92,6 +93,7 @@ class ControlPlane:
         self.authority = Authority(self._authorizers(reader))
         admission = Chain([*builtin_admission(reader), *self._admission(reader)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
+        capabilities.CURRENT.allow_privileged = self._cluster.server.allowPrivileged
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
         self.service.allocations.rebuild()
