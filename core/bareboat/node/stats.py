@@ -80,7 +80,9 @@ class NodeStats:
         self.failures = 0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Nodes that are data, of which a process may have thousands, are looked at when somebody asks."""
+        if not self._runtime.capabilities.reachable:
+            await asyncio.Event().wait()
         while True:
             try:
                 await self._sample()
