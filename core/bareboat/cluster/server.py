@@ -13,6 +13,8 @@ from typing import Any
 
 from bareboat.admission.builtin import builtin as builtin_admission
 from bareboat.admission.chain import Chain
+from bareboat.api.custom.lifecycle import Lifecycle
+from bareboat.api.custom.rows import head_of
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
@@ -57,6 +59,7 @@ from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.usage import NODES, PODS, Usage
 from bareboat.server.virtual import Virtual
+from bareboat.server.webhooks import Webhooks
 from bareboat.store.log import Log
 
 log = logging.getLogger("bareboat.server")
@@ -92,6 +95,9 @@ class ControlPlane:
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
         self.service.allocations.rebuild()
+        self._webhooks = self.service.custom.converter.caller = Webhooks(reader, self.ids)
+        self.service.custom.load()
+        self._spawn("definitions", Lifecycle(self.service).run)
         keys = Keys(signing_key(self._layout.pki / "sa.key"))
         await self._start_face(pki, reader, keys)
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
@@ -110,6 +116,7 @@ class ControlPlane:
         await self._tasks.cancel()
         await self._listener.stop()
         await self._connector.close()
+        await self._webhooks.close()
         await self.log.stop()
         self._host.close()
 
@@ -123,15 +130,8 @@ class ControlPlane:
             clock=self.clock,
         )
         store = chosen.cls(chosen.options, self._host)
-        self.log = Log(store, self.clock, lambda key: self.service_heads(key))
+        self.log = Log(store, self.clock, lambda key: head_of(self.scheme, key))
         await self.log.start()
-
-    def service_heads(self, key: str) -> bytes:
-        from bareboat.store.entry import head
-
-        group, _, plural = key.partition("/")
-        stored = self.scheme.storage("" if group == "core" else group, plural)
-        return head(stored.kind, stored.api_version)
 
     def _authorizers(self, reader: LogReader) -> list[Any]:
         contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)

@@ -78,7 +78,7 @@ def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
 def copy(obj: T) -> T:
     """A deep copy."""
     if type(obj) is CustomObject:
-        return custom.decode(custom.encode(obj))  # type: ignore[return-value]
+        return custom.decode(custom.encode(obj))  # type: ignore[return-value, arg-type]
     return _decoder(type(obj))(_encode(obj))  # type: ignore[no-any-return]
 
 

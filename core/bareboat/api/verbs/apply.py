@@ -53,7 +53,7 @@ async def apply(service: Service, op: Operation, part: SubresourceStrategy | Non
                 return await _begin(service, op, config), True
             except AlreadyExists:
                 continue
-        old = load(op, current)
+        old = await load(op, current)
         new = applied(op, old, config, part, force=force)
         if new.metadata.resourceVersion and new.metadata.resourceVersion != str(current.revision):
             raise conflict(op, op.info.name)
@@ -181,6 +181,8 @@ def _refresh_last_applied(live: Tree, merged: Tree, config: Tree) -> None:
 
 
 def _typed(op: Operation, tree: Tree) -> Any:
+    if op.custom is not None:
+        return op.custom.applied(tree)
     cls: Any = op.resource.type
     try:
         obj = decode(cls, msgspec.json.encode(tree))
