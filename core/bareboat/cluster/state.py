@@ -41,12 +41,14 @@ class NodeState(msgspec.Struct, kw_only=True):
 
 
 class ClusterState(msgspec.Struct, kw_only=True):
-    """``separate``: every node has a network namespace of its own. ``logging`` are options of every process that is started."""
+    """``separate``: every node has a network namespace of its own. ``network`` is that of
+    the node hosts. ``logging`` are options of every process that is started."""
 
     name: str
     url: str = ""
     fake: bool = False
     separate: bool = False
+    network: str = ""
     logging: list[str] = []
     server: Process | None = None
     nodes: list[NodeState] = []
