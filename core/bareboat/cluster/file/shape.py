@@ -9,7 +9,7 @@ node:
   runtimes: [{use: process}]
   network: {use: bridge}
   proxy: {use: nftables}
-plugins: [{use: rbac}, {use: sched-policies}]
+plugins: [{use: rbac}, {use: sched-policies}, {use: admission-builtin}]
 authorization: [node, rbac]
 scheduling: [{use: least-allocated, weight: 1}, {use: balanced-allocation, weight: 1}]
 """
@@ -93,7 +93,7 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     networking: Networking = Networking()
     store: Use = Use(use="sqlite")
     node: Node = Node()
-    plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies")])
+    plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies"), Use(use="admission-builtin")])
     authentication: list[str] = []
     authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
     admission: list[str] = []
