@@ -94,7 +94,7 @@ class ControlPlane:
         host = Host(self.scheme, self.authority, self.clock, self.ids)
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
-        capabilities.CURRENT.allow_privileged = self._cluster.server.allowPrivileged
+        capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
         host.attach(self.service)
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
