@@ -30,6 +30,11 @@ def test_kubectl_top_shows_what_pods_and_nodes_use(fake_cluster):
     absent = fake_cluster.kubectl("top", "node", "nosuch", check=False)
     assert 'nodemetrics.metrics.k8s.io "nosuch" not found' in absent.stderr
 
+    fake_cluster.kubectl("create", "rolebinding", "look", "--clusterrole=view", "--user=jane")
+    jane = ("auth", "can-i", "list", "pods.metrics.k8s.io", "--as=jane")
+    fake_cluster.until(lambda: fake_cluster.kubectl(*jane, check=False).stdout.strip() == "yes")
+    assert fake_cluster.kubectl(*jane, "-n", "kube-system", check=False).stdout.strip() == "no"
+
     def asked(path):
         return fake_cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}").stdout
 
