@@ -125,6 +125,10 @@ class Up:
         """The file in force is kept beside the data, so that agents and later commands read the same."""
         from bareboat.cluster.file.writing import dump
 
+        if self.cluster.server.allowPrivileged is None:
+            server = msgspec.structs.replace(self.cluster.server, allowPrivileged=True)
+            self.cluster = msgspec.structs.replace(self.cluster, server=server)
+
         states.write_private(self.layout.cluster_file, dump(self.cluster))
 
     async def _start_server(self) -> None:

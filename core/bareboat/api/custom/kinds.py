@@ -14,13 +14,14 @@ import msgspec
 from bareboat.api.custom import rows
 from bareboat.api.custom.conversion import Converter
 from bareboat.api.custom.definition import Definition, Version
-from bareboat.api.custom.reading import parsed, read_body, typed
+from bareboat.api.custom.reading import duplicates, parsed, read_body, typed
 from bareboat.api.custom.strategy import CustomStrategy
+from bareboat.api.kinds.causes import invalid
 from bareboat.api.operation import Operation
 from bareboat.base.ids import Ids
 from bareboat.models.custom import CustomObject, decode, to_tree
 from bareboat.models.scheme import Resource, Scheme, priority
-from bareboat.models.status import Cause, Invalid, MethodNotAllowed, NotFound
+from bareboat.models.status import Invalid, MethodNotAllowed, NotFound
 from bareboat.store.broadcast import Subscription
 from bareboat.store.entry import Change, Entry
 from bareboat.store.log import Log
@@ -67,9 +68,9 @@ class CustomKind:
 
         data = msgspec.json.encode(apply_document(op, CustomObject, _copied(old), media, document))
         obj, complaints = typed(parsed(data, self.version), self.version)
+        complaints = [*duplicates(op.request.body), *complaints]
         if complaints and op.field_validation == "Strict":
-            cause = Cause("FieldValueInvalid", f'Invalid value: "": strict decoding error: {", ".join(complaints)}', "patch")
-            raise Invalid(op.resource.kind, op.info.name, [cause], group=op.resource.group)
+            raise Invalid("", "", [invalid("patch", data.decode(), f"strict decoding error: {', '.join(complaints)}")])
         if op.field_validation == "Warn":
             op.warnings.extend(complaint for complaint in complaints if complaint not in op.warnings)
         check_name(op, obj)
