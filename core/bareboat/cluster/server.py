@@ -59,7 +59,7 @@ from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
 from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
-from bareboat.server.usage import NODES, PODS, Usage
+from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
 from bareboat.server.webhooks import Webhooks
 from bareboat.store.log import Log
@@ -106,7 +106,10 @@ class ControlPlane:
         await self._start_face(pki, reader, keys)
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
-            self._plugins.hooks.collect("bareboat_bootstrap_objects"), networking.serviceCIDR, self._advertise, self._listener.port
+            [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER],
+            networking.serviceCIDR,
+            self._advertise,
+            self._listener.port,
         )
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR

@@ -52,6 +52,17 @@ def _resource(kind: str, plural: str, *, namespaced: bool) -> Resource:
 NODES = _resource("NodeMetrics", "nodes", namespaced=False)
 PODS = _resource("PodMetrics", "pods", namespaced=True)
 
+#: Whoever may view, edit or administer a namespace may see what its pods use.
+READER: dict[str, Any] = {
+    "kind": "ClusterRole",
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "metadata": {
+        "name": "system:aggregated-metrics-reader",
+        "labels": {f"rbac.authorization.k8s.io/aggregate-to-{role}": "true" for role in ("admin", "edit", "view")},
+    },
+    "rules": [{"apiGroups": [GROUP], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}],
+}
+
 
 class _Cpu(msgspec.Struct):
     usageNanoCores: int = 0
