@@ -72,6 +72,7 @@ class NodeAgent:
         self.images = ImageFace(self._runtime, state_dir)
         self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
+        self.services.labels = self._node_network.labels
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
         self._ready = asyncio.Event()
@@ -94,7 +95,7 @@ class NodeAgent:
         await self.services.handlers.learn()
         runtime = f"{version.runtime_name}://{version.runtime_version}"
         registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
-        self.services.allocatable = registration.capacity
+        self.services.allocatable.update(registration.capacity)
         await self._register(registration)
         async with self._tasks:
             for name, service in (

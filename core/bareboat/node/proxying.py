@@ -69,6 +69,11 @@ class NodeNetwork:
             await self._proxy.sync(self.state(config))
         self.ready.set()
 
+    def labels(self) -> dict[str, str]:
+        """Of this node."""
+        found = self._nodes.get(self._config.name)
+        return dict(found.metadata.labels) if found is not None else {}
+
     def _network_config(self) -> NetworkConfig | None:
         """None until the node has its range."""
         own, peers = "", []
