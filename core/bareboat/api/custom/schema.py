@@ -48,12 +48,13 @@ class Schema:
         self.default: Any = tree.get("default", MISSING)
         self.format: str = tree.get("format", "")
         self.required: tuple[str, ...] = tuple(tree.get("required", ()))
-        self.properties: dict[str, Schema] = {name: Schema(child) for name, child in tree.get("properties", {}).items()}
+        properties = tree.get("properties")
+        self.properties: dict[str, Schema] = {n: Schema(child) for n, child in properties.items()} if properties else _NOTHING
         self.items: Schema | None = Schema(tree["items"]) if isinstance(tree.get("items"), dict) else None
         additional = tree.get("additionalProperties")
         #: a schema, True for anything, None for nothing
         self.additional: Schema | bool | None = Schema(additional) if isinstance(additional, dict) else additional or None
-        self.values: Tree | None = {k: tree[k] for k in _VALUES if k in tree} or None
+        self.values: Tree | None = {k: tree[k] for k in _VALUES if k in tree} or None if tree.keys() & _VALUE_SET else None
         self.branches: Branches | None = Branches(tree) if any(k in tree for k in _JUNCTORS) else None
         self.rules: tuple[Tree, ...] = tuple(tree.get("x-kubernetes-validations", ()))
         self.keyed = self.list_type in ("map", "set")
@@ -84,6 +85,8 @@ _VALUES = (
     *("maxLength", "minLength", "pattern", "enum"),
     *("maxItems", "minItems", "uniqueItems", "maxProperties", "minProperties"),
 )
+_VALUE_SET = frozenset(_VALUES)
+_NOTHING: dict[str, Schema] = {}
 
 #: What a definition without a schema says: anything goes.
 ANYTHING = Schema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
