@@ -6,9 +6,12 @@ from typing import Any
 
 import re2
 
+from bareboat.api.custom.checks import check
+from bareboat.api.custom.schema import compiled as compiled_schema
 from bareboat.api.kinds.causes import duplicate, forbidden, invalid, one_of, required, unsupported
 from bareboat.api.kinds.expressions.rules import expression
 from bareboat.cel.environment import ExpressionError, compiled
+from bareboat.models.codec import to_tree
 from bareboat.models.status import Cause
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
@@ -68,7 +71,13 @@ def _own(schema: Any, at: str, *, root: bool) -> list[Cause]:
         causes.append(invalid(f"{at}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined"))
     if schema.pattern:
         causes += _pattern(schema.pattern, f"{at}.pattern")
-    return causes
+    return causes if causes or schema.default is None else _default(schema, f"{at}.default")
+
+
+def _default(schema: Any, at: str) -> list[Cause]:
+    """A default is a value that the schema takes."""
+    faults = check(schema.default, compiled_schema(to_tree(schema)))
+    return [Cause(f.type, f.message, f"{at}.{f.field}" if f.field else at) for f in faults]
 
 
 def _pattern(pattern: str, field: str) -> list[Cause]:
