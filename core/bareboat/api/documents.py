@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bareboat.api import discovery
+from bareboat.api.custom.openapi import schemas
 from bareboat.api.openapi import documents as openapi
 from bareboat.api.openapi import gnostic
 from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.models.status import NotFound
 
 if TYPE_CHECKING:
-    from bareboat.models.scheme import Scheme
+    from bareboat.api.custom.kinds import CustomKinds
+    from bareboat.models.scheme import Resource, Scheme
 
 
 class Documents:
@@ -24,6 +26,8 @@ class Documents:
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
         self._made: dict[str, tuple[str, bytes]] = {}
+        #: tells of custom kinds
+        self.custom: CustomKinds | None = None
         #: shown to clients that ask for the old form of discovery
         self.address = ""
 
@@ -56,7 +60,7 @@ class Documents:
         return self._compressed(request, group_version)
 
     def _url(self, group_version: str) -> str:
-        names = ",".join(r.plural for r in openapi.group_versions(self._scheme)[group_version])
+        names = ",".join(r.plural + self._mark(r) for r in openapi.group_versions(self._scheme)[group_version])
         tag = hashlib.sha256(f"{openapi.VERSION} {group_version} {names}".encode()).hexdigest().upper()
         return f"/openapi/v3/{group_version}?hash={tag}"
 
@@ -72,9 +76,25 @@ class Documents:
         return response
 
     def _make(self, name: str) -> bytes:
-        if name == "v2.pb":
-            return gnostic.encode(openapi.v2(self._scheme))
-        return msgspec.json.encode(openapi.v2(self._scheme) if name == "v2" else openapi.v3(openapi.group_versions(self._scheme)[name]))
+        if name.startswith("v2"):
+            resources = self._scheme.resources()
+            tree = openapi.v2(resources, self._schemas(resources, v2=True))
+            return gnostic.encode(tree) if name == "v2.pb" else msgspec.json.encode(tree)
+        resources = openapi.group_versions(self._scheme)[name]
+        return msgspec.json.encode(openapi.v3(resources, self._schemas(resources, v2=False)))
+
+    def _schemas(self, resources: list[Resource], *, v2: bool) -> dict[str, Any]:
+        """Of the custom kinds among the resources."""
+        prefix = "#/definitions/" if v2 else "#/components/schemas/"
+        found: dict[str, Any] = {}
+        for resource in resources:
+            if resource.custom and self.custom is not None:
+                found |= schemas(self.custom.kind(resource).version, prefix, v2=v2)
+        return found
+
+    def _mark(self, resource: Resource) -> str:
+        """What changes when a custom kind's schema does."""
+        return self.custom.kind(resource).version.tail.decode() if resource.custom and self.custom is not None else ""
 
     def _tagged(self, request: ApiRequest, body: bytes, tag: str, content_type: str) -> ApiResponse:
         headers = {"etag": f'"{tag}"', "vary": "Accept"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bareboat.api import ownership
+from bareboat.api.custom.rows import START
 from bareboat.api.kinds.metadata import validate_metadata_create, validate_metadata_update
 from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy, WriteContext
@@ -15,7 +16,7 @@ from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
 from bareboat.models.codec import DecodeError, copy, decode, encode
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
-from bareboat.store.entry import Entry, head, serve
+from bareboat.store.entry import Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
@@ -65,23 +66,34 @@ def _options(op: Operation, verb: AdmissionOperation) -> dict[str, Any]:
     return found
 
 
-def stored_bytes(op: Operation, obj: Any) -> bytes:
+async def stored_bytes(op: Operation, obj: Any) -> bytes:
     """Canonical bytes without kind, apiVersion and resourceVersion."""
+    if op.custom is not None:
+        return await op.custom.row(obj)
     obj.metadata.resourceVersion = ""
     return b"{" + encode(obj)[len(head(op.stored.kind, op.stored.api_version)) :]
 
 
 def shown(op: Operation, stored: bytes, revision: int, created: int, key: str) -> Entry:
     """The entry of a dry run: like one from the log, in no log."""
-    start = head(op.stored.kind, op.stored.api_version)
+    start = head(op.stored.kind, op.stored.api_version) if op.custom is None else START
     data = serve(start, revision, stored) if revision else start + stored[1:]
     return Entry(key, revision, created, data)
 
 
-def load(op: Operation, entry: Entry) -> Any:
+async def load(op: Operation, entry: Entry) -> Any:
     """The stored object, decoded."""
+    if op.custom is not None:
+        return await op.custom.load(entry)
     cls: Any = op.stored.type
     return decode(cls, entry.data)
+
+
+async def unchanged(op: Operation, stored: bytes, old: Any, current: Entry) -> bool:
+    """Whether ``stored`` says what is there already. A custom object of another version or schema is written anew."""
+    if op.custom is not None:
+        return stored == strip(START, current.revision, current.data)
+    return stored == await stored_bytes(op, old)
 
 
 def invalid(op: Operation, name: str, causes: list[Cause]) -> Invalid:
@@ -118,7 +130,7 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
 
 async def _put_new(service: Service, op: Operation, obj: Any, allocation: Plan) -> Entry:
     key = op.key(obj.metadata.name, obj.metadata.namespace)
-    stored = stored_bytes(op, obj)
+    stored = await stored_bytes(op, obj)
     if op.dry_run:
         if service.log.newest(key) is not None:
             raise already_exists(op, obj.metadata.name)
@@ -169,7 +181,7 @@ async def write_changed(
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, new, old)
     causes = allocation.causes or (
-        validate_metadata_update(new.metadata, old.metadata) + context.causes + (part or op.strategy).validate_update(new, old)
+        validate_metadata_update(new.metadata, old.metadata, op.strategy) + context.causes + (part or op.strategy).validate_update(new, old)
     )
     if causes:
         raise invalid(op, name, causes)
@@ -184,8 +196,8 @@ async def write_changed(
 
 
 async def _put_changed(service: Service, op: Operation, new: Any, old: Any, current: Entry, allocation: Plan) -> Entry:
-    stored = stored_bytes(op, new)
-    if stored == stored_bytes(op, old):
+    stored = await stored_bytes(op, new)
+    if await unchanged(op, stored, old, current):
         return current
     if op.dry_run:
         return shown(op, stored, current.revision, current.created, current.key)

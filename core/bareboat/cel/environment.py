@@ -59,7 +59,10 @@ def _environment(variables: tuple[str, ...]) -> Any:
     from bareboat.cel.functions import ALL
 
     kinds = {
-        **{name: getattr(cel.Type, name.upper()) for name in ("bool", "bytes", "double", "dyn", "int", "list", "map", "string", "timestamp", "duration")},
+        **{
+            name: getattr(cel.Type, name.upper())
+            for name in ("bool", "bytes", "double", "dyn", "int", "list", "map", "string", "timestamp", "duration")
+        },
     }
     overloads: dict[str, list[Any]] = {}
     for function in ALL:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -140,6 +141,15 @@ class Scheme:
             del self._by_kind[resource.api_version, resource.kind]
         if self._by_type.get(resource.type_key) == resource:
             del self._by_type[resource.type_key]
+
+
+def priority(version: str) -> tuple[int, int, int, str]:
+    """The order of versions, the preferred one greatest: v10, v2, v1, v11beta2, v10beta3, v3beta1, v12alpha1, foo1 …"""
+    found = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
+    if found is None:
+        return 0, 0, 0, "".join(chr(0x10FFFF - ord(c)) for c in version)
+    major, stage, minor = int(found[1]), found[2], int(found[3] or 0)
+    return {None: 3, "beta": 2, "alpha": 1}[stage], major, minor, ""
 
 
 def type_of(api_version: str, kind: str) -> type[msgspec.Struct] | None:

@@ -44,6 +44,7 @@ class Virtual:
         }
 
     def _read(self, op: Operation, cls: type[Any]) -> Any:
+        answers.negotiate(op.request, shapes=False)
         return body.read(op, cls, op.resource.kind, op.resource.api_version)
 
     def _created(self, op: Operation, obj: msgspec.Struct) -> ApiResponse:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bareboat.admission.chain import Chain
+from bareboat.api.custom.lifecycle import Lifecycle
 from bareboat.api.host import Host
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
 from bareboat.base.clock import Clock, LoopClock
 from bareboat.base.ids import Ids, SeededIds
+from bareboat.base.tasks import Tasks
 from bareboat.client.client import Client
 from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin
 from bareboat.contracts.auth import ALLOW, Attributes, Decision, Reader, UserInfo
@@ -54,6 +56,7 @@ class Kernel:
         self.service = Service(self.log, self.scheme, self.authority, chain, clock=self.clock, ids=self.ids)
         host.attach(self.service)
         self.client = self.client_for(ADMIN)
+        self._tasks = Tasks()
 
     def _heads(self, key: str) -> bytes:
         return self.service.heads(key)
@@ -64,6 +67,8 @@ class Kernel:
     async def start(self, namespaces: Sequence[str] = ("default", "kube-system", "kube-node-lease")) -> Kernel:
         await self.log.start()
         self.service.allocations.rebuild()
+        self.service.custom.load()
+        self._tasks.spawn(Lifecycle(self.service).run(), name="definitions")
         for name in namespaces:
             try:
                 await self.client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
@@ -72,4 +77,5 @@ class Kernel:
         return self
 
     async def stop(self) -> None:
+        await self._tasks.cancel()
         await self.log.stop()

@@ -11,7 +11,6 @@ from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, Sandbox
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.codec import from_tree, to_tree
-from bareboat.node.images import ImageFailure
 from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.worker import PodWorker
 
@@ -71,9 +70,10 @@ class Node(SimpleNamespace):
     def __init__(self, directory, policy, inits, names):
         self.runtime, self.clock = Runtime(), SystemClock()
         self.runtime_state = RuntimeState(self.runtime, self.clock, lambda _: None)
-        self.network, self.runtime_name, self.allocatable = None, "memory", {}
+        self.network, self.allocatable = None, {}
         self.config = SimpleNamespace(internal_ip="10.0.0.1", domain="cluster.local")
-        self.images = SimpleNamespace(ensure=self.ensure, failure=ImageFailure)
+        self.images = images = SimpleNamespace(ensure=self.ensure)
+        self.handlers = SimpleNamespace(images=lambda _: images, name=lambda _: "memory", of_pod=self.handler)
         self.events = SimpleNamespace(event=lambda *_: None)
         self.client = SimpleNamespace(patch=self.patch)
         self.pod_directory = self.log_directory = lambda *_: directory / "pod"
@@ -93,6 +93,9 @@ class Node(SimpleNamespace):
 
     async def ensure(self, pod, container, event):
         return "i"
+
+    async def handler(self, pod):
+        return ""
 
     async def environment(self, pod, container):
         return {}

@@ -33,7 +33,7 @@ async def evict(service: Service, op: Operation) -> ApiResponse:
     eviction = body.read(op, policy_v1.Eviction, "Eviction", "policy/v1")
     check_name(op, eviction)
     await service.admission.admit(admission_request(op, "CREATE", eviction, None, op.info.name))
-    pod: core_v1.Pod = load(op, find(service, op))
+    pod: core_v1.Pod = await load(op, find(service, op))
     options = eviction.deleteOptions or meta_v1.DeleteOptions()
     if options.dryRun:
         op.request.query["dryRun"] = list(options.dryRun)
@@ -49,7 +49,7 @@ async def _mark(service: Service, op: Operation) -> None:
     """The condition DisruptionTarget, which says that the pod did not fail by itself."""
     for _ in range(TRIES):
         entry = find(service, op)
-        pod: core_v1.Pod = load(op, entry)
+        pod: core_v1.Pod = await load(op, entry)
         if pod.metadata.deletionTimestamp or pod.status.phase in ("Succeeded", "Failed"):
             return
         reason, message = "EvictionByEvictionAPI", "Eviction API: evicting"
