@@ -11,6 +11,7 @@ from bareboat_admission_builtin.limit_ranger import LimitRanger
 from bareboat_admission_builtin.node_restriction import NodeRestriction
 from bareboat_admission_builtin.options import Options
 from bareboat_admission_builtin.owners import OwnerReferencesPermissionEnforcement
+from bareboat_admission_builtin.pod_security.plugin import PodSecurity
 from bareboat_admission_builtin.quota.plugin import ResourceQuota
 from bareboat_admission_builtin.runtime_class import RuntimeClass
 from bareboat_admission_builtin.services import DenyServiceExternalIPs
@@ -47,6 +48,7 @@ def _makers(reader: Reader, host: AdmissionHost, options: Options) -> Makers:
         "ExtendedResourceToleration": pods.ExtendedResourceToleration,
         "DefaultStorageClass": lambda: defaults.DefaultStorageClass(reader),
         "OwnerReferencesPermissionEnforcement": lambda: OwnerReferencesPermissionEnforcement(host),
+        "PodSecurity": lambda: PodSecurity(reader, options.podSecurity),
         "PersistentVolumeClaimResize": lambda: defaults.PersistentVolumeClaimResize(reader),
         "RuntimeClass": lambda: RuntimeClass(reader),
         "CertificateApproval": lambda: certificates.CertificateApproval(host),
