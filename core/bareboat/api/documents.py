@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +29,8 @@ class Documents:
         self._made: dict[str, tuple[str, bytes]] = {}
         #: tells of custom kinds
         self.custom: CustomKinds | None = None
+        #: resources of other servers by group and version, as their own discovery lists them
+        self.remote: Callable[[], dict[tuple[str, str], list[dict[str, Any]]]] = dict
         #: shown to clients that ask for the old form of discovery
         self.address = ""
 
@@ -39,7 +42,7 @@ class Documents:
         path = request.path.rstrip("/")
         if path.startswith("/openapi/"):
             return self._openapi(request, path)
-        tree = discovery.document(self._scheme, request, self.address)
+        tree = discovery.document(self._scheme, request, self.address, self.remote())
         if tree is None:
             raise NotFound("the server could not find the requested resource", details={})
         version = discovery.aggregated(request) if path in ("/api", "/apis") else ""

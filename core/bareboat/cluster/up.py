@@ -119,7 +119,7 @@ class Up:
     def _choose_networks(self) -> None:
         """A new cluster on the defaults keeps clear of others on this machine."""
         if self.cluster.networking == Networking() and not self.layout.cluster_file.exists() and not self.state.fake:
-            self.cluster = msgspec.structs.replace(self.cluster, networking=free_defaults(self.cluster.networking))
+            self.cluster = msgspec.structs.replace(self.cluster, networking=free_defaults(self.cluster.networking, self.layout.data_dir))
 
     def _keep_cluster_file(self) -> None:
         """The file in force is kept beside the data, so that agents and later commands read the same."""
