@@ -73,7 +73,7 @@ class Service:
         try:
             await self.authorize(request, info)
             if not info.resource:
-                return self.documents.handle(request)
+                return await self.documents.answer(request)
             op = self.operation(request, info)
             warnings = op.warnings
             response = await self._run(op)
