@@ -77,7 +77,7 @@ class Service:
             if self.remote is not None and (elsewhere := await self.remote(request)) is not None:
                 return elsewhere
             if not info.resource:
-                return self.documents.handle(request)
+                return await self.documents.answer(request)
             op = self.operation(request, info)
             warnings = op.warnings
             response = await self._run(op)
