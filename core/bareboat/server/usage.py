@@ -22,6 +22,7 @@ from bareboat.base.clock import Clock
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.codec import encode
+from bareboat.models.meta import get_condition
 from bareboat.models.metrics_v1beta1 import GROUP, ContainerMetrics, NodeMetrics, PodMetrics
 from bareboat.models.scheme import Resource
 from bareboat.models.status import ApiError, NotFound
@@ -179,6 +180,10 @@ class Usage:
     async def _ask(self, node: str, permits: asyncio.Semaphore) -> Taken | None:
         import aiohttp
 
+        found = self._reader.get(core_v1.Node, node)
+        ready = get_condition(found.status.conditions, "Ready") if found is not None else None
+        if ready is not None and ready.status == "Unknown":  # nobody waits for an agent that has been silent for long
+            return None
         try:
             async with permits, asyncio.timeout(PATIENCE):
                 response = await self._agents.request(node, "GET", "/stats/summary", ())
