@@ -63,6 +63,11 @@ class Host:
         strategy_for(stored).default(obj)
         return obj
 
+    def resource(self, api_version: str, kind: str) -> tuple[str, bool] | None:
+        """See contracts.admission.AdmissionHost.resource."""
+        found = self._scheme.by_kind(api_version, kind)
+        return None if found is None else (found.plural, found.namespaced)
+
     def versions(self, group: str, resource: str) -> list[tuple[str, str]]:
         """See contracts.admission.AdmissionHost.versions."""
         own = [(r.group, r.version) for r in self._scheme.versions(group, resource)]

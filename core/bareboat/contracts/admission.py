@@ -71,6 +71,10 @@ class AdmissionHost(Protocol):
         """Back again: decoded, with its defaults. Raises models.codec.DecodeError when the tree does not fit the kind."""
         ...
 
+    def resource(self, api_version: str, kind: str) -> tuple[str, bool] | None:
+        """The plural of a served kind and whether it is namespaced; None if nobody serves it."""
+        ...
+
     def versions(self, group: str, resource: str) -> list[tuple[str, str]]:
         """Every (group, version) in which the same objects are served, the given group's first."""
         ...
