@@ -7,6 +7,7 @@ pods. Nothing is stored, nothing is asked while nobody asks here.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -168,6 +169,7 @@ class Usage:
     async def _current(self, nodes: list[str], fresh: float = FRESH) -> dict[str, Taken]:
         """By node; those that do not answer are left out. Whoever comes while agents are asked gets the same answers."""
         async with self._asking:
+            await asyncio.to_thread(importlib.import_module, "aiohttp")  # 0.3 s the first time: not on the loop
             now = self._clock.monotonic()
             stale = [n for n in nodes if n not in self._taken or now - self._taken[n].monotonic > fresh]
             permits = asyncio.Semaphore(AT_ONCE)
