@@ -30,8 +30,8 @@ class Form(msgspec.Struct, frozen=True):
 PLAIN = Form()
 
 
-def negotiate(request: ApiRequest) -> Form:
-    """The first form of the Accept header that can be given. Raises NotAcceptable (406)."""
+def negotiate(request: ApiRequest, *, shapes: bool = True) -> Form:
+    """The first form of the Accept header that can be given; ``shapes`` False: nothing but the object. Raises NotAcceptable (406)."""
     if not request.accept or request.accept in ("application/json", "*/*"):
         return PLAIN if "pretty" not in request.query else Form(pretty=request.flag("pretty"))
     for clause in request.accept.split(","):
@@ -42,7 +42,7 @@ def negotiate(request: ApiRequest) -> Form:
         shape = given.get("as", "")
         if shape:
             known = shape in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
-            if not known or given.get("g") != "meta.k8s.io" or given.get("v") != "v1":
+            if not shapes or not known or given.get("g") != "meta.k8s.io" or given.get("v") != "v1":
                 continue
         return Form(shape, media in YAML_TYPES, request.flag("pretty"))
     accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"

@@ -47,14 +47,17 @@ def read(op: Operation, cls: type[Any], kind: str, api_version: str) -> Any:
     if media not in (JSON, YAML):
         supported = f"{JSON}, {YAML}, {PROTOBUF}"
         raise UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {supported}")
-    data = yaml_to_json(op.request.body) if media == YAML else op.request.body
+    data, repeated = op.request.body, []
+    if media == YAML:
+        repeated = repeated_keys(data) if op.field_validation != "Ignore" else []
+        data = yaml_to_json(data)
     _check_kind(data, kind, api_version)
     if has_empty_list(data) is not None:
         op.raw = _tree_or_none(data)
-    return _decode(op, cls, data, kind, api_version)
+    return _decode(op, cls, data, kind, api_version, repeated)
 
 
-def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: str) -> Any:
+def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: str, repeated: list[str]) -> Any:
     validation = op.field_validation
     version = api_version.rpartition("/")[2]
     try:
@@ -63,6 +66,8 @@ def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: 
         obj, faults = decode_strict(cls, data)
     except DecodeError as error:
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from error
+    if repeated:
+        faults = [as_one(repeated), *faults]
     if faults and validation == "Strict":
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(faults)}')
     op.warnings.extend(faults)
@@ -121,6 +126,35 @@ def _read_protobuf(data: bytes, cls: type[Any], kind: str, api_version: str) -> 
     if not isinstance(obj, cls):
         raise BadRequest(f"the protobuf message is a {type(obj).__name__}, not a {kind}")
     return obj
+
+
+def repeated_keys(data: bytes) -> list[str]:
+    """Keys that come twice in one mapping of a YAML (or JSON) document, with their lines. [] for what is no YAML: the decoder says so."""
+    import yaml
+
+    try:
+        root = yaml.compose(data, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        return []
+    found: list[str] = []
+    waiting = [root] if root is not None else []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    found.append(f'line {key.start_mark.line + 1}: key "{key.value}" already set in map')
+                seen.add(key.value)
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return sorted(found, key=lambda text: int(text.split()[1].rstrip(":")))
+
+
+def as_one(repeated: list[str]) -> str:
+    """Upstream's words for repeated keys."""
+    return "yaml: unmarshal errors:\n  " + "\n  ".join(repeated)
 
 
 def yaml_to_json(data: bytes) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.api.request import ApiRequest
-from bareboat.models.scheme import Resource, Scheme
+from bareboat.models.scheme import Resource, Scheme, priority
 
 Tree = dict[str, Any]
 
@@ -46,8 +46,13 @@ def content_type(version: str) -> str:
 
 def _by_group(scheme: Scheme) -> dict[str, dict[str, list[Resource]]]:
     groups: dict[str, dict[str, list[Resource]]] = {}
+    mixed: set[str] = set()
     for resource in scheme.resources():
         groups.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
+        if resource.custom:
+            mixed.add(resource.group)
+    for name in mixed:  # definitions come in any order; their versions have one
+        groups[name] = {v: groups[name][v] for v in sorted(groups[name], key=priority, reverse=True)}
     return groups
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bareboat.api import discovery
+from bareboat.api.custom.openapi import schemas
 from bareboat.api.openapi import documents as openapi
 from bareboat.api.openapi import gnostic
 from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.models.status import NotFound
 
 if TYPE_CHECKING:
-    from bareboat.models.scheme import Scheme
+    from bareboat.api.custom.kinds import CustomKinds
+    from bareboat.models.scheme import Resource, Scheme
 
 
 class Documents:
@@ -24,6 +26,8 @@ class Documents:
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
         self._made: dict[str, tuple[str, bytes]] = {}
+        #: tells of custom kinds
+        self.custom: CustomKinds | None = None
         #: shown to clients that ask for the old form of discovery
         self.address = ""
 
@@ -44,9 +48,8 @@ class Documents:
 
     def _openapi(self, request: ApiRequest, path: str) -> ApiResponse:
         if path == "/openapi/v3":
-            return ApiResponse(
-                200, msgspec.json.encode({"paths": {g: {"serverRelativeURL": self._url(g)} for g in openapi.group_versions(self._scheme)}})
-            )
+            found = openapi.group_versions(self._scheme).items()
+            return ApiResponse(200, msgspec.json.encode({"paths": {g: {"serverRelativeURL": self._url(g, of)} for g, of in found}}))
         if path == "/openapi/v2":
             wants_protobuf = "proto-openapi" in request.accept and not request.accept.startswith("application/json")
             return self._compressed(request, "v2.pb" if wants_protobuf else "v2")
@@ -55,8 +58,8 @@ class Documents:
             raise NotFound("the server could not find the requested resource", details={})
         return self._compressed(request, group_version)
 
-    def _url(self, group_version: str) -> str:
-        names = ",".join(r.plural for r in openapi.group_versions(self._scheme)[group_version])
+    def _url(self, group_version: str, resources: list[Resource]) -> str:
+        names = ",".join(r.plural + self._mark(r) for r in resources)
         tag = hashlib.sha256(f"{openapi.VERSION} {group_version} {names}".encode()).hexdigest().upper()
         return f"/openapi/v3/{group_version}?hash={tag}"
 
@@ -72,9 +75,25 @@ class Documents:
         return response
 
     def _make(self, name: str) -> bytes:
-        if name == "v2.pb":
-            return gnostic.encode(openapi.v2(self._scheme))
-        return msgspec.json.encode(openapi.v2(self._scheme) if name == "v2" else openapi.v3(openapi.group_versions(self._scheme)[name]))
+        if name.startswith("v2"):
+            resources = self._scheme.resources()
+            tree = openapi.v2(resources, self._schemas(resources, v2=True))
+            return gnostic.encode(tree) if name == "v2.pb" else msgspec.json.encode(tree)
+        resources = openapi.group_versions(self._scheme)[name]
+        return msgspec.json.encode(openapi.v3(resources, self._schemas(resources, v2=False)))
+
+    def _schemas(self, resources: list[Resource], *, v2: bool) -> dict[str, Any]:
+        """Of the custom kinds among the resources."""
+        prefix = "#/definitions/" if v2 else "#/components/schemas/"
+        found: dict[str, Any] = {}
+        for resource in resources:
+            if resource.custom and self.custom is not None:
+                found |= schemas(self.custom.kind(resource).version, prefix, v2=v2)
+        return found
+
+    def _mark(self, resource: Resource) -> str:
+        """What changes when a custom kind's schema does."""
+        return self.custom.kind(resource).version.tail.decode() if resource.custom and self.custom is not None else ""
 
     def _tagged(self, request: ApiRequest, body: bytes, tag: str, content_type: str) -> ApiResponse:
         headers = {"etag": f'"{tag}"', "vary": "Accept"}

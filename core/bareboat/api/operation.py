@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bareboat.api.conversion import convert
 from bareboat.api.request import ApiRequest, RequestInfo
@@ -13,6 +13,9 @@ from bareboat.base.ids import Ids
 from bareboat.models.scheme import Resource
 from bareboat.models.status import BadRequest, Cause, Invalid
 from bareboat.store.entry import Entry
+
+if TYPE_CHECKING:
+    from bareboat.api.custom.kinds import CustomKind
 
 
 @dataclass(slots=True)
@@ -29,6 +32,8 @@ class Operation:
     warnings: list[str] = field(default_factory=list)
     #: the body as a tree, if it has empty lists: to own one is not the same as to own nothing
     raw: Any = None
+    #: of custom resources: the version of their definition that the client named; it is ``stored``, too
+    custom: CustomKind | None = None
 
     @property
     def same_version(self) -> bool:
@@ -67,8 +72,17 @@ class Operation:
     def context(self) -> WriteContext:
         return WriteContext(self.request.user, self.clock.timestamp(), self.ids, dry_run=self.dry_run, group=self.resource.group)
 
+    async def seen(self, entries: list[Entry]) -> list[Entry]:
+        """The entries as readers of the requested version see them. Only custom objects differ: versions, pruning, defaults."""
+        return entries if self.custom is None else await self.custom.seen(entries)
+
+    async def shown(self, entry: Entry) -> bytes:
+        """The bytes that the client gets of one entry."""
+        [found] = await self.seen([entry])
+        return self.served(found)
+
     def served(self, entry: Entry) -> bytes:
-        """The bytes that the client gets: the store's own unless the client asked for another version."""
+        """The bytes of a seen entry that the client gets: the store's own unless the client asked for another version."""
         if self.same_version:
             return entry.data
         return convert(entry.data, self.stored, self.resource)

@@ -44,7 +44,10 @@ def owner(op: Operation, operation: str = "Update") -> Owner:
 
 
 def manager_of(op: Operation, part: SubresourceStrategy | None) -> FieldManager:
-    return _manager(op.resource.type_key, (part or op.strategy).reset_fields)
+    reset = (part or op.strategy).reset_fields
+    if op.custom is not None:
+        return FieldManager(op.custom.version.atom, sets.of(*reset))
+    return _manager(op.resource.type_key, reset)
 
 
 @cache
@@ -130,6 +133,8 @@ def _restore(tree: Any, raw: Any) -> None:
 
 def empty_tree(resource: Resource) -> Tree:
     """The kind's canonical empty object: what a new object is compared with."""
+    if resource.custom:
+        return {"apiVersion": resource.api_version, "kind": resource.kind}
     return _empty(resource.type_key, resource)
 
 

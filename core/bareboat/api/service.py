@@ -12,8 +12,10 @@ from typing import Protocol
 
 from bareboat.admission.chain import Chain as AdmissionChain
 from bareboat.api import answers, body
+from bareboat.api.custom.kinds import CustomKinds
+from bareboat.api.custom.rows import head_of
 from bareboat.api.documents import Documents
-from bareboat.api.kinds.registry import strategy_for
+from bareboat.api.kinds.registry import deprecations, strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.request_metrics import RequestMetrics
@@ -22,7 +24,6 @@ from bareboat.base.ids import Ids
 from bareboat.contracts.auth import Attributes, Decision
 from bareboat.models.scheme import Resource, Scheme
 from bareboat.models.status import ApiError, Forbidden, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable
-from bareboat.store.entry import head
 from bareboat.store.log import Log, StoreFailed
 
 log = logging.getLogger("bareboat.api")
@@ -54,6 +55,9 @@ class Service:
         from bareboat.api.verbs.dispatch import Verbs
 
         self.allocations = Allocations(store_log)
+        self.custom = CustomKinds(store_log, scheme, ids)
+        self.documents.custom = self.custom
+        scheme.subscribe(self.documents.forget)
         self._verbs = Verbs(self)
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
@@ -65,20 +69,22 @@ class Service:
         return response
 
     async def _answered(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
+        warnings: list[str] = []
         try:
             await self.authorize(request, info)
             if not info.resource:
                 return self.documents.handle(request)
             op = self.operation(request, info)
+            warnings = op.warnings
             response = await self._run(op)
-            response.warnings = op.warnings
         except ApiError as error:
-            return answers.failure(error)
+            response = answers.failure(error)
         except StoreFailed as error:
             return answers.failure(ServiceUnavailable(f"the store did not take the write: {error}"))
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return answers.failure(InternalError("Internal Server Error", reason="InternalError"))
+        response.warnings = warnings
         return response
 
     async def authorize(self, request: ApiRequest, info: RequestInfo) -> None:
@@ -93,14 +99,16 @@ class Service:
         if resource is None or (info.namespace and not resource.namespaced and resource.plural != "namespaces"):
             raise NotFound("the server could not find the requested resource", details={})
         self._check_verb(resource, info)
+        if resource.custom:
+            kind = self.custom.kind(resource)
+            warnings = [kind.version.warning] if kind.version.warning else []
+            return Operation(request, info, resource, resource, kind.strategy, self.clock, self.ids, warnings, custom=kind)
         stored = self.scheme.storage(resource.group, resource.plural)
-        return Operation(request, info, resource, stored, strategy_for(stored), self.clock, self.ids)
+        return Operation(request, info, resource, stored, strategy_for(stored), self.clock, self.ids, deprecations(stored))
 
     def heads(self, key: str) -> bytes:
         """For the log: what served bytes of a storage key's resource start with."""
-        group, _, plural = key.partition("/")
-        stored = self.scheme.storage("" if group == "core" else group, plural)
-        return head(stored.kind, stored.api_version)
+        return head_of(self.scheme, key)
 
     async def _run(self, op: Operation) -> ApiResponse:
         info = op.info

@@ -68,6 +68,8 @@ class Strategy:
     allow_create_on_update: bool = False
     #: PUT without a resourceVersion is accepted (upstream: AllowUnconditionalUpdate)
     allow_unconditional_update: bool = True
+    #: a finalizer without a domain must be one of the standard ones (upstream: kinds of its own groups but apiextensions)
+    known_finalizers: bool = True
     #: what writes of the whole object never own
     reset_fields: tuple[str, ...] = ("status",)
     #: DELETE waits for the agent or a controller (pods: terminationGracePeriodSeconds; 0 = at once)
@@ -90,6 +92,9 @@ class Strategy:
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         """Keep what this write may not change (status), raise generation when the spec differs."""
+
+    def prepare_delete(self, obj: Any, ctx: WriteContext) -> None:
+        """What the first delete of an object changes beside its deletionTimestamp, finalizers above all."""
 
     def validate_create(self, obj: Any) -> list[Cause]:
         return []

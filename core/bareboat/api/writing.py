@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bareboat.api import ownership
+from bareboat.api.custom.rows import START
 from bareboat.api.kinds.metadata import validate_metadata_create, validate_metadata_update
 from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy, WriteContext
@@ -15,10 +16,11 @@ from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
 from bareboat.models.codec import DecodeError, copy, decode, encode
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
-from bareboat.store.entry import Entry, head, serve
+from bareboat.store.entry import Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
+    from bareboat.api.allocation.services import Plan
     from bareboat.api.service import Service
 
 #: Events are kept this long, in seconds.
@@ -40,28 +42,58 @@ def admission_request(op: Operation, verb: AdmissionOperation, obj: Any, old: An
         user=op.request.user,
         object=obj,
         old=old,
+        options=_options(op, verb),
         dry_run=op.dry_run,
         warnings=op.warnings,
     )
 
 
-def stored_bytes(op: Operation, obj: Any) -> bytes:
+_OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
+
+
+def _options(op: Operation, verb: AdmissionOperation) -> dict[str, Any]:
+    """The verb's options as webhooks see them."""
+    kind = "PatchOptions" if op.info.verb == "patch" and verb == "UPDATE" else _OPTIONS.get(verb)
+    if kind is None:
+        return {}
+    query = op.request.query
+    found: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+    if "dryRun" in query:
+        found["dryRun"] = query["dryRun"]
+    for name in ("fieldManager", "fieldValidation"):
+        if name in query and kind != "DeleteOptions":
+            found[name] = query[name][0]
+    return found
+
+
+async def stored_bytes(op: Operation, obj: Any) -> bytes:
     """Canonical bytes without kind, apiVersion and resourceVersion."""
+    if op.custom is not None:
+        return await op.custom.row(obj)
     obj.metadata.resourceVersion = ""
     return b"{" + encode(obj)[len(head(op.stored.kind, op.stored.api_version)) :]
 
 
 def shown(op: Operation, stored: bytes, revision: int, created: int, key: str) -> Entry:
     """The entry of a dry run: like one from the log, in no log."""
-    start = head(op.stored.kind, op.stored.api_version)
+    start = head(op.stored.kind, op.stored.api_version) if op.custom is None else START
     data = serve(start, revision, stored) if revision else start + stored[1:]
     return Entry(key, revision, created, data)
 
 
-def load(op: Operation, entry: Entry) -> Any:
+async def load(op: Operation, entry: Entry) -> Any:
     """The stored object, decoded."""
+    if op.custom is not None:
+        return await op.custom.load(entry)
     cls: Any = op.stored.type
     return decode(cls, entry.data)
+
+
+async def unchanged(op: Operation, stored: bytes, old: Any, current: Entry) -> bool:
+    """Whether ``stored`` says what is there already. A custom object of another version or schema is written anew."""
+    if op.custom is not None:
+        return stored == strip(START, current.revision, current.data)
+    return stored == await stored_bytes(op, old)
 
 
 def invalid(op: Operation, name: str, causes: list[Cause]) -> Invalid:
@@ -88,9 +120,17 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
     if causes:
         raise invalid(op, obj.metadata.name, causes)
     op.warnings.extend(op.strategy.warnings(obj, None))
-    await service.admission.validate(admission_request(op, "CREATE", copy(obj), None))
+    checked = admission_request(op, "CREATE", copy(obj), None)
+    try:
+        await service.admission.validate(checked)
+        return await _put_new(service, op, obj, allocation)
+    finally:
+        _end(checked)
+
+
+async def _put_new(service: Service, op: Operation, obj: Any, allocation: Plan) -> Entry:
     key = op.key(obj.metadata.name, obj.metadata.namespace)
-    stored = stored_bytes(op, obj)
+    stored = await stored_bytes(op, obj)
     if op.dry_run:
         if service.log.newest(key) is not None:
             raise already_exists(op, obj.metadata.name)
@@ -101,6 +141,12 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
             return await service.log.write(key, stored, expect=0, expires_at=expires)
     except CompareFailed as error:
         raise already_exists(op, obj.metadata.name) from error
+
+
+def _end(request: AdmissionRequest) -> None:
+    """Tell the plugins that wanted to know that the write is over, however it went."""
+    for tell in request.ended:
+        tell()
 
 
 def already_exists(op: Operation, name: str) -> AlreadyExists:
@@ -135,15 +181,23 @@ async def write_changed(
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, new, old)
     causes = allocation.causes or (
-        validate_metadata_update(new.metadata, old.metadata) + context.causes + (part or op.strategy).validate_update(new, old)
+        validate_metadata_update(new.metadata, old.metadata, op.strategy) + context.causes + (part or op.strategy).validate_update(new, old)
     )
     if causes:
         raise invalid(op, name, causes)
     if part is None:
         op.warnings.extend(op.strategy.warnings(new, old))
-    await service.admission.validate(admission_request(op, "UPDATE", copy(new), old, name))
-    stored = stored_bytes(op, new)
-    if stored == stored_bytes(op, old):
+    checked = admission_request(op, "UPDATE", copy(new), old, name)
+    try:
+        await service.admission.validate(checked)
+        return await _put_changed(service, op, new, old, current, allocation)
+    finally:
+        _end(checked)
+
+
+async def _put_changed(service: Service, op: Operation, new: Any, old: Any, current: Entry, allocation: Plan) -> Entry:
+    stored = await stored_bytes(op, new)
+    if await unchanged(op, stored, old, current):
         return current
     if op.dry_run:
         return shown(op, stored, current.revision, current.created, current.key)

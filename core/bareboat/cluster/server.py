@@ -13,7 +13,11 @@ from typing import Any
 
 from bareboat.admission.builtin import builtin as builtin_admission
 from bareboat.admission.chain import Chain
+from bareboat.api.custom.lifecycle import Lifecycle
+from bareboat.api.custom.rows import head_of
+from bareboat.api.host import KERNEL, Host
 from bareboat.api.inprocess import InProcessTransport
+from bareboat.api.kinds import capabilities
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
 from bareboat.auth.authenticators import AuthenticatorChain, CertificateAuthenticator, StaticTokenAuthenticator
@@ -55,12 +59,12 @@ from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
 from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
-from bareboat.server.usage import NODES, PODS, Usage
+from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
+from bareboat.server.webhooks import Webhooks
 from bareboat.store.log import Log
 
 log = logging.getLogger("bareboat.server")
-KERNEL = UserInfo(name="system:apiserver", groups=("system:masters", "system:authenticated"))
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
 SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
 
@@ -87,16 +91,25 @@ class ControlPlane:
         await self._start_store()
         reader = LogReader(self.log, self.scheme)
         self.authority = Authority(self._authorizers(reader))
-        admission = Chain([*builtin_admission(reader), *self._admission(reader)])
+        host = Host(self.scheme, self.authority, self.clock, self.ids)
+        admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
+        capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
+        host.attach(self.service)
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
         self.service.allocations.rebuild()
+        self._webhooks = self.service.custom.converter.caller = Webhooks(reader, self.ids)
+        self.service.custom.load()
+        self._spawn("definitions", Lifecycle(self.service).run)
         keys = Keys(signing_key(self._layout.pki / "sa.key"))
         await self._start_face(pki, reader, keys)
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
-            self._plugins.hooks.collect("bareboat_bootstrap_objects"), networking.serviceCIDR, self._advertise, self._listener.port
+            [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER],
+            networking.serviceCIDR,
+            self._advertise,
+            self._listener.port,
         )
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR
@@ -110,6 +123,7 @@ class ControlPlane:
         await self._tasks.cancel()
         await self._listener.stop()
         await self._connector.close()
+        await self._webhooks.close()
         await self.log.stop()
         self._host.close()
 
@@ -123,22 +137,16 @@ class ControlPlane:
             clock=self.clock,
         )
         store = chosen.cls(chosen.options, self._host)
-        self.log = Log(store, self.clock, lambda key: self.service_heads(key))
+        self.log = Log(store, self.clock, lambda key: head_of(self.scheme, key))
         await self.log.start()
-
-    def service_heads(self, key: str) -> bytes:
-        from bareboat.store.entry import head
-
-        group, _, plural = key.partition("/")
-        stored = self.scheme.storage("" if group == "core" else group, plural)
-        return head(stored.kind, stored.api_version)
 
     def _authorizers(self, reader: LogReader) -> list[Any]:
         contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)
         return ordered(contributed, self._cluster.authorization, "authorization")
 
-    def _admission(self, reader: LogReader) -> list[Any]:
-        return ordered(self._plugins.hooks.collect("bareboat_admission", reader=reader), self._cluster.admission, "admission")
+    def _admission(self, reader: LogReader, host: Host) -> list[Any]:
+        contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
+        return ordered(contributed, self._cluster.admission, "admission")
 
     async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys) -> None:
         authenticators = [

@@ -60,16 +60,43 @@ class GarbageCollector:
         self._dependents: dict[str, set[str]] = {}
         self._uids: dict[tuple[str, str, str], str] = {}
         self._synced: dict[str, asyncio.Event] = {}
+        self._followed: dict[str, tuple[Resource, asyncio.Task[None]]] = {}
+        self._changed = asyncio.Event()
+        context.client.scheme.subscribe(self._changed.set)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for resource in self._resources():
-                self._synced[resource.key] = asyncio.Event()
-                group.create_task(self._follow(resource), name=f"gc-{resource.plural}")
+            self._followed.clear()
+            self._follow_all(group)
             for synced in list(self._synced.values()):
                 await synced.wait()
             for number in range(4):
                 group.create_task(self._work(), name=f"gc-{number}")
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                self._follow_all(group)
+
+    def _follow_all(self, group: asyncio.TaskGroup) -> None:
+        """One watch per kind that is served now; kinds come and go with their definitions."""
+        resources = {resource.key: resource for resource in self._resources()}
+        for key, (resource, task) in list(self._followed.items()):
+            now = resources.get(key)
+            if now is None or now.api_version != resource.api_version:
+                del self._followed[key]
+                task.cancel()
+                self._synced.pop(key).set()
+            if now is None:
+                self._forget(key)
+        for key, resource in resources.items():
+            if key not in self._followed:
+                self._synced[key] = asyncio.Event()
+                self._followed[key] = resource, group.create_task(self._follow(resource), name=f"gc-{resource.plural}")
+
+    def _forget(self, key: str) -> None:
+        """The objects of a kind that is gone are gone."""
+        for meta in [meta for resource, meta in self._nodes.values() if resource.key == key]:
+            self._remove(meta)
 
     def _resources(self) -> list[Resource]:
         found: dict[str, Resource] = {}

@@ -14,6 +14,7 @@ from bareboat.controllers.deployment import DeploymentController
 from bareboat.controllers.disruption.controller import DisruptionController
 from bareboat.controllers.endpoints import EndpointsController, EndpointSliceController
 from bareboat.controllers.garbage import GarbageCollector
+from bareboat.controllers.ipaddresses import IPAddressController
 from bareboat.controllers.job.controller import JobController
 from bareboat.controllers.job.ttl import TtlAfterFinishedController
 from bareboat.controllers.mirroring import EndpointSliceMirroringController
@@ -55,6 +56,7 @@ BUILTIN: list[type[Any]] = [
     VolumeProtectionController,
     EphemeralVolumeController,
     ServiceCIDRController,
+    IPAddressController,
     NodeAddressController,
     NodeLifecycleController,
     GarbageCollector,

@@ -18,7 +18,7 @@ from bareboat.models import custom, lenient, presence, scalars
 from bareboat.models.custom import CustomObject
 from bareboat.models.lenient import DecodeError
 
-__all__ = ["DecodeError", "copy", "decode", "decode_strict", "encode", "from_tree", "to_tree"]
+__all__ = ["DecodeError", "copy", "decode", "decode_strict", "encode", "from_tree", "has_duplicates", "to_tree"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -42,7 +42,7 @@ def decode_strict(cls: type[T], data: bytes) -> tuple[T, list[str]]:
         decoded = _decoder(cls)(data)
     except _REFUSED:
         return lenient.decode(cls, data)
-    if _has_duplicates(data):
+    if has_duplicates(data):
         return lenient.decode(cls, data)
     return decoded, []
 
@@ -78,7 +78,7 @@ def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
 def copy(obj: T) -> T:
     """A deep copy."""
     if type(obj) is CustomObject:
-        return custom.decode(custom.encode(obj))  # type: ignore[return-value]
+        return custom.decode(custom.encode(obj))  # type: ignore[return-value, arg-type]
     return _decoder(type(obj))(_encode(obj))  # type: ignore[no-any-return]
 
 
@@ -89,7 +89,7 @@ def _decoder(cls: type) -> Callable[[bytes], Any]:
     return known
 
 
-def _has_duplicates(data: bytes) -> bool:
+def has_duplicates(data: bytes) -> bool:
     """Whether the body has more keys than the tree that it makes. May say yes for unusual spelling: the slow way then decides."""
     return _encode(msgspec.json.decode(data)).count(b":") != data.count(b":")
 

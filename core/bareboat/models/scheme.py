@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -82,6 +83,7 @@ class Scheme:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str], Resource] = {}
         self._by_type: dict[str, Resource] = {}
+        self._stored: dict[tuple[str, str], Resource] = {}
         self._listeners: list[Callable[[], None]] = []
         for resource in resources or ():
             self.add(resource)
@@ -111,14 +113,17 @@ class Scheme:
 
     def storage(self, group: str, plural: str) -> Resource:
         """The resource under whose key and in whose version objects are stored. Raises KeyError."""
-        group, plural = STORED_AS.get((group, plural), (group, plural))
-        versions = self.versions(group, plural)
-        if not versions:
-            raise KeyError(f"{plural}.{group}" if group else plural)
-        return versions[0]
+        found = self._stored.get((group, plural))
+        if found is None:
+            versions = self.versions(*STORED_AS.get((group, plural), (group, plural)))
+            if not versions:
+                raise KeyError(f"{plural}.{group}" if group else plural)
+            found = self._stored[group, plural] = versions[0]
+        return found
 
     def add(self, resource: Resource) -> None:
         """Adds or replaces."""
+        self._stored.clear()
         self._by_path[resource.group, resource.version, resource.plural] = resource
         self._by_kind[resource.api_version, resource.kind] = resource
         if resource.type_key:
@@ -135,11 +140,21 @@ class Scheme:
 
     def remove(self, resource: Resource) -> None:
         """Removing what is not there is no error."""
+        self._stored.clear()
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
         if self._by_kind.get((resource.api_version, resource.kind)) == resource:
             del self._by_kind[resource.api_version, resource.kind]
         if self._by_type.get(resource.type_key) == resource:
             del self._by_type[resource.type_key]
+
+
+def priority(version: str) -> tuple[int, int, int, str]:
+    """The order of versions, the preferred one greatest: v10, v2, v1, v11beta2, v10beta3, v3beta1, v12alpha1, foo1 …"""
+    found = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
+    if found is None:
+        return 0, 0, 0, "".join(chr(0x10FFFF - ord(c)) for c in version)
+    major, stage, minor = int(found[1]), found[2], int(found[3] or 0)
+    return {None: 3, "beta": 2, "alpha": 1}[stage], major, minor, ""
 
 
 def type_of(api_version: str, kind: str) -> type[msgspec.Struct] | None:

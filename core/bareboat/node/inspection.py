@@ -54,7 +54,7 @@ async def _resources(agents: Sequence[NodeAgent]) -> bytes:
 async def _facts(agent: NodeAgent) -> exposition.NodeFacts:
     state = agent.services.runtime_state
     containers = [c for uid in state.uids() for c in (await state.of(uid))[1]]
-    return exposition.NodeFacts(agent.config.name, len(agent.pods()), agent.workers, containers, agent.stats)
+    return exposition.NodeFacts(agent.config.name, len(agent.pods()), agent.workers, containers, agent.stats, state)
 
 
 async def _running(agent: NodeAgent) -> list[dict[str, Any]]:

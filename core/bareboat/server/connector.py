@@ -144,7 +144,7 @@ class Connector:
 
     async def _admit(self, service: Service, op: Operation) -> None:
         pod = self._agents.pod(op.info.namespace, op.info.name)
-        await service.admission.validate(admission_request(op, "CONNECT", None, pod, op.info.name))
+        await service.admission.admit(admission_request(op, "CONNECT", None, pod, op.info.name))
 
     async def _command(self, info: RequestInfo, request: ApiRequest) -> aiohttp.ClientWebSocketResponse:
         pod = self._agents.pod(info.namespace, info.name)

@@ -42,7 +42,7 @@ class Proxy:
 
     async def _answer(self, service: Service, op: Operation) -> ApiResponse:
         scheme, name, port = split(op.info.name)
-        await service.admission.validate(admission_request(op, "CONNECT", None, None, name))
+        await service.admission.admit(admission_request(op, "CONNECT", None, None, name))
         request = op.request
         path = request.path.partition(f"/{op.info.name}/proxy")[2]
         if not path and request.method in ("GET", "HEAD"):

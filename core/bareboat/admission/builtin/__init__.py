@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bareboat.contracts.admission import AdmissionPlugin
+from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin
 from bareboat.contracts.auth import Reader
 
 
-def builtin(reader: Reader) -> list[AdmissionPlugin]:
+def builtin(reader: Reader, host: AdmissionHost) -> list[AdmissionPlugin]:
     """In the order in which they run."""
+    del host
     from bareboat.admission.builtin.namespace_lifecycle import NamespaceLifecycle
     from bareboat.admission.builtin.priority import Priority
     from bareboat.admission.builtin.service_account import ServiceAccount

@@ -103,7 +103,10 @@ def _branches(value: Any, branches: Branches, at: str) -> list[Cause]:
     failed = [faults for child in branches.all_of if (faults := check(value, child, at))]
     if failed:
         none = ". None validated" if len(failed) == len(branches.all_of) else ""
-        causes += [*(fault for faults in failed for fault in faults), invalid(at, "", f'"{at}" must validate all the schemas (allOf){none}')]
+        causes += [
+            *(fault for faults in failed for fault in faults),
+            invalid(at, "", f'"{at}" must validate all the schemas (allOf){none}'),
+        ]
     if branches.none_of is not None and not check(value, branches.none_of, at):
         causes.append(invalid(at, "", f'"{at}" must not validate the schema (not)'))
     return causes

@@ -26,7 +26,7 @@ def validate_metadata_create(meta: Any, resource: Resource, strategy: Strategy) 
         causes += each("metadata.namespace", meta.namespace, dns1123_label(meta.namespace))
     elif resource.namespaced:
         causes.append(required("metadata.namespace"))
-    return causes + _common(meta)
+    return causes + _common(meta, strategy)
 
 
 def _masked(prefix: str) -> str:
@@ -34,7 +34,7 @@ def _masked(prefix: str) -> str:
     return prefix[:-1] + "a" if prefix.endswith("-") and len(prefix) > 1 else prefix
 
 
-def validate_metadata_update(new: Any, old: Any) -> list[Cause]:
+def validate_metadata_update(new: Any, old: Any, strategy: Strategy) -> list[Cause]:
     causes = immutable("metadata.name", new.name, old.name) + immutable("metadata.namespace", new.namespace, old.namespace)
     causes += immutable("metadata.uid", new.uid, old.uid)
     if old.deletionTimestamp:
@@ -46,14 +46,14 @@ def validate_metadata_update(new: Any, old: Any) -> list[Cause]:
                     "metadata.finalizers", f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
                 )
             )
-    return causes + _common(new)
+    return causes + _common(new, strategy)
 
 
-def _common(meta: Any) -> list[Cause]:
+def _common(meta: Any, strategy: Strategy) -> list[Cause]:
     causes = validate_labels(meta.labels, "metadata.labels") + validate_annotations(meta.annotations, "metadata.annotations")
     causes += _owners(meta.ownerReferences)
     for finalizer in meta.finalizers:
-        causes += validate_finalizer(finalizer, "metadata.finalizers")
+        causes += validate_finalizer(finalizer, "metadata.finalizers", known=strategy.known_finalizers)
     if "orphan" in meta.finalizers and "foregroundDeletion" in meta.finalizers:
         message = "finalizer orphan and foregroundDeletion cannot be both set"
         causes.append(invalid("metadata.finalizers", meta.finalizers, message))
@@ -76,9 +76,9 @@ def validate_annotations(annotations: dict[str, str], field: str) -> list[Cause]
     return causes
 
 
-def validate_finalizer(finalizer: str, field: str) -> list[Cause]:
+def validate_finalizer(finalizer: str, field: str, *, known: bool = True) -> list[Cause]:
     causes = each(field, finalizer, qualified_name(finalizer))
-    if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+    if known and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
         causes.append(invalid(field, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
     return causes
 

@@ -23,7 +23,7 @@ Kind = Literal["leaf", "map", "list", "set"]
 
 
 class Atom:
-    """``leaf``: one value, whatever is in it. ``map``: named ``fields``, or any key to ``element``.
+    """``leaf``: one value, whatever is in it. ``map``: named ``fields``, or any key to ``element``; a value that is no map is one value.
 
     ``list``: items with ``keys``. ``set``: scalars.
     """
@@ -61,6 +61,9 @@ class Atom:
 
 
 LEAF = Atom("leaf")
+#: What no schema describes: maps are walked, everything else is one value.
+DEDUCED = Atom("map")
+DEDUCED.element = DEDUCED
 #: What the server keeps for itself; nobody owns it.
 METADATA = "meta_v1.ObjectMeta"
 

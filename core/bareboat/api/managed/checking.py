@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bareboat.api.managed.atoms import LEAF, Atom
+from bareboat.api.managed.atoms import DEDUCED, LEAF, Atom
 from bareboat.api.managed.walks import NoKey, element
 
 
 def faults(value: Any, atom: Atom, at: str = "") -> Iterator[str]:
     """Messages, each with its path."""
-    if atom.kind == "leaf" or value is None:
+    if atom.kind == "leaf" or value is None or (atom is DEDUCED and not isinstance(value, dict)):
         return
     if atom.kind == "map":
         if not isinstance(value, dict):

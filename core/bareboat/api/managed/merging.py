@@ -12,11 +12,11 @@ def merge(live: Any, config: Any, atom: Atom) -> Any:
     """Shares what it does not change with its arguments."""
     if atom.kind == "leaf" or not live:
         return config
-    if not config:
+    if config is None or config in ({}, []):
         return live
     if atom.kind == "map":
-        return _maps(live, config, atom)
-    return _lists(live, config, atom)
+        return _maps(live, config, atom) if isinstance(live, dict) and isinstance(config, dict) else config
+    return _lists(live, config, atom) if isinstance(live, list) and isinstance(config, list) else config
 
 
 def _maps(live: dict[str, Any], config: dict[str, Any], atom: Atom) -> dict[str, Any]:

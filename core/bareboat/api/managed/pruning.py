@@ -14,6 +14,8 @@ def remove(value: Any, gone: Node, atom: Atom) -> Any:
     if atom.kind == "leaf" or not value:
         return None if atom.kind != "leaf" else value
     if atom.kind == "map":
+        if not isinstance(value, dict):
+            return value
         return _from_map(value, gone, atom) or None
     return _from_list(value, gone, atom) or None
 

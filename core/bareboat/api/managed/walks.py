@@ -56,7 +56,7 @@ def indexed(items: Any, atom: Atom) -> dict[str, list[Any]]:
 def whole(value: Any, atom: Atom) -> Node:
     """Everything of a value that was not there before."""
     kind = atom.kind
-    if kind == "leaf" or not value:
+    if kind == "leaf" or not value or (kind == "map" and not isinstance(value, dict)):
         return EMPTY
     out: Node = {SELF: EMPTY}
     if kind == "map":
@@ -94,7 +94,7 @@ def _maps(old: Any, new: Any, atom: Atom, out: Comparison) -> None:
 
 def _changed(at: str, old: Any, new: Any, atom: Atom, out: Comparison) -> None:
     """Two different values of one field or item."""
-    if atom.kind == "leaf" or not (old or new):
+    if atom.kind == "leaf" or not (old or new) or not _alike(old, new, dict if atom.kind == "map" else list):
         out.modified[at] = EMPTY
         return
     below = Comparison()
@@ -108,6 +108,11 @@ def _changed(at: str, old: Any, new: Any, atom: Atom, out: Comparison) -> None:
         out.modified[at] = below.modified
     if below.removed:
         out.removed[at] = below.removed
+
+
+def _alike(old: Any, new: Any, wanted: type) -> bool:
+    """Whether both are containers of the sort, or not there."""
+    return all(isinstance(value, wanted) or value is None for value in (old, new))
 
 
 def _lists(old: Any, new: Any, atom: Atom, out: Comparison) -> None:
@@ -130,7 +135,7 @@ def named(value: Any, atom: Atom) -> Node:
     """The fields that a configuration names. A struct is not owned itself; a key of a free map and an item of a list are."""
     out: Node = {}
     if atom.kind == "map":
-        for name, item in (value or EMPTY).items():
+        for name, item in (value if isinstance(value, dict) else EMPTY).items():
             known = atom.fields.get(name)
             out["f:" + name] = _named_field(item, known or atom.element or LEAF, known is not None)
             if out["f:" + name] is None:
@@ -144,7 +149,7 @@ def named(value: Any, atom: Atom) -> Node:
 
 def _named_field(value: Any, atom: Atom, is_field: bool) -> Node | None:
     """None where nothing is owned: a list without items."""
-    if atom.kind == "leaf" or value is None or value == {}:
+    if atom.kind == "leaf" or value is None or value == {} or (atom.kind == "map" and not isinstance(value, dict)):
         return EMPTY
     below = named(value, atom)
     if not is_field:

@@ -10,6 +10,7 @@ from bareboat.models.scheme import Resource, Scheme, Subresource
 
 Tree = dict[str, Any]
 VERSION = "v1.36.0"
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _METHODS = {
     "get": "get",
     "list": "get",
@@ -38,36 +39,37 @@ def group_versions(scheme: Scheme) -> dict[str, list[Resource]]:
     return found
 
 
-def v3(resources: list[Resource]) -> Tree:
-    """The document of one group and version."""
-    schemas = closure(_names(resources), "#/components/schemas/")
+def v3(resources: list[Resource], custom: Tree | None = None) -> Tree:
+    """The document of one group and version. ``custom`` has the schemas of those that are custom."""
+    schemas = {**closure(_names(resources), "#/components/schemas/"), **(custom or {})}
     paths = {path: item for r in resources for path, item in _paths(r, v2=False).items()}
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": VERSION},
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": schemas},
+        "components": {"schemas": dict(sorted(schemas.items()))},
     }
 
 
-def v2(scheme: Scheme) -> Tree:
+def v2(resources: list[Resource], custom: Tree | None = None) -> Tree:
     """The one document of the old form."""
-    resources = scheme.resources()
     paths = {path: item for r in resources for path, item in _paths(r, v2=True).items()}
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": VERSION},
         "paths": dict(sorted(paths.items())),
-        "definitions": closure(_names(resources), "#/definitions/"),
+        "definitions": dict(sorted({**closure(_names(resources), "#/definitions/"), **(custom or {})}.items())),
     }
 
 
 def _names(resources: Iterable[Resource]) -> list[str]:
-    names = ["io.k8s.apimachinery.pkg.apis.meta.v1.Status", "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"]
+    names = [_META + "Status", _META + "DeleteOptions"]
     for resource in resources:
         module, _, kind = resource.type_key.partition(".")
         if module:
             names += [published(module, kind), published(module, f"{kind}List")]
+        if resource.custom:
+            names += [_META + "ObjectMeta", _META + "ListMeta"]
         names += [published(_module(part), part.kind) for part in resource.subresources.values()]
     return [n for n in names if n]
 
@@ -103,9 +105,9 @@ def _item(resource: Resource, verbs: list[str], path: str, v2: bool, part: Subre
 def _operation(resource: Resource, verb: str, path: str, v2: bool, part: Subresource | None) -> Tree:
     kind, api_version = (part.kind, _api_version(part)) if part else (resource.kind, resource.api_version)
     module = resource.type_key.partition(".")[0] if part is None else _module(part)
-    answered = published(module, f"{kind}List" if verb == "list" else kind) if module else ""
+    answered = _published(resource, part, module, (resource.list_kind or f"{kind}List") if verb == "list" else kind)
     if verb in ("delete", "deletecollection") and part is None:
-        answered = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
+        answered = _META + "Status"
     group, _, version = api_version.rpartition("/")
     operation: Tree = {
         "operationId": _operation_id(resource, verb, path, part),
@@ -117,8 +119,15 @@ def _operation(resource: Resource, verb: str, path: str, v2: bool, part: Subreso
     }
     method = _METHODS[verb]
     if method in _WRITES and answered:
-        _add_body(operation, method, published(module, kind), v2)
+        patches = _PATCHES[:-1] if resource.custom else _PATCHES  # nothing says how a custom kind's lists would be merged
+        _add_body(operation, method, _published(resource, part, module, kind), v2, patches)
     return operation
+
+
+def _published(resource: Resource, part: Subresource | None, module: str, kind: str) -> str:
+    if resource.custom and (part is None or part.group == resource.group):
+        return ".".join([*reversed(resource.group.split(".")), resource.version, kind])
+    return published(module, kind) if module else ""
 
 
 def _api_version(part: Subresource) -> str:
@@ -145,14 +154,14 @@ def _camel(group: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def _add_body(operation: Tree, method: str, name: str, v2: bool) -> None:
+def _add_body(operation: Tree, method: str, name: str, v2: bool, patches: tuple[str, ...]) -> None:
     if v2:
         schema: Tree = {"type": "object"} if method == "patch" else {"$ref": f"#/definitions/{name}"}
         operation["parameters"].append({"name": "body", "in": "body", "required": True, "schema": schema})
-        operation["consumes"] = list(_PATCHES) if method == "patch" else ["*/*"]
+        operation["consumes"] = list(patches) if method == "patch" else ["*/*"]
         return
     schema = {"type": "object"} if method == "patch" else {"$ref": f"#/components/schemas/{name}"}
-    types = _PATCHES if method == "patch" else ("*/*",)
+    types = patches if method == "patch" else ("*/*",)
     operation["requestBody"] = {"content": {t: {"schema": schema} for t in types}, "required": True}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from bareboat.api.custom.columns import Columns
 from bareboat.api.operation import Operation
 from bareboat.api.tables.cells import CELLS
 from bareboat.api.tables.descriptions import describe
@@ -55,12 +56,13 @@ def table(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], *, colum
     include = op.request.first("includeObject") or "Metadata"
     if include not in ("None", "Metadata", "Object"):
         raise BadRequest(f'includeObject: Unsupported value: "{include}": supported values: "Metadata", "None", "Object"')
-    rows = [_row(op, body, include) for body in bodies]
+    shown = Columns(op.custom.version) if op.custom is not None else None
+    rows = [_row(op, body, include, shown) for body in bodies]
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": meta,
-        "columnDefinitions": definitions(op.resource) if columns else None,
+        "columnDefinitions": (definitions(op.resource) if shown is None else shown.definitions) if columns else None,
         "rows": rows,
     }
 
@@ -69,10 +71,12 @@ def definitions(resource: Resource) -> list[dict[str, Any]]:
     return columns(resource.api_version, resource.plural)
 
 
-def _row(op: Operation, body: bytes, include: str) -> dict[str, Any]:
-    cls: Any = op.resource.type
-    obj = decode(cls, body)
-    row: dict[str, Any] = {"cells": cells(op.resource, obj, op)}
+def _row(op: Operation, body: bytes, include: str, shown: Columns | None) -> dict[str, Any]:
+    if shown is not None:
+        row: dict[str, Any] = {"cells": shown.cells(body, op.clock.now())}
+    else:
+        cls: Any = op.resource.type
+        row = {"cells": cells(op.resource, decode(cls, body), op)}
     if include == "Object":
         row["object"] = msgspec.Raw(body)
     elif include == "Metadata":

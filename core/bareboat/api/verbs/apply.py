@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bareboat.api import ownership
-from bareboat.api.body import yaml_to_json
+from bareboat.api.body import as_one, repeated_keys, yaml_to_json
 from bareboat.api.conversion import convert_object
 from bareboat.api.managed import checking, entries
 from bareboat.api.managed.conflicts import Conflicts
@@ -25,7 +25,7 @@ from bareboat.api.verbs.create import create_object
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
 from bareboat.api.writing import check_name, conflict, load, write_changed
-from bareboat.models.codec import DecodeError, decode
+from bareboat.models.codec import DecodeError, decode, has_duplicates
 from bareboat.models.status import AlreadyExists, ApiError, BadRequest, Conflict
 from bareboat.store.entry import Entry
 from bareboat.store.log import CompareFailed
@@ -53,7 +53,7 @@ async def apply(service: Service, op: Operation, part: SubresourceStrategy | Non
                 return await _begin(service, op, config), True
             except AlreadyExists:
                 continue
-        old = load(op, current)
+        old = await load(op, current)
         new = applied(op, old, config, part, force=force)
         if new.metadata.resourceVersion and new.metadata.resourceVersion != str(current.revision):
             raise conflict(op, op.info.name)
@@ -67,6 +67,7 @@ async def apply(service: Service, op: Operation, part: SubresourceStrategy | Non
 def read_config(op: Operation) -> Tree:
     """The configuration as a tree that fits its kind. Raises BadRequest, and 500 as upstream for fields that the kind does not have."""
     config = parse_config(op.request.body)
+    _check_repeated(op)
     kind, api_version = config.get("kind"), config.get("apiVersion")
     resource = op.resource
     if kind != resource.kind or api_version != resource.api_version:
@@ -78,6 +79,27 @@ def read_config(op: Operation) -> Tree:
     if found:
         raise untyped(op, checking.sentence(found))
     return config
+
+
+def _check_repeated(op: Operation) -> None:
+    """Keys that come twice: refused or warned of, as ``fieldValidation`` says. Raises BadRequest."""
+    if op.field_validation == "Ignore":
+        return
+    repeated = repeated_keys(op.request.body) if _may_repeat(op.request.body) else []
+    if not repeated:
+        return
+    text = f"error converting YAML to JSON: {as_one(repeated)}"
+    if op.field_validation == "Strict":
+        raise BadRequest(f"error strict decoding YAML: {text}")
+    op.warnings.append(text)
+
+
+def _may_repeat(data: bytes) -> bool:
+    """False for JSON whose keys all add up: looking closer is slow."""
+    try:
+        return has_duplicates(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return True
 
 
 def parse_config(data: bytes) -> Tree:
@@ -181,6 +203,8 @@ def _refresh_last_applied(live: Tree, merged: Tree, config: Tree) -> None:
 
 
 def _typed(op: Operation, tree: Tree) -> Any:
+    if op.custom is not None:
+        return op.custom.applied(tree)
     cls: Any = op.resource.type
     try:
         obj = decode(cls, msgspec.json.encode(tree))

@@ -29,12 +29,14 @@ async def create(service: Service, op: Operation) -> ApiResponse:
     if op.resource.namespaced and not op.info.namespace:
         raise BadRequest("an empty namespace may not be set during creation")
     entry = await create_object(service, op, obj)
-    return answers.one(op, op.served(entry), form, 201)
+    return answers.one(op, await op.shown(entry), form, 201)
 
 
 def read_object(op: Operation) -> Any:
     """The body, in the stored version, with its type's defaults."""
     resource = op.resource
+    if op.custom is not None:
+        return op.custom.read(op)
     cls: Any = resource.type
     obj = body.read(op, cls, resource.kind, resource.api_version)
     if not op.same_version:

@@ -17,7 +17,7 @@ from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.select import matcher
 from bareboat.api.verbs.update import TRIES
-from bareboat.api.writing import admission_request, conflict, finished, load, shown, stored_bytes
+from bareboat.api.writing import admission_request, conflict, finished, load, shown, stored_bytes, unchanged
 from bareboat.base.clock import rfc3339
 from bareboat.models import meta_v1
 from bareboat.models.status import BadRequest, Cause, Invalid, NotFound
@@ -50,7 +50,7 @@ async def delete(service: Service, op: Operation) -> ApiResponse:
     if gone and op.stored.key not in RETURN_OBJECT:
         details = {"name": op.info.name, "group": op.resource.group, "kind": op.resource.plural, "uid": uid}
         return answers.tree(answers.success({k: v for k, v in details.items() if v}), form)
-    return answers.one(op, op.served(entry), form)
+    return answers.one(op, await op.shown(entry), form)
 
 
 async def delete_collection(service: Service, op: Operation) -> ApiResponse:
@@ -58,7 +58,7 @@ async def delete_collection(service: Service, op: Operation) -> ApiResponse:
     form = answers.negotiate(op.request)
     options = read_options(op)
     test = matcher(op)
-    entries = [e for e in service.log.scan(op.prefix) if test is None or test(e.data)]
+    entries = [e for e in await op.seen(list(service.log.scan(op.prefix))) if test is None or test(e.data)]
     shown_bytes = []
     for entry in entries:
         _, namespace, name = entry.key.rsplit("/", 2)
@@ -66,7 +66,7 @@ async def delete_collection(service: Service, op: Operation) -> ApiResponse:
             deleted, _, _ = await delete_object(service, op, name, options, namespace)
         except NotFound:
             continue
-        shown_bytes.append(op.served(deleted))
+        shown_bytes.append(await op.shown(deleted))
     return answers.many(op, shown_bytes, {"resourceVersion": str(service.log.head)}, form)
 
 
@@ -120,16 +120,23 @@ def _check_options(options: meta_v1.DeleteOptions) -> None:
 
 
 async def delete_object(
-    service: Service, op: Operation, name: str, options: meta_v1.DeleteOptions, namespace: str | None = None
+    service: Service,
+    op: Operation,
+    name: str,
+    options: meta_v1.DeleteOptions,
+    namespace: str | None = None,
+    *,
+    admitted: bool = False,
 ) -> tuple[Entry, bool, str]:
-    """The object's last entry, whether it is gone, and its uid. Raises NotFound, Conflict."""
+    """The object's last entry, whether it is gone, and its uid. ``admitted``: as something else. Raises NotFound, Conflict."""
     for _ in range(TRIES):
         current = service.log.newest(op.key(name, namespace))
         if current is None:
             raise not_found(op, name)
-        old = load(op, current)
+        old = await load(op, current)
         _check_preconditions(op, old, current, options)
-        await service.admission.validate(admission_request(op, "DELETE", None, old, name))
+        if not admitted:
+            await service.admission.admit(admission_request(op, "DELETE", None, old, name))
         try:
             return await _delete_once(service, op, current, old, options)
         except CompareFailed:
@@ -141,17 +148,17 @@ async def _delete_once(
     service: Service, op: Operation, current: Entry, old: Any, options: meta_v1.DeleteOptions
 ) -> tuple[Entry, bool, str]:
     uid = old.metadata.uid
-    new = load(op, current)
+    new = await load(op, current)
     mark(op, new, options)
     gone = finished(op, new) if new.metadata.deletionTimestamp else True
     if op.dry_run:
-        return shown(op, stored_bytes(op, new), current.revision, current.created, current.key), gone, uid
+        return shown(op, await stored_bytes(op, new), current.revision, current.created, current.key), gone, uid
     if gone:
         entry = await service.log.write(current.key, None, expect=current.revision)
         service.allocations.release(op.stored.key, old)
         return entry, True, uid
-    stored = stored_bytes(op, new)
-    if stored == stored_bytes(op, old):
+    stored = await stored_bytes(op, new)
+    if await unchanged(op, stored, old, current):
         return current, False, uid
     return await service.log.write(current.key, stored, expect=current.revision, expires_at=current.expires_at), False, uid
 
@@ -159,6 +166,8 @@ async def _delete_once(
 def mark(op: Operation, obj: Any, options: meta_v1.DeleteOptions) -> None:
     """Set finalizers by propagation policy, then deletionTimestamp and grace if something still holds the object."""
     meta = obj.metadata
+    if not meta.deletionTimestamp:
+        op.strategy.prepare_delete(obj, op.context())
     _set_propagation(meta, options)
     grace = op.strategy.grace_seconds(obj, options.gracePeriodSeconds) if op.strategy.graceful else 0
     if options.gracePeriodSeconds is not None and options.gracePeriodSeconds < 0 and op.strategy.graceful:

@@ -34,6 +34,8 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+#: Of custom resources: nothing says how their lists would be merged.
+CUSTOM_ACCEPTED = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 
 
 async def patch(service: Service, op: Operation) -> ApiResponse:
@@ -46,10 +48,10 @@ async def patch_part(service: Service, op: Operation, part: SubresourceStrategy 
     check_options(op)
     if media_type(op.request.content_type) == APPLY_PATCH:
         entry, new = await apply(service, op, part)
-        return answers.one(op, op.served(entry), form, 201 if new else 200)
+        return answers.one(op, await op.shown(entry), form, 201 if new else 200)
     media, document = read_patch(op)
     entry = await _apply(service, op, media, document, part)
-    return answers.one(op, op.served(entry), form)
+    return answers.one(op, await op.shown(entry), form)
 
 
 def check_options(op: Operation) -> None:
@@ -67,9 +69,10 @@ def check_options(op: Operation) -> None:
 def read_patch(op: Operation) -> tuple[str, Any]:
     """Content type and the patch as a tree. Raises UnsupportedMediaType, BadRequest."""
     media = media_type(op.request.content_type)
-    if media not in ACCEPTED:
+    accepted = ACCEPTED if op.custom is None else CUSTOM_ACCEPTED
+    if media not in accepted:
         raise UnsupportedMediaType(
-            f"the body of the request was in an unknown format - accepted media types include: {', '.join(ACCEPTED)}"
+            f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
         )
     data = op.request.body
     try:
@@ -93,7 +96,7 @@ async def _apply(service: Service, op: Operation, media: str, document: Any, par
         current = service.log.newest(op.key(op.info.name))
         if current is None:
             raise not_found(op)
-        old = load(op, current)
+        old = await load(op, current)
         new = patched(op, old, media, document)
         if new.metadata.resourceVersion and new.metadata.resourceVersion != str(current.revision):
             raise conflict(op, op.info.name)
@@ -107,6 +110,8 @@ async def _apply(service: Service, op: Operation, media: str, document: Any, par
 
 def patched(op: Operation, old: Any, media: str, document: Any) -> Any:
     """The patched object, defaulted, in the stored version. ``old`` is not changed."""
+    if op.custom is not None:
+        return op.custom.patched(op, old, media, document)
     base = old if op.same_version else convert_object(to_tree(old), op.stored, op.resource)
     cls: Any = op.resource.type
     tree = msgspec.json.decode(msgspec.json.encode(to_tree(base)))

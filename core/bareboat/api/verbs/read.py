@@ -45,9 +45,8 @@ async def get(service: Service, op: Operation) -> ApiResponse:
     if wanted > service.log.head:
         raise _too_new(wanted, service.log.head)
     entry = find(service, op)
-    if form is answers.PLAIN and op.same_version:
-        return ApiResponse(200, entry.data)
-    return answers.one(op, op.served(entry), form)
+    data = await op.shown(entry)
+    return ApiResponse(200, data) if form is answers.PLAIN else answers.one(op, data, form)
 
 
 async def list_objects(service: Service, op: Operation) -> ApiResponse:
@@ -69,7 +68,7 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
     entries = [e for e in entries if e.key > start] if start else entries
     test = matcher(op)
     if test is not None:
-        entries = [e for e in entries if test(e.data)]
+        entries = [e for e in await op.seen(entries) if test(e.data)]
     meta: dict[str, Any] = {"resourceVersion": str(at)}
     if limit and len(entries) > limit:
         more = len(entries) - limit
@@ -77,7 +76,7 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
         meta["continue"] = _encode_token(at, entries[-1].key)
         if test is None:
             meta["remainingItemCount"] = more
-    return answers.many(op, [op.served(e) for e in entries], meta, form)
+    return answers.many(op, [op.served(e) for e in await op.seen(entries)], meta, form)
 
 
 async def _entries(service: Service, op: Operation, at: int) -> list[Entry]:

@@ -30,7 +30,7 @@ async def run(service: Service, op: Operation) -> ApiResponse:
         current = service.log.get(op.key(op.info.name))
         if current is None:
             raise not_found(op)
-        return answers.data(encode(_scale(load(op, current), current)), form)
+        return answers.data(encode(_scale(await load(op, current), current)), form)
     applying = op.info.verb == "patch" and media_type(op.request.content_type) == APPLY_PATCH
     if op.info.verb == "patch":
         check_options(op)
@@ -45,7 +45,7 @@ async def run(service: Service, op: Operation) -> ApiResponse:
         current = service.log.newest(op.key(op.info.name))
         if current is None:
             raise not_found(op)
-        old = load(op, current)
+        old = await load(op, current)
         if applying:
             new: Any = applied(op, old, config, None, force=op.request.flag("force"))
             wanted = _scale(new, current)
@@ -60,7 +60,7 @@ async def run(service: Service, op: Operation) -> ApiResponse:
             entry = await write_changed(service, op, new, old, current, tracked=applying)
         except CompareFailed:
             continue
-        return answers.data(encode(_scale(load(op, entry), entry)), form)
+        return answers.data(encode(_scale(await load(op, entry), entry)), form)
     raise conflict(op, op.info.name, "too many writers at once; try again")
 
 

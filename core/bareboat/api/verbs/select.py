@@ -9,6 +9,7 @@ import msgspec
 
 from bareboat.api.operation import Operation
 from bareboat.models.codec import decode
+from bareboat.models.custom import CustomObject
 from bareboat.models.selectors import parse_fields, parse_labels
 from bareboat.models.status import BadRequest
 
@@ -69,8 +70,8 @@ def _field_test(op: Operation, path: str, operator: str, value: str) -> Match:
     getter = op.strategy.selectable.get(path)
     if getter is None:
         raise BadRequest(f"field label not supported: {path}")
-    cls: Any = op.stored.type
-    needle = f'"{value}"'.encode()
+    cls: Any = op.stored.type if op.custom is None else CustomObject
+    needle = f'"{value}"'.encode() if op.custom is None else b""
 
     def test(data: bytes) -> bool:
         if wanted and value and needle not in data:  # most objects are ruled out without decoding

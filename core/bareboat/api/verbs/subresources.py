@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bareboat.api import answers, body
+from bareboat.api.custom import scaling
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.strategy import SubresourceStrategy
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 async def run_subresource(service: Service, op: Operation) -> ApiResponse:
     name = op.info.subresource
     if name == "scale":
-        return await scale.run(service, op)
+        return await (scale.run if op.custom is None else scaling.run)(service, op)
     if name == "binding":
         return await bind(service, op, op.info.name)
     if name == "eviction":
@@ -69,7 +70,7 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         pod.metadata.annotations = {**pod.metadata.annotations, **binding.metadata.annotations}
         conditions = pod.status.conditions
         set_condition(conditions, "PodScheduled", "True", "", "", op.clock.timestamp(), cls=core_v1.PodCondition)
-        await service.admission.validate(admission_request(op, "CREATE", binding, None, pod_name))
+        await service.admission.admit(admission_request(op, "CREATE", binding, None, pod_name))
         if op.dry_run:
             break
         try:

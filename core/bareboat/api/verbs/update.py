@@ -39,10 +39,10 @@ async def update_part(service: Service, op: Operation, part: SubresourceStrategy
     current = service.log.newest(op.key(op.info.name))
     if current is None:
         if part is None and op.strategy.allow_create_on_update and not obj.metadata.resourceVersion:
-            return answers.one(op, op.served(await create_object(service, op, obj)), form, 201)
+            return answers.one(op, await op.shown(await create_object(service, op, obj)), form, 201)
         raise not_found(op)
     entry = await replace(service, op, obj, part)
-    return answers.one(op, op.served(entry), form)
+    return answers.one(op, await op.shown(entry), form)
 
 
 async def replace(service: Service, op: Operation, obj: Any, part: SubresourceStrategy | None) -> Entry:
@@ -55,7 +55,7 @@ async def replace(service: Service, op: Operation, obj: Any, part: SubresourceSt
         if wanted and wanted != current.revision:
             raise conflict(op, op.info.name)
         try:
-            return await write_changed(service, op, copy(obj), load(op, current), current, part)
+            return await write_changed(service, op, copy(obj), await load(op, current), current, part)
         except CompareFailed as error:
             if wanted:
                 raise conflict(op, op.info.name) from error

@@ -66,25 +66,28 @@ async def begin(service: Service, op: Operation) -> tuple[Subscription, list[Eve
         raise expired(after, error.compacted) from error
     initial: list[Event] = []
     if current:
-        initial = _current(service, op, prefix, name, after)
+        initial = await _current(service, op, prefix, name, after)
         if send_initial:
             initial.append(("BOOKMARK", _bookmark(op, after, initial_end=True)))
     return subscription, initial
 
 
-def _current(service: Service, op: Operation, prefix: str, name: str, at: int) -> list[Event]:
+async def _current(service: Service, op: Operation, prefix: str, name: str, at: int) -> list[Event]:
     test = matcher(op)
     if name:
         entry = service.log.get(prefix)
         entries = [entry] if entry else []
     else:
         entries = list(service.log.scan(prefix))
+    entries = await op.seen([e for e in entries if e.revision <= at])
     return [("ADDED", op.served(e)) for e in entries if e.revision <= at and (test is None or test(e.data))]
 
 
 async def events(service: Service, op: Operation, subscription: Subscription, initial: list[Event]) -> AsyncIterator[list[Event]]:
     """Batches of events until the timeout. Raises ApiError when the watch cannot go on."""
     test = matcher(op)
+    if op.custom is not None:
+        op.custom.watched(subscription)
     seconds = float(op.number("timeoutSeconds")) or TIMEOUT * (1.0 + service.ids.fraction())
     deadline = service.clock.monotonic() + seconds
     bookmarks = op.request.flag("allowWatchBookmarks")
@@ -94,13 +97,15 @@ async def events(service: Service, op: Operation, subscription: Subscription, in
             yield initial
         while (now := service.clock.monotonic()) < deadline:
             seen = service.log.head
-            batch = [e for change in subscription.take() for e in _event(op, change, test)]
+            batch = [e for change in await _seen(op, subscription.take()) for e in _event(op, change, test)]
             if bookmarks and now >= next_bookmark:
                 batch.append(("BOOKMARK", _bookmark(op, seen)))
                 next_bookmark = now + BOOKMARK_EVERY
             if batch:
                 yield batch
                 continue
+            if op.custom is not None and op.custom.closed:
+                return  # the kind changed: clients watch again and see it as it is now
             until = min(deadline, next_bookmark) if bookmarks else deadline
             await subscription.wait(max(0.0, until - now))
         if bookmarks:
@@ -109,6 +114,18 @@ async def events(service: Service, op: Operation, subscription: Subscription, in
         raise expired(subscription.seen, service.log.head) from error
     finally:
         subscription.close()
+
+
+async def _seen(op: Operation, changes: list[Change]) -> list[Change]:
+    """With their entries as this watcher sees them."""
+    if op.custom is None or not changes:
+        return changes
+    new = await op.seen([change.entry for change in changes])
+    old = iter(await op.seen([change.previous for change in changes if change.previous is not None]))
+    return [
+        change._replace(entry=entry, previous=None if change.previous is None else next(old))
+        for change, entry in zip(changes, new, strict=True)
+    ]
 
 
 def _event(op: Operation, change: Change, test: Match | None) -> list[Event]:

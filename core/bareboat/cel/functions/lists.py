@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from bareboat.cel.functions.function import Function
@@ -26,7 +27,7 @@ def _index(items: list[Any], wanted: Any, last: bool = False) -> int:
 
 
 FUNCTIONS = (
-    Function("isSorted", lambda items: all(a <= b for a, b in zip(items, items[1:], strict=False)), "list", "bool", member=True),
+    Function("isSorted", lambda items: all(a <= b for a, b in pairwise(items)), "list", "bool", member=True),
     Function("sum", _sum, "list", "dyn", member=True),
     Function("min", lambda items: _bound(items, "min"), "list", "dyn", member=True),
     Function("max", lambda items: _bound(items, "max"), "list", "dyn", member=True),

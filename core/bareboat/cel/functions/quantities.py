@@ -46,7 +46,7 @@ def _sum(a: Opaque, b: Any, sign: int) -> Opaque:
 
 
 def compare(a: Any, b: Any) -> int:
-    return (a > b) - (a < b)
+    return int(a > b) - int(a < b)
 
 
 FUNCTIONS = (

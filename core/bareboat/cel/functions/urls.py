@@ -32,7 +32,8 @@ def _valid(text: str) -> bool:
 
 
 def _parts(url: Opaque) -> SplitResult:
-    return urlsplit(inside(KIND, url))
+    parts: SplitResult = urlsplit(inside(KIND, url))
+    return parts
 
 
 def _host(url: Opaque) -> str:

@@ -273,3 +273,16 @@ async def test_checked_client_errors_carry_the_conflicts(kernel, send, apply):
     with pytest.raises(Exception, match="1 conflict") as caught:
         checked(answer)
     assert [c.field for c in caught.value.causes] == [".data.k"]
+
+
+async def test_keys_that_come_twice_are_refused_or_warned_of(kernel):
+    body = b'{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "1", "k": "2"}}'
+
+    async def apply(validation):
+        query = {"fieldManager": "x", "fieldValidation": validation}
+        return await kernel.client.transport.request("PATCH", f"{CM}/a", query=query, body=body, content_type=APPLY)
+
+    strict = await apply("Strict")
+    said = 'error converting YAML to JSON: yaml: unmarshal errors:\n  line 1: key "k" already set in map'
+    assert (strict.status, msgspec.json.decode(strict.body)["message"]) == (400, f"error strict decoding YAML: {said}")
+    assert (await apply("Warn")).status == 201

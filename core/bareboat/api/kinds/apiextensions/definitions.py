@@ -15,6 +15,7 @@ from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.causes import choice, each, forbidden, immutable, invalid, required
 from bareboat.api.strategy import Strategy, WriteContext
 from bareboat.models import apiextensions_v1 as v1
+from bareboat.models.meta import set_condition
 from bareboat.models.names import dns1035_label, dns1123_subdomain
 from bareboat.models.status import Cause
 
@@ -22,6 +23,9 @@ _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _COLUMN_FORMATS = ("int32", "int64", "float", "double", "byte", "date", "date-time", "password")
 _APPROVED = "api-approved.kubernetes.io"
 _REVIEWS = ("v1", "v1beta1")
+#: Holds a definition until its objects are gone.
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+_MARKED = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
 _ROOT = ("type", "properties", "required", "title", "description", "x_kubernetes_preserve_unknown_fields", "x_kubernetes_validations")
 _GONE = (
     "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a storage migration "
@@ -31,6 +35,7 @@ _GONE = (
 
 class DefinitionStrategy(KindStrategy):
     allow_unconditional_update = False
+    known_finalizers = False
 
     def default(self, obj: Any) -> None:
         spec, names = obj.spec, obj.spec.names
@@ -56,6 +61,13 @@ class DefinitionStrategy(KindStrategy):
                 acceptedNames=old.status.acceptedNames,
                 storedVersions=[*old.status.storedVersions, stored[0]],
             )
+
+    def prepare_delete(self, obj: Any, ctx: WriteContext) -> None:
+        """Its objects go first."""
+        if CLEANUP not in obj.metadata.finalizers:
+            obj.metadata.finalizers = [*obj.metadata.finalizers, CLEANUP]
+        condition = v1.CustomResourceDefinitionCondition
+        set_condition(obj.status.conditions, "Terminating", "True", "InstanceDeletionPending", _MARKED, ctx.now, cls=condition)
 
     def validate_create(self, obj: Any) -> list[Cause]:
         return _name(obj) + _spec(obj.spec) + _stored(obj) + _approval(obj)
