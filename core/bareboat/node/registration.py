@@ -23,6 +23,7 @@ from bareboat.models.codec import copy, to_tree
 from bareboat.models.meta import set_condition
 from bareboat.models.status import AlreadyExists, ApiError, Conflict, NotFound
 from bareboat.node.config import NodeConfig
+from bareboat.node.status_patch import difference
 
 log = logging.getLogger("bareboat.node")
 LEASES = "kube-node-lease"
@@ -129,7 +130,9 @@ class Registration:
         unchanged = self._last is not None and shape == _without_times(to_tree(self._last))
         if unchanged and self._clock.monotonic() - self._written < WRITE_EVERY:
             return
-        await self._client.patch(core_v1.Node, self._config.name, {"status": to_tree(wanted)}, subresource="status")
+        changed = difference(to_tree(self._last) if self._last is not None else {}, to_tree(wanted))
+        if changed:
+            await self._client.patch(core_v1.Node, self._config.name, {"status": changed}, type="strategic", subresource="status")
         self._last, self._written = wanted, self._clock.monotonic()
 
     async def _status(self, status: core_v1.NodeStatus) -> core_v1.NodeStatus:
