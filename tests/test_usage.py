@@ -37,6 +37,9 @@ def test_kubectl_top_shows_what_pods_and_nodes_use(fake_cluster):
     fake_cluster.until(lambda: fake_cluster.kubectl(*jane, check=False).stdout.strip() == "yes")
     assert fake_cluster.kubectl(*jane, "-n", "kube-system", check=False).stdout.strip() == "no"
 
+    explained = fake_cluster.kubectl("explain", "pods.containers", "--api-version=metrics.k8s.io/v1beta1").stdout
+    assert "What a container uses" in explained
+
     def asked(path):
         return fake_cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}").stdout
 

@@ -48,9 +48,8 @@ class Documents:
 
     def _openapi(self, request: ApiRequest, path: str) -> ApiResponse:
         if path == "/openapi/v3":
-            return ApiResponse(
-                200, msgspec.json.encode({"paths": {g: {"serverRelativeURL": self._url(g)} for g in openapi.group_versions(self._scheme)}})
-            )
+            found = openapi.group_versions(self._scheme).items()
+            return ApiResponse(200, msgspec.json.encode({"paths": {g: {"serverRelativeURL": self._url(g, of)} for g, of in found}}))
         if path == "/openapi/v2":
             wants_protobuf = "proto-openapi" in request.accept and not request.accept.startswith("application/json")
             return self._compressed(request, "v2.pb" if wants_protobuf else "v2")
@@ -59,8 +58,8 @@ class Documents:
             raise NotFound("the server could not find the requested resource", details={})
         return self._compressed(request, group_version)
 
-    def _url(self, group_version: str) -> str:
-        names = ",".join(r.plural + self._mark(r) for r in openapi.group_versions(self._scheme)[group_version])
+    def _url(self, group_version: str, resources: list[Resource]) -> str:
+        names = ",".join(r.plural + self._mark(r) for r in resources)
         tag = hashlib.sha256(f"{openapi.VERSION} {group_version} {names}".encode()).hexdigest().upper()
         return f"/openapi/v3/{group_version}?hash={tag}"
 

@@ -13,7 +13,7 @@ import msgspec
 
 from bareboat.api.custom import rows
 from bareboat.api.custom.conversion import Converter
-from bareboat.api.custom.definition import Definition, Version
+from bareboat.api.custom.definition import Definition, Names, Version
 from bareboat.api.custom.reading import duplicates, parsed, read_body, typed
 from bareboat.api.custom.strategy import CustomStrategy
 from bareboat.api.kinds.causes import invalid
@@ -27,6 +27,32 @@ from bareboat.store.entry import Change, Entry
 from bareboat.store.log import Log
 
 DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions/"
+
+
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+
+
+class _Status(msgspec.Struct):
+    conditions: list[_Condition] | None = None
+    acceptedNames: Names = msgspec.field(default_factory=Names)
+
+
+class _Metadata(msgspec.Struct):
+    name: str
+    deletionTimestamp: str | None = None
+
+
+class _Stored(msgspec.Struct):
+    """What is read of a stored definition before anything else of it is needed."""
+
+    metadata: _Metadata
+    spec: msgspec.Raw
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+_decode = msgspec.json.Decoder(_Stored).decode
 
 
 class CustomKind:
@@ -137,20 +163,17 @@ class CustomKinds:
             self._scheme.announce()
 
     def _put(self, data: bytes) -> None:
-        tree = msgspec.json.decode(data)
-        name = tree["metadata"]["name"]
-        conditions = {c["type"]: c["status"] for c in tree.get("status", {}).get("conditions") or []}
-        if conditions.get("Established") != "True":
+        found = _decode(data)
+        name, status = found.metadata.name, found.status
+        if not any(c.type == "Established" and c.status == "True" for c in status.conditions or ()):
             self._remove(name)
             return
         known = self._of.get(name)
-        names = tree["status"].get("acceptedNames")
-        if known is None or known.spec != tree["spec"] or known.names != names:
-            self._replace(name, Definition(tree))
+        if known is None or bytes(known.raw) != bytes(found.spec) or known.names != status.acceptedNames:
+            self._replace(name, Definition(name, found.spec, status.acceptedNames))
         for version in self._of[name].served:
-            self._kinds[version.definition.group, version.name, version.definition.plural].terminating = (
-                tree["metadata"].get("deletionTimestamp") is not None
-            )
+            kind = self._kinds[version.definition.group, version.name, version.definition.plural]
+            kind.terminating = found.metadata.deletionTimestamp is not None
 
     def _replace(self, name: str, definition: Definition) -> None:
         self._remove(name)

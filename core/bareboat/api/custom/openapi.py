@@ -61,15 +61,14 @@ def schemas(version: Version, prefix: str, *, v2: bool) -> Tree:
 
 
 def _kind(version: Version, prefix: str, *, v2: bool) -> Tree:
-    given: Tree = (version.tree.get("schema") or {}).get("openAPIV3Schema") or {}
+    given = version.published or {}
     shown = _old(given) if v2 else _new(given)
     shown.setdefault("type", "object")
     if not (v2 and given.get("x-kubernetes-preserve-unknown-fields")):
         below = shown.get("properties", {})
         shown["properties"] = {**below, **_type_meta(), "metadata": _reference(prefix, "ObjectMeta", _METADATA, v2)}
     shown["x-kubernetes-group-version-kind"] = [_group_version_kind(version, version.definition.kind)]
-    selectable = version.tree.get("selectableFields")
-    if selectable:
+    if version.selectable:
         shown["x-kubernetes-selectable-fields"] = [{"fieldPath": path} for path in version.selectable]
     return shown
 

@@ -185,3 +185,21 @@ async def test_a_cluster_scoped_kind_has_no_namespaces(api):
     assert made.status == 201
     assert "namespace" not in made["metadata"]
     assert (await api.get(api.path())).status == 404
+
+
+BAD_SCHEMAS = [
+    ({"type": "integer", "default": "x"}, "default", "FieldValueTypeInvalid"),
+    ({"type": "integer", "minimum": 5, "default": 1}, "default", "FieldValueInvalid"),
+    ({"type": "string", "x-kubernetes-validations": [{"rule": "self.nope("}]}, "x-kubernetes-validations[0].rule", "FieldValueInvalid"),
+    ({"type": "string", "x-kubernetes-validations": [{"rule": "nope(self)"}]}, "x-kubernetes-validations[0].rule", "FieldValueInvalid"),
+    ({"type": "string", "x-kubernetes-validations": [{"rule": "1 + 'a' == 2"}]}, "x-kubernetes-validations[0].rule", "FieldValueInvalid"),
+    ({"type": "string", "x-kubernetes-validations": [{"rule": "size(self)"}]}, "x-kubernetes-validations[0].rule", "FieldValueInvalid"),
+]
+
+
+@pytest.mark.parametrize(("schema", "field", "reason"), BAD_SCHEMAS)
+async def test_a_schema_that_cannot_work_is_refused(api, schema, field, reason):
+    answer = await api.create(api.definitions, api.tree({"type": "object", "properties": {"a": schema}}))
+    assert answer.status == 422
+    path = f"spec.validation.openAPIV3Schema.properties[spec].properties[a].{field}"
+    assert [(r, f) for r, f, _ in answer.causes] == [(reason, path)]

@@ -6,8 +6,12 @@ from typing import Any
 
 import re2
 
+from bareboat.api.custom.checks import check
+from bareboat.api.custom.schema import compiled as compiled_schema
 from bareboat.api.kinds.causes import duplicate, forbidden, invalid, one_of, required, unsupported
 from bareboat.api.kinds.expressions.rules import expression
+from bareboat.cel.environment import ExpressionError, compiled
+from bareboat.models.codec import to_tree
 from bareboat.models.status import Cause
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
@@ -67,7 +71,13 @@ def _own(schema: Any, at: str, *, root: bool) -> list[Cause]:
         causes.append(invalid(f"{at}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined"))
     if schema.pattern:
         causes += _pattern(schema.pattern, f"{at}.pattern")
-    return causes
+    return causes if causes or schema.default is None else _default(schema, f"{at}.default")
+
+
+def _default(schema: Any, at: str) -> list[Cause]:
+    """A default is a value that the schema takes."""
+    faults = check(schema.default, compiled_schema(to_tree(schema)))
+    return [Cause(f.type, f.message, f"{at}.{f.field}" if f.field else at) for f in faults]
 
 
 def _pattern(pattern: str, field: str) -> list[Cause]:
@@ -165,7 +175,7 @@ def _rules(rules: list[Any], at: str) -> list[Cause]:
         if not rule.rule.strip():
             causes.append(required(f"{where}.rule", "rule is not specified"))
         else:
-            causes += expression(f"{where}.rule", rule.rule, ("self", "oldSelf"))
+            causes += expression(f"{where}.rule", rule.rule, ("self", "oldSelf")) or _compiles(f"{where}.rule", rule.rule, "bool")
         causes += _message(rule, where)
         if rule.reason is not None and rule.reason not in _REASONS:
             causes.append(unsupported(f"{where}.reason", rule.reason, _REASONS))
@@ -173,6 +183,18 @@ def _rules(rules: list[Any], at: str) -> list[Cause]:
             message = "may not be set if oldSelf is not used in rule"
             causes.append(invalid(f"{where}.optionalOldSelf", rule.optionalOldSelf, message))
     return causes
+
+
+def _compiles(field: str, text: str, kind: str) -> list[Cause]:
+    """What only the language's own compiler finds: functions that do not exist, operands that do not fit."""
+    try:
+        found = compiled(text, ("self", "oldSelf")).kind
+    except ExpressionError as error:
+        return [invalid(field, text, f"compilation failed: {error}")]
+    if found in (kind, "dyn"):
+        return []
+    wanted = "must evaluate to a bool" if kind == "bool" else "must evaluate to a string"
+    return [invalid(field, text, wanted)]
 
 
 def _message(rule: Any, at: str) -> list[Cause]:
@@ -190,5 +212,6 @@ def _message(rule: Any, at: str) -> list[Cause]:
     if told and not told.strip():
         causes.append(required(f"{at}.messageExpression", "messageExpression must be non-empty if specified"))
     elif told:
-        causes += expression(f"{at}.messageExpression", told, ("self", "oldSelf"), "string")
+        field = f"{at}.messageExpression"
+        causes += expression(field, told, ("self", "oldSelf"), "string") or _compiles(field, told, "string")
     return causes
