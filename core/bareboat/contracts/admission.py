@@ -47,6 +47,9 @@ class AdmissionRequest(msgspec.Struct, kw_only=True):
     warnings: list[str] = []
     annotations: dict[str, str] = {}
     ended: list[Callable[[], None]] = []
+    #: set by a mutator that changed what earlier ones have seen: all run once more; ``seen`` is what they keep for then
+    reinvoke: bool = False
+    seen: dict[str, Any] = {}
 
 
 class AdmissionHost(Protocol):
@@ -75,6 +78,14 @@ class AdmissionHost(Protocol):
         """The plural of a served kind and whether it is namespaced; None if nobody serves it."""
         ...
 
+    def patched(self, tree: dict[str, Any], operations: list[Any]) -> dict[str, Any]:
+        """A JSON patch, applied to a copy. Raises ApiError when it does not apply."""
+        ...
+
+    def merged(self, request: AdmissionRequest, tree: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
+        """What server-side apply of the configuration makes of the tree, as if nobody owned anything. Raises ApiError."""
+        ...
+
     def versions(self, group: str, resource: str) -> list[tuple[str, str]]:
         """Every (group, version) in which the same objects are served, the given group's first."""
         ...
@@ -93,6 +104,10 @@ class AdmissionPlugin(ABC):
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Change ``request.object`` in place, or raise ApiError to refuse."""
+
+    async def remutate(self, request: AdmissionRequest) -> None:
+        """Once more, because a later mutator changed the object; mutators must be idempotent."""
+        await self.mutate(request)
 
     async def validate(self, request: AdmissionRequest) -> None:
         """Raise ApiError to refuse. Changes to the object are lost."""
