@@ -28,7 +28,9 @@ def request_tree(request: AdmissionRequest, group: str, version: str, kind: str)
     tree: Tree = {
         "kind": {"group": group, "version": version, "kind": kind} if kind == request.kind else kind_of_part(request),
         "resource": resource,
-        "requestKind": {"group": request.group, "version": request.version, "kind": kind} if kind == request.kind else kind_of_part(request),
+        "requestKind": {"group": request.group, "version": request.version, "kind": kind}
+        if kind == request.kind
+        else kind_of_part(request),
         "requestResource": asked,
         "name": request.name,
         "operation": request.operation,
