@@ -92,7 +92,7 @@ class ControlPlane:
         await self._start_store()
         reader = LogReader(self.log, self.scheme)
         self.authority = Authority(self._authorizers(reader))
-        host = Host(self.scheme, self.authority, self.clock, self.ids)
+        host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
@@ -127,6 +127,7 @@ class ControlPlane:
         await self._listener.stop()
         await self._connector.close()
         await self._webhooks.close()
+        await self._admission_host.close()
         await self.log.stop()
         self._host.close()
 

@@ -62,16 +62,20 @@ class AdmissionHost(Protocol):
         """What the cluster's authorizers say."""
         ...
 
+    async def call(self, client: dict[str, Any], review: bytes, timeout: float) -> bytes:
+        """Post to a webhook by its client configuration, as a tree. Raises ValueError with what went wrong."""
+        ...
+
     async def update_status(self, obj: Any) -> None:
         """Write an object's status as the kernel itself. Raises Conflict if the object is not the newest, NotFound."""
         ...
 
-    def tree(self, request: AdmissionRequest, obj: Any, version: str = "") -> dict[str, Any]:
+    async def tree(self, request: AdmissionRequest, obj: Any, version: str = "") -> dict[str, Any]:
         """``obj`` of the request as a client of that version (default: the request's) would see it, kind and apiVersion included."""
         ...
 
-    def object(self, request: AdmissionRequest, tree: dict[str, Any], version: str = "") -> Any:
-        """Back again: decoded, with its defaults. Raises models.codec.DecodeError when the tree does not fit the kind."""
+    async def object(self, request: AdmissionRequest, tree: dict[str, Any], version: str = "") -> Any:
+        """Back again: decoded, with its defaults. Raises DecodeError or ApiError when the tree does not fit the kind."""
         ...
 
     def resource(self, api_version: str, kind: str) -> tuple[str, bool] | None:

@@ -57,13 +57,13 @@ def kind_of(request: AdmissionRequest) -> str:
     return getattr(obj, "kind", "") or request.kind
 
 
-def trees(host: AdmissionHost, request: AdmissionRequest, group: str, version: str) -> tuple[Tree | None, Tree | None]:
+async def trees(host: AdmissionHost, request: AdmissionRequest, group: str, version: str) -> tuple[Tree | None, Tree | None]:
     """(object, oldObject) in that version."""
     wanted = f"{group}/{version}" if group else version
     if (group, version) == (request.group, request.version):
         wanted = ""
-    new, old = (None if obj is None else host.tree(request, obj, wanted) for obj in (request.object, request.old))
-    return new, old
+    new = None if request.object is None else await host.tree(request, request.object, wanted)
+    return new, None if request.old is None else await host.tree(request, request.old, wanted)
 
 
 def namespace_tree(request: AdmissionRequest, reader: Reader) -> Tree | None:
