@@ -32,6 +32,8 @@ class Documents:
         self._changes = 0
         #: tells of custom kinds
         self.custom: CustomKinds | None = None
+        #: resources of other servers by group and version, as their own discovery lists them
+        self.remote: Callable[[], dict[tuple[str, str], list[dict[str, Any]]]] = dict
         #: shown to clients that ask for the old form of discovery
         self.address = ""
 
@@ -65,7 +67,7 @@ class Documents:
         path = request.path.rstrip("/")
         if path.startswith("/openapi/"):
             return self._openapi(request, path)
-        tree = discovery.document(self._scheme, request, self.address)
+        tree = discovery.document(self._scheme, request, self.address, self.remote())
         if tree is None:
             raise NotFound("the server could not find the requested resource", details={})
         version = discovery.aggregated(request) if path in ("/api", "/apis") else ""
