@@ -183,9 +183,10 @@ class CustomKinds:
             kind.terminating = found.metadata.deletionTimestamp is not None
 
     def _replace(self, name: str, definition: Definition) -> None:
+        """The stored version comes first: who takes any version gets the one that needs no conversion."""
         self._remove(name)
         self._of[name] = definition
-        for version in sorted(definition.served, key=lambda v: priority(v.name), reverse=True):
+        for version in sorted(definition.served, key=lambda v: (v.spec.storage, priority(v.name)), reverse=True):
             self._kinds[definition.group, version.name, definition.plural] = CustomKind(version, self.converter)
             self._scheme.add(version.resource)
 
