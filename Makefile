@@ -22,9 +22,11 @@ check: $(VENV)/.dev  ## lint, types and layers; never edits
 	@for p in $(PLUGINS); do MYPYPATH=core:$$p $(BIN)/mypy -p bareboat_$$(basename $$p) || exit 1; done
 	@$(BIN)/lint-imports
 
-fix: $(VENV)/.dev  ## format and mend what can be mended
+fix: $(VENV)/.dev  ## format, mend what can be mended, write the pages that follow from the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/python scripts/contract-pages
+	@$(BIN)/python scripts/reference-pages
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

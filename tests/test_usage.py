@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 POD = """
 apiVersion: v1
 kind: Pod
@@ -30,11 +32,44 @@ def test_kubectl_top_shows_what_pods_and_nodes_use(fake_cluster):
     absent = fake_cluster.kubectl("top", "node", "nosuch", check=False)
     assert 'nodemetrics.metrics.k8s.io "nosuch" not found' in absent.stderr
 
+    fake_cluster.kubectl("create", "rolebinding", "look", "--clusterrole=view", "--user=jane")
+    jane = ("auth", "can-i", "list", "pods.metrics.k8s.io", "--as=jane")
+    fake_cluster.until(lambda: fake_cluster.kubectl(*jane, check=False).stdout.strip() == "yes")
+    assert fake_cluster.kubectl(*jane, "-n", "kube-system", check=False).stdout.strip() == "no"
+
+    explained = fake_cluster.kubectl("explain", "pods.containers", "--api-version=metrics.k8s.io/v1beta1").stdout
+    assert "What a container uses" in explained
+
     def asked(path):
         return fake_cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}").stdout
 
     assert 'kubelet_running_containers{container_state="running"' in asked("metrics")
     assert 'container_memory_working_set_bytes{container="a",namespace="default",pod="busy"}' in asked("metrics/resource")
     assert json.loads(asked("stats/summary"))["node"]["nodeName"] == node
+    assert 'container_cpu_usage_seconds_total{container="b"' in asked("metrics/cadvisor")
     assert json.loads(asked("configz"))["kubeletconfig"]["maxPods"] == 110
     assert [p["metadata"]["name"] for p in json.loads(asked("runningpods/"))["items"]] == ["busy"]
+
+
+BUSY = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: busy}
+spec:
+  selector: {matchLabels: {app: busy}}
+  template:
+    metadata:
+      labels: {app: busy}
+      annotations: {fake.bareboat.dev/cpu: 200m}
+    spec:
+      containers: [{name: c, image: any, resources: {requests: {cpu: 100m}}}]
+"""
+
+
+@pytest.mark.slow
+def test_the_autoscaler_reads_what_pods_use(fake_cluster):
+    fake_cluster.kubectl("create", "-f", "-", input=BUSY)
+    fake_cluster.kubectl("autoscale", "deployment", "busy", "--cpu-percent=100", "--max=4")
+    fake_cluster.until(lambda: fake_cluster.get("deployment", "busy")["spec"]["replicas"] == 4, 60)
+    status = fake_cluster.get("hpa", "busy")["status"]
+    assert status["currentMetrics"][0]["resource"]["current"]["averageUtilization"] >= 190

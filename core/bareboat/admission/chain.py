@@ -1,4 +1,4 @@
-"""Runs admission plugins in the configured order; which of them handle a request of a shape is worked out once per shape."""
+"""Runs admission plugins by stage and in the configured order; which of them handle a request of a shape is worked out once per shape."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class Chain:
 
     def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
         base = AdmissionPlugin
+        plugins = sorted(plugins, key=lambda plugin: plugin.stage)
         self._mutating = [p for p in plugins if type(p).mutate is not base.mutate]
         self._validating = [p for p in plugins if type(p).validate is not base.validate]
         self._shapes: dict[tuple[str, str, str, str], tuple[list[AdmissionPlugin], list[AdmissionPlugin]]] = {}
@@ -26,10 +27,24 @@ class Chain:
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Raises ApiError when a plugin refuses."""
-        for plugin in self._for(request)[0]:
-            await plugin.mutate(request)
+        await _mutate(self._for(request)[0], request)
 
     async def validate(self, request: AdmissionRequest) -> None:
         """Raises ApiError when a plugin refuses."""
         for plugin in self._for(request)[1]:
             await plugin.validate(request)
+
+    async def admit(self, request: AdmissionRequest) -> None:
+        """Mutators, then validators, for what is not stored as it comes: deletes, connects, bindings, evictions."""
+        mutating, validating = self._for(request)
+        await _mutate(mutating, request)
+        for plugin in validating:
+            await plugin.validate(request)
+
+
+async def _mutate(plugins: list[AdmissionPlugin], request: AdmissionRequest) -> None:
+    for plugin in plugins:
+        await plugin.mutate(request)
+    if request.reinvoke:
+        for plugin in plugins:
+            await plugin.remutate(request)

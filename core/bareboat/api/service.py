@@ -15,7 +15,7 @@ from bareboat.api import answers, body
 from bareboat.api.custom.kinds import CustomKinds
 from bareboat.api.custom.rows import head_of
 from bareboat.api.documents import Documents
-from bareboat.api.kinds.registry import strategy_for
+from bareboat.api.kinds.registry import deprecations, strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.request_metrics import RequestMetrics
@@ -50,6 +50,8 @@ class Service:
         self.ids = ids
         self.documents = Documents(scheme)
         self.requests = RequestMetrics()
+        #: answers for the groups of other servers; None from it: it is ours
+        self.remote: Callable[[ApiRequest], Awaitable[ApiResponse | None]] | None = None
         self.virtual: dict[tuple[str, str], Virtual] = {}
         from bareboat.api.allocation.services import Allocations
         from bareboat.api.verbs.dispatch import Verbs
@@ -69,20 +71,24 @@ class Service:
         return response
 
     async def _answered(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
+        warnings: list[str] = []
         try:
             await self.authorize(request, info)
+            if self.remote is not None and (elsewhere := await self.remote(request)) is not None:
+                return elsewhere
             if not info.resource:
-                return self.documents.handle(request)
+                return await self.documents.answer(request)
             op = self.operation(request, info)
+            warnings = op.warnings
             response = await self._run(op)
-            response.warnings = op.warnings
         except ApiError as error:
-            return answers.failure(error)
+            response = answers.failure(error)
         except StoreFailed as error:
             return answers.failure(ServiceUnavailable(f"the store did not take the write: {error}"))
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return answers.failure(InternalError("Internal Server Error", reason="InternalError"))
+        response.warnings = warnings
         return response
 
     async def authorize(self, request: ApiRequest, info: RequestInfo) -> None:
@@ -102,7 +108,7 @@ class Service:
             warnings = [kind.version.warning] if kind.version.warning else []
             return Operation(request, info, resource, resource, kind.strategy, self.clock, self.ids, warnings, custom=kind)
         stored = self.scheme.storage(resource.group, resource.plural)
-        return Operation(request, info, resource, stored, strategy_for(stored), self.clock, self.ids)
+        return Operation(request, info, resource, stored, strategy_for(stored), self.clock, self.ids, deprecations(stored))
 
     def heads(self, key: str) -> bytes:
         """For the log: what served bytes of a storage key's resource start with."""

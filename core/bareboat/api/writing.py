@@ -20,6 +20,7 @@ from bareboat.store.entry import Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
+    from bareboat.api.allocation.services import Plan
     from bareboat.api.service import Service
 
 #: Events are kept this long, in seconds.
@@ -41,9 +42,28 @@ def admission_request(op: Operation, verb: AdmissionOperation, obj: Any, old: An
         user=op.request.user,
         object=obj,
         old=old,
+        options=_options(op, verb),
         dry_run=op.dry_run,
         warnings=op.warnings,
     )
+
+
+_OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
+
+
+def _options(op: Operation, verb: AdmissionOperation) -> dict[str, Any]:
+    """The verb's options as webhooks see them."""
+    kind = "PatchOptions" if op.info.verb == "patch" and verb == "UPDATE" else _OPTIONS.get(verb)
+    if kind is None:
+        return {}
+    query = op.request.query
+    found: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+    if "dryRun" in query:
+        found["dryRun"] = query["dryRun"]
+    for name in ("fieldManager", "fieldValidation"):
+        if name in query and kind != "DeleteOptions":
+            found[name] = query[name][0]
+    return found
 
 
 async def stored_bytes(op: Operation, obj: Any) -> bytes:
@@ -100,7 +120,15 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
     if causes:
         raise invalid(op, obj.metadata.name, causes)
     op.warnings.extend(op.strategy.warnings(obj, None))
-    await service.admission.validate(admission_request(op, "CREATE", copy(obj), None))
+    checked = admission_request(op, "CREATE", copy(obj), None)
+    try:
+        await service.admission.validate(checked)
+        return await _put_new(service, op, obj, allocation)
+    finally:
+        _end(checked)
+
+
+async def _put_new(service: Service, op: Operation, obj: Any, allocation: Plan) -> Entry:
     key = op.key(obj.metadata.name, obj.metadata.namespace)
     stored = await stored_bytes(op, obj)
     if op.dry_run:
@@ -113,6 +141,12 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
             return await service.log.write(key, stored, expect=0, expires_at=expires)
     except CompareFailed as error:
         raise already_exists(op, obj.metadata.name) from error
+
+
+def _end(request: AdmissionRequest) -> None:
+    """Tell the plugins that wanted to know that the write is over, however it went."""
+    for tell in request.ended:
+        tell()
 
 
 def already_exists(op: Operation, name: str) -> AlreadyExists:
@@ -153,7 +187,15 @@ async def write_changed(
         raise invalid(op, name, causes)
     if part is None:
         op.warnings.extend(op.strategy.warnings(new, old))
-    await service.admission.validate(admission_request(op, "UPDATE", copy(new), old, name))
+    checked = admission_request(op, "UPDATE", copy(new), old, name)
+    try:
+        await service.admission.validate(checked)
+        return await _put_changed(service, op, new, old, current, allocation)
+    finally:
+        _end(checked)
+
+
+async def _put_changed(service: Service, op: Operation, new: Any, old: Any, current: Entry, allocation: Plan) -> Entry:
     stored = await stored_bytes(op, new)
     if await unchanged(op, stored, old, current):
         return current

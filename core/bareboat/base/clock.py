@@ -28,12 +28,12 @@ class Clock(Protocol):
 
 def rfc3339(moment: datetime) -> str:
     """``2026-01-02T03:04:05Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def rfc3339_micro(moment: datetime) -> str:
     """``2026-01-02T03:04:05.123456Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 class SystemClock:

@@ -2,7 +2,8 @@
 
 Why this implementation: of the packages there are, ``cel-expr-python`` is the language's own C++ runtime, checks types at compile
 time, knows optional values and evaluates a typical rule in 20 µs (``cel-python`` needs 3 ms, the Rust bindings 170 µs without
-optional values). Its limits here: macros with two variables are unknown, and times inside a tree stay strings.
+optional values). What it lacks is beside it: macros with two variables are rewritten (``macros``), times inside a tree stay text and
+are compared as times (``functions.times``).
 """
 
 from __future__ import annotations
@@ -11,8 +12,16 @@ import re
 from functools import cache, lru_cache
 from typing import Any
 
+from bareboat.cel.macros import expanded
+
 _EXTENSIONS = ("optional", "strings", "sets", "lists", "bindings", "encoders")
-_NO_KEY = re.compile(r'^NOT_FOUND: Key not found in map : "(.*)"$')
+#: What the C++ library says, and how upstream's says the same.
+_WORDED = (
+    (re.compile(r'^NOT_FOUND: Key not found in map : "(.*)"$'), "no such key: {}"),
+    (re.compile(r"Index error: index=(-?\d+) size=\d+"), "index out of bounds: {}"),
+    (re.compile(r"No matching overloads found ?: ?(.*)"), "no such overload: {}"),
+    (re.compile(r"div(?:ide|ision) by zero()"), "division by zero"),
+)
 _CODE = re.compile(r"^(?:[A-Z_]+: )?(.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
 
 
@@ -47,7 +56,7 @@ class Program:
 def compiled(text: str, variables: tuple[str, ...]) -> Program:
     """Raises ExpressionError with what is wrong and where."""
     try:
-        return Program(text, _environment(variables).compile(text))
+        return Program(text, _environment(variables).compile(expanded(text)))
     except RuntimeError as error:
         raise ExpressionError(_message(str(error))) from error
 
@@ -57,6 +66,7 @@ def _environment(variables: tuple[str, ...]) -> Any:
     from cel_expr_python import cel
 
     from bareboat.cel.functions import ALL
+    from bareboat.cel.macros import FUNCTIONS
 
     kinds = {
         **{
@@ -65,7 +75,7 @@ def _environment(variables: tuple[str, ...]) -> Any:
         },
     }
     overloads: dict[str, list[Any]] = {}
-    for function in ALL:
+    for function in (*ALL, *FUNCTIONS):
         signature = "_".join([function.name.replace(".", "_"), *function.parameters.split(), "k8s"])
         overload = cel.Overload(
             f"{signature}_member" if function.member else signature,
@@ -81,9 +91,10 @@ def _environment(variables: tuple[str, ...]) -> Any:
 
 
 def _message(text: str) -> str:
-    """Without the code of the C++ library; a missing member as upstream names it."""
-    missing = _NO_KEY.match(text)
-    if missing is not None:
-        return f"no such key: {missing[1]}"
+    """Without the code of the C++ library."""
+    for pattern, words in _WORDED:
+        said = pattern.search(text)
+        if said is not None:
+            return words.format(said[1])
     found = _CODE.match(text)
     return found[1] if found is not None else text

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from bareboat.cluster.file.reading import Lines, read
-from bareboat.cluster.file.shape import RUNTIMES, ClusterFile, Node, Runtime, Server, fake
+from bareboat.cluster.file.shape import RUNTIMES, ClusterFile, Node, Runtime, fake
 from bareboat.cluster.layout import Layout
 
 
@@ -67,8 +67,8 @@ def _usual(name: str) -> ClusterFile:
 def _with_server(cluster: ClusterFile, arguments: argparse.Namespace) -> ClusterFile:
     port = getattr(arguments, "port", None)
     address = getattr(arguments, "address", None)
-    server = Server(
-        port=cluster.server.port if port is None else port, address=address or cluster.server.address, names=cluster.server.names
+    server = msgspec.structs.replace(
+        cluster.server, port=cluster.server.port if port is None else port, address=address or cluster.server.address
     )
     wanted = getattr(arguments, "controllers", None)
     controllers = cluster.controllers if wanted is None else [name.strip() for name in wanted.split(",") if name.strip()]

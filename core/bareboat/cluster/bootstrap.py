@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from typing import Any
 
 from bareboat.base.clock import Clock
@@ -11,8 +12,9 @@ from bareboat.client.client import Client
 from bareboat.models import core_v1, discovery_v1, meta_v1, networking_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.scheme import Scheme
-from bareboat.models.status import AlreadyExists, NotFound
+from bareboat.models.status import AlreadyExists, Invalid, NotFound
 
+log = logging.getLogger("bareboat.cluster")
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -36,6 +38,7 @@ class Bootstrap:
             )
         )
         await self._kubernetes_service(service_cidr)
+        await self._dns_service(service_cidr)
         await self._endpoint(address, port)
 
     def _decoded(self, tree: dict[str, Any]) -> Any:
@@ -66,6 +69,22 @@ class Bootstrap:
                 spec=core_v1.ServiceSpec(clusterIP=first, ports=[port], type="ClusterIP"),
             )
         )
+
+    async def _dns_service(self, service_cidr: str) -> None:
+        """Where pods ask for names. Without endpoints of its own every node answers itself."""
+        labels = {"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
+        ports = [
+            core_v1.ServicePort(name="dns", port=53, targetPort=53, protocol="UDP"),
+            core_v1.ServicePort(name="dns-tcp", port=53, targetPort=53, protocol="TCP"),
+        ]
+        wanted = core_v1.Service(
+            metadata=meta_v1.ObjectMeta(name="kube-dns", namespace="kube-system", labels=labels),
+            spec=core_v1.ServiceSpec(clusterIP=str(ipaddress.IPv4Network(service_cidr)[10]), ports=ports, type="ClusterIP"),
+        )
+        try:
+            await self._create(wanted)
+        except Invalid as error:  # a cluster from before: somebody has the address already
+            log.warning("there is no Service kube-dns: %s", error)
 
     async def _endpoint(self, address: str, port: int) -> None:
         """Endpoints and slice of default/kubernetes: where this server is reached."""

@@ -11,6 +11,7 @@ pyroute2 does the work; ``remove`` undoes all of it and may be called at any tim
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,21 @@ from bareboat.cluster.layout import Layout
 class Hosts:
     """The node hosts of one cluster on this machine."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, network: str = "") -> None:
         self.instance = layout.instance()
         self.bridge = f"bb{self.instance}"
-        third = int(self.instance[:2], 16)
-        self.network = ipaddress.IPv4Network(f"172.30.{third}.0/24")
+        self._first = int(self.instance[:2], 16)
+        self.network = ipaddress.IPv4Network(network or f"172.30.{self._first}.0/24")
+
+    def choose(self, taken: Sequence[ipaddress.IPv4Network]) -> str:
+        """A network that overlaps nothing that the machine has a route to. Raises ClusterError."""
+        octets = [*range(self._first, 256), *range(self._first)]
+        candidates = (ipaddress.IPv4Network(f"172.{second}.{third}.0/24") for second in (30, 29, 28) for third in octets)
+        free = next((c for c in candidates if not any(c.overlaps(t) for t in taken)), None)
+        if free is None:
+            raise ClusterError("no free network among 172.28.0.0/16 … 172.30.0.0/16 for the hosts of nodes")
+        self.network = free
+        return str(free)
 
     @property
     def gateway(self) -> str:

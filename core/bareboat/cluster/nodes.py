@@ -35,7 +35,7 @@ class Nodes:
     def __init__(self, layout: Layout, state: ClusterState) -> None:
         self.layout = layout
         self.state = state
-        self.hosts = Hosts(layout)
+        self.hosts = Hosts(layout, state.network)
 
     def named(self, names: Sequence[str]) -> list[NodeState]:
         """Raises ClusterError for a name that is none."""

@@ -15,7 +15,9 @@ from bareboat.admission.builtin import builtin as builtin_admission
 from bareboat.admission.chain import Chain
 from bareboat.api.custom.lifecycle import Lifecycle
 from bareboat.api.custom.rows import head_of
+from bareboat.api.host import KERNEL, Host
 from bareboat.api.inprocess import InProcessTransport
+from bareboat.api.kinds import capabilities
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
 from bareboat.auth.authenticators import AuthenticatorChain, CertificateAuthenticator, StaticTokenAuthenticator
@@ -50,6 +52,7 @@ from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
 from bareboat.server.agents import Agents
+from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
@@ -57,13 +60,12 @@ from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
 from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
-from bareboat.server.usage import NODES, PODS, Usage
+from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
 from bareboat.server.webhooks import Webhooks
 from bareboat.store.log import Log
 
 log = logging.getLogger("bareboat.server")
-KERNEL = UserInfo(name="system:apiserver", groups=("system:masters", "system:authenticated"))
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
 SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
 
@@ -90,8 +92,11 @@ class ControlPlane:
         await self._start_store()
         reader = LogReader(self.log, self.scheme)
         self.authority = Authority(self._authorizers(reader))
-        admission = Chain([*builtin_admission(reader), *self._admission(reader)])
+        host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
+        admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
+        capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
+        host.attach(self.service)
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
         self.service.allocations.rebuild()
@@ -102,11 +107,16 @@ class ControlPlane:
         await self._start_face(pki, reader, keys)
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
-            self._plugins.hooks.collect("bareboat_bootstrap_objects"), networking.serviceCIDR, self._advertise, self._listener.port
+            [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER],
+            networking.serviceCIDR,
+            self._advertise,
+            self._listener.port,
         )
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR
         CertificateController.sign = RequestSigner(pki.pair, self.clock)
+        ca = pki.certificate_pem.decode()
+        self._spawn("aggregator", lambda: self._aggregator.run(ca))
         await self._start_loops()
         gc.collect()
         gc.freeze()
@@ -117,6 +127,7 @@ class ControlPlane:
         await self._listener.stop()
         await self._connector.close()
         await self._webhooks.close()
+        await self._admission_host.close()
         await self.log.stop()
         self._host.close()
 
@@ -137,8 +148,9 @@ class ControlPlane:
         contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)
         return ordered(contributed, self._cluster.authorization, "authorization")
 
-    def _admission(self, reader: LogReader) -> list[Any]:
-        return ordered(self._plugins.hooks.collect("bareboat_admission", reader=reader), self._cluster.admission, "admission")
+    def _admission(self, reader: LogReader, host: Host) -> list[Any]:
+        contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
+        return ordered(contributed, self._cluster.admission, "admission")
 
     async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys) -> None:
         authenticators = [
@@ -155,6 +167,11 @@ class ControlPlane:
         self._connector = Connector(agents)
         self._connector.register(self.service)
         Proxy(reader, agents, self.ids).register(self.service)
+        self._aggregator = Aggregator(reader, agents, self._client(KERNEL), self.clock, self.ids)
+        front = pki.client("front-proxy-client", COMMON_NAME)
+        self._aggregator.identify(front.certificate, front.key)
+        self.service.remote = self._aggregator.answer
+        self.service.documents.remote = self._aggregator.groups
         Usage(reader, agents, self.clock).register(self.service)
         health = Health()
         health.add("store", lambda: self.log.fault)

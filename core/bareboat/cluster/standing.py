@@ -5,6 +5,7 @@ In: the state file, /proc, the store's files, and the API server's answers as fa
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +172,9 @@ def parsed(text: str) -> dict[str, float]:
     return found
 
 
+@cache
 def pss_bytes(pid: int) -> int:
-    """Proportional set size of a process, from /proc."""
+    """Proportional set size of a process, from /proc. The kernel walks all of its memory for that, so it is asked once."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -41,12 +41,14 @@ class NodeState(msgspec.Struct, kw_only=True):
 
 
 class ClusterState(msgspec.Struct, kw_only=True):
-    """``separate``: every node has a network namespace of its own. ``logging`` are options of every process that is started."""
+    """``separate``: every node has a network namespace of its own. ``network`` is that of
+    the node hosts. ``logging`` are options of every process that is started."""
 
     name: str
     url: str = ""
     fake: bool = False
     separate: bool = False
+    network: str = ""
     logging: list[str] = []
     server: Process | None = None
     nodes: list[NodeState] = []
@@ -55,9 +57,11 @@ class ClusterState(msgspec.Struct, kw_only=True):
 def load(layout: Layout) -> ClusterState | None:
     """None if nothing was ever started from this data directory."""
     try:
-        return msgspec.json.decode(layout.state_file.read_bytes(), type=ClusterState)
+        found = msgspec.json.decode(layout.state_file.read_bytes(), type=ClusterState)
     except FileNotFoundError:
         return None
+    found.separate = found.separate or any(n.netns for n in found.nodes)  # written before there was such a field
+    return found
 
 
 def save(layout: Layout, state: ClusterState) -> None:

@@ -3,24 +3,32 @@
 Contributed by ``bareboat_admission`` and run in the order of the cluster file: all mutators, then schema and semantic
 validation, then all validators on an object they cannot change. A plugin refuses by raising ``models.status.ApiError``
 (usually Forbidden). ``handles`` keeps a plugin off the path of kinds it does not care for; it is evaluated once per kind.
+Whatever the file says, a plugin of a lower ``stage`` runs before one of a higher: plugins, policies, webhooks, quota.
+What a plugin may ask of the kernel beyond reading is its ``AdmissionHost``.
 """
 
 from __future__ import annotations
 
 from abc import ABC
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
 
 import msgspec
 
-from bareboat.contracts.auth import UserInfo
+from bareboat.base.clock import Clock
+from bareboat.base.ids import Ids
+from bareboat.contracts.auth import Attributes, Decision, UserInfo
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+#: Values of ``AdmissionPlugin.stage``.
+PLUGIN, POLICY, WEBHOOK, QUOTA = 0, 1, 2, 3
 
 
 class AdmissionRequest(msgspec.Struct, kw_only=True):
     """One write. ``object`` is the decoded Struct (or tree, for custom kinds) that mutators change in place; None for DELETE.
 
     ``old`` is the stored object for UPDATE and DELETE. ``warnings`` are sent as Warning headers, ``annotations`` go to the audit log.
+    What a validator puts into ``ended`` is called when the write has ended, well or not; ``options`` are those of the verb, as a tree.
     """
 
     operation: Operation
@@ -38,12 +46,60 @@ class AdmissionRequest(msgspec.Struct, kw_only=True):
     dry_run: bool = False
     warnings: list[str] = []
     annotations: dict[str, str] = {}
+    ended: list[Callable[[], None]] = []
+    #: set by a mutator that changed what earlier ones have seen: all run once more; ``seen`` is what they keep for then
+    reinvoke: bool = False
+    seen: dict[str, Any] = {}
+
+
+class AdmissionHost(Protocol):
+    """The kernel as admission plugins see it, beside the reader."""
+
+    clock: Clock
+    ids: Ids
+
+    async def authorize(self, attributes: Attributes) -> Decision:
+        """What the cluster's authorizers say."""
+        ...
+
+    async def call(self, client: dict[str, Any], review: bytes, timeout: float) -> bytes:
+        """Post to a webhook by its client configuration, as a tree. Raises ValueError with what went wrong."""
+        ...
+
+    async def update_status(self, obj: Any) -> None:
+        """Write an object's status as the kernel itself. Raises Conflict if the object is not the newest, NotFound."""
+        ...
+
+    async def tree(self, request: AdmissionRequest, obj: Any, version: str = "") -> dict[str, Any]:
+        """``obj`` of the request as a client of that version (default: the request's) would see it, kind and apiVersion included."""
+        ...
+
+    async def object(self, request: AdmissionRequest, tree: dict[str, Any], version: str = "") -> Any:
+        """Back again: decoded, with its defaults. Raises DecodeError or ApiError when the tree does not fit the kind."""
+        ...
+
+    def resource(self, api_version: str, kind: str) -> tuple[str, bool] | None:
+        """The plural of a served kind and whether it is namespaced; None if nobody serves it."""
+        ...
+
+    def patched(self, tree: dict[str, Any], operations: list[Any]) -> dict[str, Any]:
+        """A JSON patch, applied to a copy. Raises ApiError when it does not apply."""
+        ...
+
+    def merged(self, request: AdmissionRequest, tree: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
+        """What server-side apply of the configuration makes of the tree, as if nobody owned anything. Raises ApiError."""
+        ...
+
+    def versions(self, group: str, resource: str) -> list[tuple[str, str]]:
+        """Every (group, version) in which the same objects are served, the given group's first."""
+        ...
 
 
 class AdmissionPlugin(ABC):
     """Override ``mutate`` or ``validate`` or both."""
 
     name: str
+    stage: int = PLUGIN
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         """Whether requests of this shape concern the plugin. Called once per shape; must be pure."""
@@ -52,6 +108,10 @@ class AdmissionPlugin(ABC):
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Change ``request.object`` in place, or raise ApiError to refuse."""
+
+    async def remutate(self, request: AdmissionRequest) -> None:
+        """Once more, because a later mutator changed the object; mutators must be idempotent."""
+        await self.mutate(request)
 
     async def validate(self, request: AdmissionRequest) -> None:
         """Raise ApiError to refuse. Changes to the object are lost."""

@@ -129,7 +129,7 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
 class ContainerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """``image`` is the reference that pull_image returned; ``command`` and ``args`` override entrypoint and cmd; ``env`` in order.
 
-    Later wins.
+    Later wins. ``target_id`` is a running container of the same sandbox whose processes it sees ("" for its own or the pod's).
     """
 
     name: str
@@ -150,6 +150,7 @@ class ContainerConfig(msgspec.Struct, frozen=True, kw_only=True):
     stop_signal: str = ""
     resources: Resources = Resources()
     security: Security = Security()
+    target_id: str = ""
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):

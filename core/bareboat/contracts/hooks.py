@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from bareboat.contracts.admission import AdmissionPlugin
+    from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin
     from bareboat.contracts.auth import Authenticator, Authorizer, Reader
     from bareboat.contracts.scheduling import SchedulingPolicy
 
@@ -39,7 +39,7 @@ def bareboat_bootstrap_objects() -> list[dict[str, Any]]:  # type: ignore[empty-
 
 
 @hookspec
-def bareboat_admission(reader: Reader, options: dict[str, Any]) -> list[AdmissionPlugin]:  # type: ignore[empty-body]
+def bareboat_admission(reader: Reader, host: AdmissionHost, options: dict[str, Any]) -> list[AdmissionPlugin]:  # type: ignore[empty-body]
     """Admission plugins, run in the order of ``admission`` in the cluster file."""
 
 

@@ -29,6 +29,8 @@ class PluginStatus(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Plugin(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A plugin that the control plane or a node has loaded."""
+
     kind: str = msgspec.field(default_factory=lambda: "Plugin")
     apiVersion: str = msgspec.field(default_factory=lambda: "bareboat.dev/v1")
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

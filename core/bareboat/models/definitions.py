@@ -21,12 +21,18 @@ def facts(module: str) -> dict[str, Any]:
 
 def openapi(module: str) -> dict[str, Any]:
     """The published definitions of a module by type name, with descriptions and extensions; `x-name` is the full published name."""
+    from bareboat.models import own_definitions
+
+    if module in own_definitions.OWN:
+        return own_definitions.openapi(module)
     decoded: dict[str, Any] = msgspec.json.decode(_read(f"openapi/{module}.json"))
     return decoded
 
 
 def openapi_modules() -> list[str]:
-    return _members("openapi/")
+    from bareboat.models import own_definitions
+
+    return [*_members("openapi/"), *own_definitions.OWN]
 
 
 def modules() -> list[str]:

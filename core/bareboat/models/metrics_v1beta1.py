@@ -10,7 +10,7 @@ GROUP = "metrics.k8s.io"
 
 
 class NodeMetrics(msgspec.Struct, kw_only=True):
-    """``window`` is the time before ``timestamp`` that cpu is the average over; ``usage`` has cpu and memory as quantities."""
+    """What a node uses: cpu as the average over ``window`` before ``timestamp``, memory as the working set."""
 
     kind: str = msgspec.field(default_factory=lambda: "NodeMetrics")
     apiVersion: str = msgspec.field(default_factory=lambda: "metrics.k8s.io/v1beta1")
@@ -21,11 +21,15 @@ class NodeMetrics(msgspec.Struct, kw_only=True):
 
 
 class ContainerMetrics(msgspec.Struct, kw_only=True):
+    """What a container uses, as quantities."""
+
     name: str = ""
     usage: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class PodMetrics(msgspec.Struct, kw_only=True):
+    """What the containers of a pod use: cpu as the average over ``window`` before ``timestamp``, memory as the working set."""
+
     kind: str = msgspec.field(default_factory=lambda: "PodMetrics")
     apiVersion: str = msgspec.field(default_factory=lambda: "metrics.k8s.io/v1beta1")
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

@@ -83,6 +83,7 @@ class Scheme:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str], Resource] = {}
         self._by_type: dict[str, Resource] = {}
+        self._stored: dict[tuple[str, str], Resource] = {}
         self._listeners: list[Callable[[], None]] = []
         for resource in resources or ():
             self.add(resource)
@@ -112,14 +113,17 @@ class Scheme:
 
     def storage(self, group: str, plural: str) -> Resource:
         """The resource under whose key and in whose version objects are stored. Raises KeyError."""
-        group, plural = STORED_AS.get((group, plural), (group, plural))
-        versions = self.versions(group, plural)
-        if not versions:
-            raise KeyError(f"{plural}.{group}" if group else plural)
-        return versions[0]
+        found = self._stored.get((group, plural))
+        if found is None:
+            versions = self.versions(*STORED_AS.get((group, plural), (group, plural)))
+            if not versions:
+                raise KeyError(f"{plural}.{group}" if group else plural)
+            found = self._stored[group, plural] = versions[0]
+        return found
 
     def add(self, resource: Resource) -> None:
         """Adds or replaces."""
+        self._stored.clear()
         self._by_path[resource.group, resource.version, resource.plural] = resource
         self._by_kind[resource.api_version, resource.kind] = resource
         if resource.type_key:
@@ -136,6 +140,7 @@ class Scheme:
 
     def remove(self, resource: Resource) -> None:
         """Removing what is not there is no error."""
+        self._stored.clear()
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
         if self._by_kind.get((resource.api_version, resource.kind)) == resource:
             del self._by_kind[resource.api_version, resource.kind]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from bareboat.base.backoff import Backoff
@@ -22,6 +22,8 @@ from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError
 from bareboat.node.config import NodeConfig
+from bareboat.node.dns.responder import Responder
+from bareboat.node.dns.zone import Zone, dns_address
 from bareboat.node.image_face import ImageFace
 from bareboat.node.log_rotation import LogRotation
 from bareboat.node.machine import look
@@ -72,6 +74,8 @@ class NodeAgent:
         self.images = ImageFace(self._runtime, state_dir)
         self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
+        self.services.labels = self._node_network.labels
+        self._zone = Zone(config.domain, self._informers) if proxy is not None and self._runtime.capabilities.reachable else None
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
         self._ready = asyncio.Event()
@@ -94,10 +98,12 @@ class NodeAgent:
         await self.services.handlers.learn()
         runtime = f"{version.runtime_name}://{version.runtime_version}"
         registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
-        self.services.allocatable = registration.capacity
+        registration.known = self._node_network.node
+        self.services.allocatable.update(registration.capacity)
         await self._register(registration)
         async with self._tasks:
             for name, service in (
+                *self._dns(),
                 ("informers", self._informers.run),
                 ("events", self._events.run),
                 ("lease", registration.run_lease),
@@ -116,6 +122,20 @@ class NodeAgent:
             self._pods.on_change(self._pod_changed)
             self._ready.set()
             await asyncio.Event().wait()
+
+    def _dns(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """The node's name server, where pods have a network of their own. A node that cannot have one has pods that ask its own."""
+        if self._zone is None:
+            return []
+        responder = Responder(self.config, self._zone, self._state_dir)
+        try:
+            responder.bind()
+        except OSError as error:
+            log.warning("node %s has no name server for names of the cluster: %s", self.config.name, error)
+            return []
+        self.config.dns_servers = (dns_address(self.config.service_cidr),)
+        self._node_network.dns_port = responder.port
+        return [("dns", responder.run)]
 
     def _retention(self) -> Retention:
         name = self.config.name

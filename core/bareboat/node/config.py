@@ -12,13 +12,16 @@ CONTAINER_NAME = "io.kubernetes.container.name"
 
 
 class NodeConfig(msgspec.Struct, kw_only=True):
-    """``port`` is where the agent's own HTTPS API listens. Capacities: cpu in cores, memory in bytes."""
+    """``dns_servers`` are what pods ask for names of the cluster, () the node's own.
+    ``port`` is where the agent's own HTTPS API listens. Capacities: cpu in cores, memory in bytes.
+    """
 
     name: str
     internal_ip: str
     cluster_cidr: str
     service_cidr: str
     domain: str = "cluster.local"
+    dns_servers: tuple[str, ...] = ()
     port: int = 0
     labels: dict[str, str] = {}
     max_pods: int = 110

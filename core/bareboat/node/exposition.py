@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bareboat.contracts import cri
+from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.stats import NodeStats, PodUse, Snapshot
 
 if TYPE_CHECKING:
@@ -91,13 +92,16 @@ def _of_containers(pods: list[tuple[PodUse, float]]) -> Iterator[Metric]:
 class NodeFacts:
     """What /metrics says of one node: ``desired`` pods by the API, ``containers`` of the runtime, ``workers`` at work."""
 
-    def __init__(self, name: str, desired: int, workers: int, containers: Sequence[cri.Container], stats: NodeStats) -> None:
+    def __init__(
+        self, name: str, desired: int, workers: int, containers: Sequence[cri.Container], stats: NodeStats, state: RuntimeState
+    ) -> None:
         self.name = name
         self.desired = desired
         self.workers = workers
         self.states = Counter(c.state.lower() for c in containers)
         self.pods = len({c.sandbox_id for c in containers if c.state == "RUNNING"})
         self.failures = stats.failures
+        self.state = state
 
 
 def of_agent(nodes: Sequence[NodeFacts]) -> Iterator[Metric]:
@@ -119,7 +123,21 @@ def of_agent(nodes: Sequence[NodeFacts]) -> Iterator[Metric]:
         for state, count in sorted(node.states.items()):
             containers.add_metric((node.name, state), count)
     yield from (name, desired, pods, containers, workers, failures)
+    yield from _of_runtime(nodes)
     yield from _of_process()
+
+
+def _of_runtime(nodes: Sequence[NodeFacts]) -> Iterator[Metric]:
+    from prometheus_client.metrics_core import CounterMetricFamily, SummaryMetricFamily
+
+    pods = CounterMetricFamily("kubelet_started_pods", "Sandboxes that started since the agent began.", labels=("node",))
+    containers = CounterMetricFamily("kubelet_started_containers", "Containers that started since the agent began.", labels=("node",))
+    relist = SummaryMetricFamily("kubelet_pleg_relist_duration_seconds", "How long listing the runtime took.", labels=("node",))
+    for node in nodes:
+        pods.add_metric((node.name,), node.state.started_sandboxes)
+        containers.add_metric((node.name,), node.state.started_containers)
+        relist.add_metric((node.name,), count_value=node.state.relists, sum_value=node.state.relist_seconds)
+    yield from (pods, containers, relist)
 
 
 def _of_process() -> Iterator[Metric]:

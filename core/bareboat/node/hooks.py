@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from bareboat.contracts import cri
 from bareboat.contracts.errors import DriverError
 from bareboat.models import core_v1
-from bareboat.node.probes import http_get
+from bareboat.node.http_action import http_get
 
 if TYPE_CHECKING:
     from bareboat.node.services import NodeServices
 
+AGENT = "kube-lifecycle/1.36"
 Event = Callable[[core_v1.Pod, str, str, str], None]
 
 
@@ -32,16 +33,14 @@ async def post_start(
 
 async def pre_stop(
     node: NodeServices, pod: core_v1.Pod, container: core_v1.Container, found: cri.Container, address: str, grace: float
-) -> float:
-    """Seconds of grace that are left afterwards; at least two for the signal."""
+) -> None:
+    """Within the grace period."""
     handler = container.lifecycle.preStop if container.lifecycle is not None else None
     if handler is None or found.state != "RUNNING" or grace <= 0:
-        return grace
-    started = node.clock.monotonic()
+        return
     passed, message = await _run(node, handler, container, found, address, grace)
     if not passed:
         node.events.event(pod, "Warning", "FailedPreStopHook", f"PreStopHook failed: {message}")
-    return max(2.0, grace - (node.clock.monotonic() - started))
 
 
 async def _run(
@@ -53,7 +52,7 @@ async def _run(
                 code, out, err = await node.exec_sync(found.id, tuple(handler.exec.command), timeout or 3600.0)
                 return code == 0, (out + err).decode(errors="replace")[:512]
             if handler.httpGet is not None:
-                return await http_get(handler.httpGet, container, address)
+                return await http_get(handler.httpGet, container, address, AGENT)
             if handler.sleep is not None:
                 await node.clock.sleep(float(handler.sleep.seconds))
                 return True, ""

@@ -38,3 +38,15 @@ async def unless(over: Callable[[], bool], changed: asyncio.Event, work: Corouti
             await asyncio.wait((working,))
         if woken:
             changed.set()
+
+
+async def whole(work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is never left half done: who is cancelled meanwhile goes when it has ended."""
+    working = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait((working,))
+        if not working.cancelled():
+            working.exception()
+        raise

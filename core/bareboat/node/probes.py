@@ -9,15 +9,27 @@ from typing import Any
 from bareboat.base.clock import Clock
 from bareboat.contracts.errors import DriverError
 from bareboat.models import core_v1
+from bareboat.node.http_action import http_get, port_number
 
 Exec = Callable[[tuple[str, ...], float], Awaitable[tuple[int, bytes, bytes]]]
+AGENT = "kube-probe/1.36"
+_OUTPUT = 10_240
 
 
 class Prober:
-    """Runs one probe until cancelled; ``tell(True or False, message)`` on every change of mind."""
+    """Runs one probe until cancelled; ``tell(True or False, message)`` once enough results agree, ``failed(message)`` for each failure."""
 
     def __init__(
-        self, probe: core_v1.Probe, container: core_v1.Container, address: str, run: Exec, clock: Clock, *, reachable: bool = True
+        self,
+        probe: core_v1.Probe,
+        container: core_v1.Container,
+        address: str,
+        run: Exec,
+        clock: Clock,
+        *,
+        reachable: bool = True,
+        warn: Callable[[str], None] = lambda _: None,
+        failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._probe = probe
         self._container = container
@@ -25,6 +37,8 @@ class Prober:
         self._exec = run
         self._clock = clock
         self._reachable = reachable
+        self._warn = warn
+        self._failed = failed
 
     async def run(self, tell: Callable[[bool, str], None], *, once: bool = False) -> None:
         """``once``: return after the first success (startup probes)."""
@@ -33,6 +47,8 @@ class Prober:
         while True:
             passed, message = await self._try()
             successes, failures = (successes + 1, 0) if passed else (0, failures + 1)
+            if not passed:
+                self._failed(message)
             if successes >= probe.successThreshold:
                 tell(True, "")
                 if once:
@@ -55,7 +71,7 @@ class Prober:
         probe: Any = self._probe
         if probe.exec is not None:
             code, out, err = await self._exec(tuple(probe.exec.command), float(probe.timeoutSeconds))
-            return code == 0, (out + err).decode(errors="replace")[:1024]
+            return code == 0, (out + err).decode(errors="replace")[:_OUTPUT]
         if not self._reachable:
             return True, ""
         if probe.tcpSocket is not None:
@@ -64,32 +80,7 @@ class Prober:
             writer.close()
             return True, ""
         if probe.httpGet is not None:
-            return await http_get(probe.httpGet, self._container, self._address)
-        return False, "this kind of probe is not offered by the node"
+            return await http_get(probe.httpGet, self._container, self._address, AGENT, self._warn)
+        from bareboat.node import grpc_health
 
-
-def port_number(container: core_v1.Container, port: int | str) -> int:
-    """Raises OSError for a name that the container does not have."""
-    if isinstance(port, int) or port.isdigit():
-        return int(port)
-    for known in container.ports:
-        if known.name == port:
-            return known.containerPort
-    raise OSError(f"the container has no port named {port}")
-
-
-async def http_get(action: Any, container: core_v1.Container, address: str) -> tuple[bool, str]:
-    """200 to 399 is success; certificates are not verified, as upstream."""
-    import aiohttp
-
-    scheme = action.scheme.lower()
-    url = f"{scheme}://{action.host or address}:{port_number(container, action.port)}{action.path}"
-    headers = {h.name: h.value for h in action.httpHeaders}
-    headers.setdefault("User-Agent", "kube-probe/1.36")
-    connector = aiohttp.TCPConnector(force_close=True, ssl=False)
-    try:
-        async with aiohttp.ClientSession(connector=connector) as session, session.get(url, headers=headers, allow_redirects=False) as found:
-            text = (await found.content.read(1024)).decode(errors="replace")
-            return 200 <= found.status < 400, f"HTTP probe failed with statuscode: {found.status}: {text}"
-    except aiohttp.ClientError as error:
-        return False, f'Get "{url}": {error}'
+        return await grpc_health.check(self._address, int(probe.grpc.port), probe.grpc.service or "")

@@ -19,6 +19,8 @@ from bareboat.node.config import NodeConfig
 from bareboat.reconcile.informer import Informer, InformerFactory
 
 log = logging.getLogger("bareboat.node")
+#: The Service that leads to the node's own name server, unless somebody gives it other endpoints.
+DNS = "kube-system/kube-dns"
 SERVICE_LABEL = "kubernetes.io/service-name"
 DEBOUNCE, RETRY = 0.03, 2.0
 
@@ -42,6 +44,8 @@ class NodeNetwork:
             informer.on_change(lambda *_: self._changed.set())
         self._configured: NetworkConfig | None = None
         self.ready = asyncio.Event()
+        #: Where the node's own name server listens, 0 if it has none.
+        self.dns_port = 0
 
     async def run(self) -> None:
         for informer in (self._nodes, self._services, self._slices):
@@ -68,6 +72,15 @@ class NodeNetwork:
         if self._proxy is not None:
             await self._proxy.sync(self.state(config))
         self.ready.set()
+
+    def node(self) -> core_v1.Node | None:
+        """This one, as it was seen last."""
+        return self._nodes.get(self._config.name)
+
+    def labels(self) -> dict[str, str]:
+        """Of this node."""
+        found = self.node()
+        return dict(found.metadata.labels) if found is not None else {}
 
     def _network_config(self) -> NetworkConfig | None:
         """None until the node has its range."""
@@ -110,6 +123,8 @@ class NodeNetwork:
             affinity = spec.sessionAffinityConfig.clientIP.timeoutSeconds or 10800
         for port in spec.ports:
             backends = self._backends(slices, port)
+            if not backends and name == DNS and self.dns_port and port.port == 53:
+                backends = (Backend(address=self._config.internal_ip, port=self.dns_port, local=True),)
             local = tuple(b for b in backends if b.local)
             yield ServicePort(
                 name=f"{name}:{port.name}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bareboat.base.clock import Clock
@@ -28,6 +28,9 @@ class RuntimeState:
         self._listed = False
         self._wake = asyncio.Event()
         self._listing: asyncio.Lock = asyncio.Lock()
+        #: What was seen to run since this agent began, and the lists that it took to see it.
+        self.started_sandboxes = self.started_containers = self.relists = 0
+        self.relist_seconds = 0.0
 
     async def of(self, uid: str) -> tuple[list[cri.Sandbox], list[cri.Container]]:
         """Of one pod."""
@@ -40,6 +43,7 @@ class RuntimeState:
 
     async def refresh(self) -> None:
         """List now."""
+        began = self._clock.monotonic()
         async with self._listing:
             sandboxes = await self._runtime.list_pod_sandbox()
             containers = await self._runtime.list_containers()
@@ -52,6 +56,11 @@ class RuntimeState:
             uid = owner.get(container.sandbox_id) or container.config.labels.get(POD_UID, "")
             grouped.setdefault(uid, []).append(container)
         before = (self._sandboxes, self._containers)
+        if self._listed:
+            self.started_sandboxes += len(_ids(by_uid, "READY") - _ids(before[0], "READY"))
+            self.started_containers += len(_ids(grouped, "RUNNING") - _ids(before[1], "RUNNING"))
+        self.relists += 1
+        self.relist_seconds += self._clock.monotonic() - began
         self._sandboxes, self._containers, self._listed = by_uid, grouped, True
         for uid in {*by_uid, *grouped, *before[0], *before[1]}:
             if _look(by_uid.get(uid), grouped.get(uid)) != _look(before[0].get(uid), before[1].get(uid)):
@@ -82,6 +91,10 @@ class RuntimeState:
             except DriverError as error:
                 log.warning("the runtime's events failed: %s", error)
             await self._clock.sleep(RELIST)
+
+
+def _ids(found: Mapping[str, Sequence[cri.Sandbox | cri.Container]], state: str) -> set[str]:
+    return {o.id for listed in found.values() for o in listed if o.state == state}
 
 
 def _look(sandboxes: list[cri.Sandbox] | None, containers: list[cri.Container] | None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from bareboat.models import core_v1
 from bareboat.models.status import Forbidden, NotFound
 from bareboat.models.times import parse
 from bareboat.node import environment
+from bareboat.node.allocations import Allocations
 from bareboat.node.config import NodeConfig
 from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.runtimes import Handlers
@@ -52,6 +53,8 @@ class NodeServices:
         self.events = events
         self.handlers = Handlers(runtimes, clock, self.find)
         self.allocatable: dict[str, str] = {}
+        self.allocations = Allocations(self.allocatable)
+        self.labels: Callable[[], Mapping[str, str]] = dict
         self._pods = pods
         self._services = services
         self._state_dir = state_dir

@@ -80,7 +80,9 @@ class NodeStats:
         self.failures = 0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Nodes that are data, of which a process may have thousands, are looked at when somebody asks."""
+        if not self._runtime.capabilities.reachable:
+            await asyncio.Event().wait()
         while True:
             try:
                 await self._sample()
@@ -90,12 +92,19 @@ class NodeStats:
             await self._clock.sleep(EVERY)
 
     async def current(self) -> Snapshot:
-        """At most ``STALE`` seconds old. Raises DriverError."""
+        """At most ``STALE`` seconds old, and with all that runs. Raises DriverError."""
         async with self._sampling:
             last = self._last
-            if last is None or self._clock.monotonic() - last.monotonic > STALE:
+            if last is None or self._clock.monotonic() - last.monotonic > STALE or await self._misses(last):
                 last = await self._read()
             return last
+
+    async def _misses(self, last: Snapshot) -> bool:
+        """A container has started since."""
+        if not isinstance(self._runtime, cri.StatsMixin):
+            return False
+        running = [c.id for uid in self._state.uids() for c in (await self._state.of(uid))[1] if c.state == "RUNNING"]
+        return not set(running) <= {c.container.id for p in last.pods for c in p.containers}
 
     async def _sample(self) -> None:
         async with self._sampling:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from bareboat.base.clock import rfc3339
 from bareboat.contracts import cri
 from bareboat.models import core_v1
-from bareboat.models.meta import get_condition, is_condition_true, set_condition
+from bareboat.models.meta import get_condition, set_condition
+from bareboat.node import restarts
 
 
 class Observed(msgspec.Struct, kw_only=True):
-    """What an agent knows of one container: its attempts, oldest first, why it waits, and what its probes say."""
+    """What an agent knows of one container: its attempts, oldest first, why it waits, and what its probes say.
+
+    ``messages`` are the termination messages, by container id.
+    """
 
     attempts: list[cri.Container] = []
     waiting_reason: str = ""
     waiting_message: str = ""
     ready: bool = False
     started: bool = False
-    termination_message: str = ""
-    image: str = ""
+    messages: dict[str, str] = {}
 
 
 def moment(nanos: int) -> str | None:
@@ -42,7 +44,9 @@ def _terminated(runtime: str, found: cri.Container, message: str) -> core_v1.Con
     )
 
 
-def container_status(runtime: str, container: core_v1.Container, seen: Observed, initializing: bool) -> core_v1.ContainerStatus:
+def container_status(
+    runtime: str, container: core_v1.Container | core_v1.EphemeralContainer, seen: Observed, initializing: bool
+) -> core_v1.ContainerStatus:
     status = core_v1.ContainerStatus(name=container.name, image=container.image)
     current = seen.attempts[-1] if seen.attempts else None
     if current is None:
@@ -57,7 +61,7 @@ def container_status(runtime: str, container: core_v1.Container, seen: Observed,
         status.state = core_v1.ContainerState(running=core_v1.ContainerStateRunning(startedAt=moment(current.started_at)))
         status.ready, status.started = seen.ready, seen.started
     elif current.state == "EXITED":
-        ended = _terminated(runtime, current, seen.termination_message)
+        ended = _terminated(runtime, current, seen.messages.get(current.id, ""))
         status.started = False
         if seen.waiting_reason:
             status.state = core_v1.ContainerState(
@@ -70,7 +74,9 @@ def container_status(runtime: str, container: core_v1.Container, seen: Observed,
         status.state = core_v1.ContainerState(waiting=core_v1.ContainerStateWaiting(reason=seen.waiting_reason or "ContainerCreating"))
         status.started = False
     if len(seen.attempts) > 1 and status.lastState.terminated is None:
-        status.lastState = core_v1.ContainerState(terminated=_terminated(runtime, seen.attempts[-2], ""))
+        status.lastState = core_v1.ContainerState(
+            terminated=_terminated(runtime, seen.attempts[-2], seen.messages.get(seen.attempts[-2].id, ""))
+        )
     return status
 
 
@@ -79,38 +85,50 @@ def is_sidecar(container: core_v1.Container) -> bool:
 
 
 def initialized(pod: core_v1.Pod, seen: Mapping[str, Observed]) -> bool:
-    """Every init container has done its part; sidecars count once they have started."""
+    """Every init container has done its part; sidecars count once they have started, and later for good."""
+    begun = any(seen.get(c.name, Observed()).attempts for c in pod.spec.containers)
     for container in pod.spec.initContainers:
         found = seen.get(container.name, Observed())
         current = found.attempts[-1] if found.attempts else None
         if is_sidecar(container):
-            if current is None or not found.started:
+            if current is None or not (found.started or begun):
                 return False
         elif current is None or current.state != "EXITED" or current.exit_code != 0:
             return False
     return True
 
 
-def phase(pod: core_v1.Pod, statuses: list[core_v1.ContainerStatus], *, ready_to_run: bool, init_failed: bool) -> str:
-    """Pending, Running, Succeeded or Failed."""
-    if init_failed:
+def phase(pod: core_v1.Pod, found: core_v1.PodStatus, *, ready_to_run: bool, over: bool = False) -> str:
+    """Pending, Running, Succeeded or Failed. ``over``: nothing of it starts again."""
+    statuses = found.containerStatuses
+    ended = [(c, s.state.terminated) for c, s in zip(pod.spec.containers, statuses, strict=True) if s.state.terminated is not None]
+    if over and len(ended) == len(statuses):
+        return "Succeeded" if all(t.exitCode == 0 for _, t in ended) and ready_to_run else "Failed"
+    if _init_failed(pod, found):
         return "Failed"
     if not ready_to_run:
         return "Pending"
-    policy = pod.spec.restartPolicy
     running = sum(s.state.running is not None for s in statuses)
-    ended = [s.state.terminated for s in statuses if s.state.terminated is not None]
     again = sum(s.state.waiting is not None and s.lastState.terminated is not None for s in statuses)
-    waiting = len(statuses) - running - len(ended) - again
-    if waiting:
+    again += sum(restarts.restarts(pod, c, t.exitCode) for c, t in ended)
+    if any(s.state.waiting is not None and s.lastState.terminated is None for s in statuses):
         return "Pending"
     if running or again:
         return "Running"
-    if policy == "Always":
-        return "Running"
-    if all(t.exitCode == 0 for t in ended):
-        return "Succeeded"
-    return "Failed" if policy == "Never" else "Running"
+    return "Succeeded" if all(t.exitCode == 0 for _, t in ended) else "Failed"
+
+
+def _init_failed(pod: core_v1.Pod, found: core_v1.PodStatus) -> bool:
+    for container, each in zip(pod.spec.initContainers, found.initContainerStatuses, strict=True):
+        ended = each.state.terminated
+        if (
+            ended is not None
+            and ended.exitCode
+            and not is_sidecar(container)
+            and not restarts.restarts_init(pod, container, ended.exitCode)
+        ):
+            return True
+    return False
 
 
 def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, *, has_sandbox: bool, is_initialized: bool, now: str) -> None:
@@ -127,23 +145,31 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, *, has_sandbox: bool
     put("PodReadyToStartContainers", has_sandbox and not over)
     unfinished = [c.name for c in pod.spec.initContainers if not is_initialized]
     message = f"containers with incomplete status: [{' '.join(unfinished)}]" if unfinished else ""
-    put("Initialized", is_initialized or over, "PodCompleted" if done else "" if is_initialized else "ContainersNotInitialized", message)
+    put("Initialized", is_initialized or done, "PodCompleted" if done else "" if is_initialized else "ContainersNotInitialized", message)
     not_ready = [s.name for s in status.containerStatuses if not s.ready]
     sidecars = {c.name for c in pod.spec.initContainers if is_sidecar(c)}
     not_ready += [s.name for s in status.initContainerStatuses if s.name in sidecars and not s.ready]
     ready = not not_ready and not over
-    reason = "PodCompleted" if done else "" if ready else "ContainersNotReady"
-    message = "" if ready or done else f"containers with unready status: [{' '.join(not_ready)}]"
+    reason = "PodCompleted" if done else "PodFailed" if over else "" if ready else "ContainersNotReady"
+    message = "" if ready or over else f"containers with unready status: [{' '.join(not_ready)}]"
     put("ContainersReady", ready, reason, message)
-    missing = [g.conditionType for g in pod.spec.readinessGates if not is_condition_true(status.conditions, g.conditionType)]
-    if ready and missing:
-        reason, message = "ReadinessGatesNotReady", f'corresponding condition of pod readiness gate "{missing[0]}" does not exist.'
-    put("Ready", ready and not missing, reason, message)
+    gates = _closed_gates(pod, status)
+    if ready and gates:
+        reason, message = "ReadinessGatesNotReady", ", ".join(gates)
+    put("Ready", ready and not gates, reason, message)
     put("PodScheduled", True)
 
 
-def same(left: Any, right: Any) -> bool:
-    return bool(msgspec.json.encode(left) == msgspec.json.encode(right))
+def _closed_gates(pod: core_v1.Pod, status: core_v1.PodStatus) -> list[str]:
+    """Why the pod's readiness gates keep it from being ready."""
+    found = []
+    for gate in pod.spec.readinessGates:
+        condition = get_condition(status.conditions, gate.conditionType)
+        if condition is None:
+            found.append(f'corresponding condition of pod readiness gate "{gate.conditionType}" does not exist.')
+        elif condition.status != "True":
+            found.append(f'the status of pod readiness gate "{gate.conditionType}" is not "True", but {condition.status}')
+    return found
 
 
 def init_status(found: core_v1.ContainerStatus) -> core_v1.ContainerStatus:

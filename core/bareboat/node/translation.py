@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from bareboat.contracts import cri
+from bareboat.contracts.errors import InvalidConfig
 from bareboat.models import core_v1
 from bareboat.models.quantity import Quantity
 from bareboat.node.config import CONTAINER_NAME, POD_NAME, POD_NAMESPACE, POD_UID
 from bareboat.node.environment import expand
+
+#: What the container's image was called, to see when that changes.
+IMAGE = "bareboat.dev/image"
 
 
 def labels_of(pod: core_v1.Pod, container: str = "") -> dict[str, str]:
@@ -17,7 +21,17 @@ def labels_of(pod: core_v1.Pod, container: str = "") -> dict[str, str]:
     return {**found, CONTAINER_NAME: container} if container else found
 
 
-def sandbox_config(pod: core_v1.Pod, log_directory: str, attempt: int) -> cri.SandboxConfig:
+def grace_of(pod: core_v1.Pod) -> float:
+    seconds = pod.spec.terminationGracePeriodSeconds
+    return 30.0 if seconds is None else float(seconds)
+
+
+def image_of(config: cri.ContainerConfig) -> str:
+    """What the pod said when the container was made, "" if that is not known."""
+    return config.annotations.get(IMAGE, "")
+
+
+def sandbox_config(pod: core_v1.Pod, log_directory: str, attempt: int, domain: str) -> cri.SandboxConfig:
     spec = pod.spec
     security = spec.securityContext
     return cri.SandboxConfig(
@@ -25,7 +39,7 @@ def sandbox_config(pod: core_v1.Pod, log_directory: str, attempt: int) -> cri.Sa
         namespace=pod.metadata.namespace,
         uid=pod.metadata.uid,
         attempt=attempt,
-        hostname="" if spec.hostNetwork else hostname(pod),
+        hostname="" if spec.hostNetwork else kernel_hostname(pod, domain),
         log_directory=log_directory,
         labels=labels_of(pod),
         annotations=dict(pod.metadata.annotations),
@@ -38,7 +52,18 @@ def sandbox_config(pod: core_v1.Pod, log_directory: str, attempt: int) -> cri.Sa
 
 
 def hostname(pod: core_v1.Pod) -> str:
-    return pod.spec.hostname or pod.metadata.name[:63].rstrip("-.")
+    return pod.spec.hostnameOverride or pod.spec.hostname or pod.metadata.name[:63].rstrip("-.")
+
+
+def kernel_hostname(pod: core_v1.Pod, domain: str) -> str:
+    """With the domain if the pod wants it. The kernel takes no more than 64 bytes."""
+    if not pod.spec.setHostnameAsFQDN or not pod.spec.subdomain or pod.spec.hostnameOverride:
+        return hostname(pod)
+    full = f"{hostname(pod)}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{domain}"
+    if len(full) > 64:
+        message = f"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long (64 characters is the max)"
+        raise InvalidConfig(f"{message}, {len(full)} characters requested", reason="FailedCreatePodSandBox")
+    return full
 
 
 def port_mappings(pod: core_v1.Pod) -> tuple[cri.PortMapping, ...]:
@@ -50,16 +75,27 @@ def port_mappings(pod: core_v1.Pod) -> tuple[cri.PortMapping, ...]:
     )
 
 
-def resources(container: core_v1.Container) -> cri.Resources:
+def resources(pod: core_v1.Pod, container: core_v1.Container, node_memory: str) -> cri.Resources:
     limits, requests = container.resources.limits, container.resources.requests
     cpu_request = Quantity.parse(requests.get("cpu", limits.get("cpu", "0"))).milli()
     cpu_limit = Quantity.parse(limits.get("cpu", "0")).milli()
     memory = Quantity.parse(limits.get("memory", "0")).value()
     return cri.Resources(
-        cpu_shares=max(2, cpu_request * 1024 // 1000) if cpu_request else 2,
+        cpu_shares=min(262144, max(2, cpu_request * 1024 // 1000)) if cpu_request else 2,
         cpu_quota=max(1000, cpu_limit * 100) if cpu_limit else 0,
         memory_limit=memory,
+        oom_score_adj=_oom_score(pod, container, Quantity.parse(node_memory).value()),
     )
+
+
+def _oom_score(pod: core_v1.Pod, container: core_v1.Container, node_memory: int) -> int:
+    """The less a container is promised, the sooner it goes when the node is out of memory."""
+    if pod.spec.priorityClassName == "system-node-critical" or pod.status.qosClass == "Guaranteed":
+        return -997
+    if pod.status.qosClass == "BestEffort" or not node_memory:
+        return 1000
+    request = Quantity.parse(container.resources.requests.get("memory", container.resources.limits.get("memory", "0"))).value()
+    return min(999, max(3, 1000 - 1000 * request // node_memory))
 
 
 def security(pod: core_v1.Pod, container: core_v1.Container) -> cri.Security:
@@ -101,6 +137,8 @@ def container_config(
     mounts: tuple[cri.Mount, ...],
     log_path: str,
     attempt: int,
+    node_memory: str = "0",
+    target_id: str = "",
 ) -> cri.ContainerConfig:
     return cri.ContainerConfig(
         name=container.name,
@@ -112,10 +150,13 @@ def container_config(
         env=tuple(environment.items()),
         mounts=mounts,
         labels=labels_of(pod, container.name),
+        annotations={IMAGE: container.image},
         log_path=log_path,
         stdin=container.stdin,
         stdin_once=container.stdinOnce,
         tty=container.tty,
-        resources=resources(container),
+        stop_signal=(container.lifecycle.stopSignal if container.lifecycle is not None else "") or "",
+        resources=resources(pod, container, node_memory),
         security=security(pod, container),
+        target_id=target_id,
     )

@@ -24,6 +24,11 @@ TokenSource = Callable[[core_v1.Pod, Any], Awaitable[str]]
 Find = Callable[[type[Any], str, str], Awaitable[Any]]
 
 
+#: Every pod shows this one, and it hardly ever changes.
+ROOT_CA = "kube-root-ca.crt"
+SOON, LATER = 10.0, 60.0
+
+
 class MountFailed(Exception):
     """A volume cannot be provided now: reason FailedMount."""
 
@@ -149,7 +154,7 @@ class Volumes:
             source = Path(volume.hostPath.path) if volume.hostPath is not None else self.path(volume)
             part = mount.subPath or (expand(mount.subPathExpr, environment) if mount.subPathExpr else "")
             if part:
-                source = _sub_path(source, part, volume.emptyDir is not None)
+                source = _sub_path(source, part)
             readonly = mount.readOnly or any(getattr(volume, s) is not None for s in ("configMap", "secret", "downwardAPI", "projected"))
             found.append(
                 cri.Mount(
@@ -160,25 +165,42 @@ class Volumes:
 
     def tear_down(self) -> None:
         """Unmount and remove everything of the pod. Twice is fine."""
+        self.release()
+        if self._directory.exists():
+            shutil.rmtree(self._directory)
+
+    def release(self) -> None:
+        """Unmount and remove the volumes."""
+        self._written.clear()
         volumes = self._directory / "volumes"
         if volumes.exists():
             mounted = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
             for path in volumes.iterdir():
                 if str(path) in mounted:
                     subprocess.run(["umount", str(path)], check=True)  # noqa: S603, S607
-        if self._directory.exists():
-            shutil.rmtree(self._directory)
+            shutil.rmtree(volumes)
 
 
-def _sub_path(source: Path, part: str, make: bool) -> Path:
+def refresh_after(pod: core_v1.Pod) -> float:
+    """Seconds after which to see whether what the volumes show has changed: soon for what people edit."""
+    sources = [s for v in pod.spec.volumes for s in (v, *(v.projected.sources if v.projected is not None else ()))]
+    edited = any(s.secret is not None or (s.configMap is not None and s.configMap.name != ROOT_CA) for s in sources)
+    return SOON if edited else LATER
+
+
+def _sub_path(source: Path, part: str) -> Path:
+    """Made if it is not there. Links in the volume are followed, as long as they stay in it."""
     if part.startswith("/") or ".." in part.split("/"):
         raise ConfigError(f"subPath {part!r} leads out of the volume")
-    target = source / part
-    if make:
-        target.mkdir(parents=True, exist_ok=True)
-    resolved = target.resolve()
-    if not resolved.exists():
-        raise ConfigError(f"failed to prepare subPath for volumeMount: {part} does not exist")
+    resolved, root = (source / part).resolve(), source.resolve()
+    if not resolved.is_relative_to(root):
+        raise ConfigError(f"failed to prepare subPath for volumeMount: {part} leads out of the volume")
+    try:
+        if not resolved.exists():
+            resolved.mkdir(mode=0o750, parents=True)
+            resolved.chmod(source.stat().st_mode & 0o7777)
+    except OSError as error:
+        raise ConfigError(f"failed to create subPath directory for volumeMount: {part}: {error.strerror}") from error
     return resolved
 
 

@@ -46,6 +46,12 @@ class PeerHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Lets go of everything that leads back here: what waits for the cycle collector keeps its TLS buffers until then."""
+        super().connection_lost(exc)
+        self._extensions = {}
+        self.scope = self.cycle = None  # type: ignore[assignment]
+
     def data_received(self, data: bytes) -> None:
         if self._early is not None:
             self._keep(data)

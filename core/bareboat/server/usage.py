@@ -7,6 +7,7 @@ pods. Nothing is stored, nothing is asked while nobody asks here.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,14 +23,15 @@ from bareboat.base.clock import Clock
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.codec import encode
+from bareboat.models.meta import get_condition
 from bareboat.models.metrics_v1beta1 import GROUP, ContainerMetrics, NodeMetrics, PodMetrics
 from bareboat.models.scheme import Resource
 from bareboat.models.status import ApiError, NotFound
 from bareboat.server.agents import Agents
 
 log = logging.getLogger("bareboat.server")
-#: Seconds that an agent's answer is good for, that it may take, and agents asked at the same time.
-FRESH, PATIENCE, AT_ONCE = 15.0, 5.0, 32
+#: Seconds that an agent's answer is good for (for pods that it does not have: YOUNG), that it may take, and agents asked at once.
+FRESH, YOUNG, PATIENCE, AT_ONCE = 15.0, 1.0, 5.0, 32
 #: The agents sample every ten seconds.
 WINDOW = "10s"
 SLICE = 200
@@ -51,6 +53,17 @@ def _resource(kind: str, plural: str, *, namespaced: bool) -> Resource:
 
 NODES = _resource("NodeMetrics", "nodes", namespaced=False)
 PODS = _resource("PodMetrics", "pods", namespaced=True)
+
+#: Whoever may view, edit or administer a namespace may see what its pods use.
+READER: dict[str, Any] = {
+    "kind": "ClusterRole",
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "metadata": {
+        "name": "system:aggregated-metrics-reader",
+        "labels": {f"rbac.authorization.k8s.io/aggregate-to-{role}": "true" for role in ("admin", "edit", "view")},
+    },
+    "rules": [{"apiGroups": [GROUP], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}],
+}
 
 
 class _Cpu(msgspec.Struct):
@@ -133,7 +146,10 @@ class Usage:
         space, named = op.info.namespace, op.info.name
         pods = [pod async for pod in self._running(space, named)]
         taken = await self._current(sorted({p.spec.nodeName for p in pods}))
-        uses = {p.podRef.uid: (p, t.at) for t in taken.values() for p in t.summary.pods if p.containers}
+        uses = _by_uid(taken)
+        young = {p.spec.nodeName for p in pods if p.metadata.uid not in uses}
+        if young:  # started since the agents were asked
+            uses |= _by_uid(await self._current(sorted(young), YOUNG))
         found = [_pod(p, *uses[p.metadata.uid]) for p in pods if p.metadata.uid in uses]
         return _answer(op, found, NotFound.of("podmetrics", f"{space}/{named}", group=GROUP))
 
@@ -150,11 +166,12 @@ class Usage:
             if count % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
 
-    async def _current(self, nodes: list[str]) -> dict[str, Taken]:
+    async def _current(self, nodes: list[str], fresh: float = FRESH) -> dict[str, Taken]:
         """By node; those that do not answer are left out. Whoever comes while agents are asked gets the same answers."""
         async with self._asking:
+            await asyncio.to_thread(importlib.import_module, "aiohttp")  # 0.3 s the first time: not on the loop
             now = self._clock.monotonic()
-            stale = [n for n in nodes if n not in self._taken or now - self._taken[n].monotonic > FRESH]
+            stale = [n for n in nodes if n not in self._taken or now - self._taken[n].monotonic > fresh]
             permits = asyncio.Semaphore(AT_ONCE)
             for name, taken in zip(stale, await asyncio.gather(*(self._ask(n, permits) for n in stale)), strict=True):
                 self._taken.pop(name, None)
@@ -165,6 +182,10 @@ class Usage:
     async def _ask(self, node: str, permits: asyncio.Semaphore) -> Taken | None:
         import aiohttp
 
+        found = self._reader.get(core_v1.Node, node)
+        ready = get_condition(found.status.conditions, "Ready") if found is not None else None
+        if ready is not None and ready.status == "Unknown":  # nobody waits for an agent that has been silent for long
+            return None
         try:
             async with permits, asyncio.timeout(PATIENCE):
                 response = await self._agents.request(node, "GET", "/stats/summary", ())
@@ -177,6 +198,10 @@ class Usage:
             log.info("node %s gives no statistics: %s", node, error or type(error).__name__)
             return None
         return Taken(_decode(body), self._clock.timestamp(), self._clock.monotonic())
+
+
+def _by_uid(taken: dict[str, Taken]) -> dict[str, tuple[_Pod, str]]:
+    return {p.podRef.uid: (p, t.at) for t in taken.values() for p in t.summary.pods if p.containers}
 
 
 def _answer(op: Operation, found: list[Any], absent: NotFound) -> ApiResponse:

@@ -12,6 +12,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.service import Service
 from bareboat.api.verbs.subresources import bind
+from bareboat.api.writing import admission_request
 from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority
 from bareboat.auth.reviews import review_access, review_token, shown, user_of
@@ -89,6 +90,7 @@ class Virtual:
     async def _token(self, op: Operation) -> ApiResponse:
         request = body.read(op, authentication_v1.TokenRequest, "TokenRequest", "authentication.k8s.io/v1")
         _check("TokenRequest", "authentication.k8s.io", validate_token_request(request, op.info.namespace, op.info.name))
+        await self._service.admission.admit(admission_request(op, "CREATE", request, None))
         made = self._issuer.issue(op.info.namespace, op.info.name, request)
         made.metadata.name, made.metadata.namespace = op.info.name, op.info.namespace
         made.metadata.creationTimestamp = op.clock.timestamp()

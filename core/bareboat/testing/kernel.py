@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bareboat.admission.chain import Chain
 from bareboat.api.custom.lifecycle import Lifecycle
+from bareboat.api.host import Host
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
@@ -13,8 +14,8 @@ from bareboat.base.clock import Clock, LoopClock
 from bareboat.base.ids import Ids, SeededIds
 from bareboat.base.tasks import Tasks
 from bareboat.client.client import Client
-from bareboat.contracts.admission import AdmissionPlugin
-from bareboat.contracts.auth import ALLOW, Attributes, Decision, UserInfo
+from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin
+from bareboat.contracts.auth import ALLOW, Attributes, Decision, Reader, UserInfo
 from bareboat.contracts.store import Store
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.scheme import Scheme
@@ -42,14 +43,18 @@ class Kernel:
         store: Store | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
-        admission: Sequence[AdmissionPlugin] = (),
+        admission: Sequence[AdmissionPlugin] | Callable[[Reader, AdmissionHost], Sequence[AdmissionPlugin]] = (),
     ) -> None:
         self.clock = clock or LoopClock()
         self.ids = ids or SeededIds(1)
         self.scheme = Scheme.builtin()
         self.log = Log(store or MemoryStore(), self.clock, self._heads)
         self.reader = LogReader(self.log, self.scheme)
-        self.service = Service(self.log, self.scheme, EveryoneMay(), Chain(admission), clock=self.clock, ids=self.ids)
+        self.authority = EveryoneMay()
+        host = self.host = Host(self.scheme, self.authority, self.reader, self.clock, self.ids)
+        chain = Chain(admission(self.reader, host) if callable(admission) else admission)
+        self.service = Service(self.log, self.scheme, self.authority, chain, clock=self.clock, ids=self.ids)
+        host.attach(self.service)
         self.client = self.client_for(ADMIN)
         self._tasks = Tasks()
 
@@ -72,5 +77,6 @@ class Kernel:
         return self
 
     async def stop(self) -> None:
+        await self.host.close()
         await self._tasks.cancel()
         await self.log.stop()

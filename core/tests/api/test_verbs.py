@@ -5,7 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
+from bareboat.api.request import ApiRequest
 from bareboat.client.client import checked
+from bareboat.contracts.auth import UserInfo
 from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, meta_v1, policy_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.status import AlreadyExists, ApiError, BadRequest, Conflict, Gone, Invalid, NotFound, TooManyRequests
@@ -107,6 +109,15 @@ class TestCreate:
         assert b'unknown field \\"dta\\"' in strict.body
         assert b'duplicate field \\"data\\"' in strict.body
         assert (await client.transport.request("POST", path, body=body)).status == 201
+
+    async def test_who_uses_what_is_deprecated_is_told_so_by_every_verb(self, kernel):
+        path = "/api/v1/namespaces/default/endpoints"
+        for method, body, status in (("GET", b"", 200), ("POST", b'{"metadata": {"name": "A"}}', 422)):
+            answer = await kernel.service.handle(ApiRequest(UserInfo(name="u"), method, path, body=body, content_type="application/json"))
+            assert (answer.status, answer.warnings) == (
+                status,
+                ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"],
+            )
 
     async def test_yaml_is_taken(self, client):
         body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {a: '1'}\n"

@@ -11,7 +11,9 @@ from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, Sandbox
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.codec import from_tree, to_tree
+from bareboat.node.allocations import Allocations
 from bareboat.node.runtime_state import RuntimeState
+from bareboat.node.status_patch import MERGE_KEYS
 from bareboat.node.worker import PodWorker
 
 
@@ -71,7 +73,8 @@ class Node(SimpleNamespace):
         self.runtime, self.clock = Runtime(), SystemClock()
         self.runtime_state = RuntimeState(self.runtime, self.clock, lambda _: None)
         self.network, self.allocatable = None, {}
-        self.config = SimpleNamespace(internal_ip="10.0.0.1", domain="cluster.local")
+        self.allocations, self.labels = Allocations(self.allocatable), dict
+        self.config = SimpleNamespace(internal_ip="10.0.0.1", domain="cluster.local", dns_servers=())
         self.images = images = SimpleNamespace(ensure=self.ensure)
         self.handlers = SimpleNamespace(images=lambda _: images, name=lambda _: "memory", of_pod=self.handler)
         self.events = SimpleNamespace(event=lambda *_: None)
@@ -106,9 +109,17 @@ class Node(SimpleNamespace):
     async def token(self, *_):
         return ""
 
-    async def patch(self, cls, name, patch, namespace, subresource):
-        tree = to_tree(self.found)
-        tree["status"] = {k: v for k, v in {**tree["status"], **patch["status"]}.items() if v is not None}
+    async def patch(self, cls, name, patch, namespace, *, type, subresource):
+        """As a server does: lists with a key are merged, the rest is replaced."""
+        tree, changed = to_tree(self.found), dict(patch["status"])
+        for field, key in MERGE_KEYS.items():
+            if field in changed:
+                items = {i[key]: i for i in tree["status"].get(field, [])}
+                for item in changed[field]:
+                    items[item[key]] = {**items.get(item[key], {}), **item}
+                changed[field] = [i for i in items.values() if "$patch" not in i]
+        tree["status"] = {k: v for k, v in {**tree["status"], **changed}.items() if v is not None}
+        tree["metadata"]["resourceVersion"] = str(int(tree["metadata"].get("resourceVersion", "1")) + 1)
         self.found = from_tree(core_v1.Pod, tree)
 
     async def look(self, times=3):
@@ -153,7 +164,7 @@ async def test_what_was_completed_is_not_run_again_in_a_new_sandbox(node):
     assert on_failure.status("b").restartCount == 1
     on_failure.runtime.lose("s1")
     await asyncio.sleep(0)
-    on_failure.worker._backoff.clear()
+    on_failure.worker._containers.backoff.clear()
     await on_failure.look()
     assert on_failure.runtime.created[-1] == ("b", 2)
     assert ("a", 1) not in on_failure.runtime.created
@@ -175,7 +186,7 @@ async def test_restarts_are_counted_on_and_init_containers_run_again(node):
     assert set(always.runtime.sandboxes) == {"s0", "s1"}
     for attempt in (1, 2):  # a sandbox that nothing counts any more goes
         always.runtime.lose(f"s{attempt}")
-        always.worker._backoff.clear()
+        always.worker._containers.backoff.clear()
         await always.look()
         always.runtime.end("first", 0)
         await always.look()

@@ -19,25 +19,60 @@ from bareboat.api.managed.atoms import Atom
 from bareboat.models.scheme import Resource, Subresource
 from bareboat.store.entry import head
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
 _STATUS_VERBS = ("get", "patch", "update")
 
 
-class Definition:
-    """``names`` are those that were accepted."""
+class Names(msgspec.Struct):
+    """Of spec or of status."""
 
-    def __init__(self, tree: Tree) -> None:
-        spec = tree["spec"]
-        self.name: str = tree["metadata"]["name"]
-        self.spec: Tree = spec
-        self.group: str = spec["group"]
-        self.names: Tree = tree.get("status", {}).get("acceptedNames") or spec["names"]
-        self.plural: str = spec["names"]["plural"]
-        self.kind: str = spec["names"]["kind"]
-        self.namespaced: bool = spec["scope"] == "Namespaced"
-        self.conversion: Tree = spec.get("conversion") or {"strategy": "None"}
-        self.versions: dict[str, Version] = {v["name"]: Version(self, v) for v in spec["versions"]}
-        self.storage: Version = next(v for v in self.versions.values() if v.tree["storage"])
+    plural: str = ""
+    singular: str = ""
+    kind: str = ""
+    listKind: str = ""
+    shortNames: list[str] = []
+    categories: list[str] = []
+
+
+class VersionSpec(msgspec.Struct):
+    """One of spec.versions. The schema stays what it is in the log until the kind is used."""
+
+    name: str
+    served: bool = False
+    storage: bool = False
+    deprecated: bool = False
+    deprecationWarning: str | None = None
+    schema: msgspec.Raw = msgspec.Raw(b"null")
+    subresources: Tree | None = None
+    additionalPrinterColumns: list[Tree] | None = None
+    selectableFields: list[Tree] | None = None
+
+
+class DefinitionSpec(msgspec.Struct):
+    group: str
+    names: Names
+    scope: str
+    versions: list[VersionSpec]
+    conversion: Tree | None = None
+
+
+_decode_spec = msgspec.json.Decoder(DefinitionSpec).decode
+
+
+class Definition:
+    """``raw`` is its spec as it is stored; ``names`` are those that were accepted."""
+
+    def __init__(self, name: str, raw: msgspec.Raw, names: Names) -> None:
+        spec = _decode_spec(raw)
+        self.name = name
+        self.raw = raw
+        self.group = spec.group
+        self.names = names
+        self.plural = spec.names.plural
+        self.kind = spec.names.kind
+        self.namespaced = spec.scope == "Namespaced"
+        self.conversion: Tree = spec.conversion or {"strategy": "None"}
+        self.versions: dict[str, Version] = {v.name: Version(self, v) for v in spec.versions}
+        self.storage: Version = next(v for v in self.versions.values() if v.spec.storage)
 
     @property
     def key(self) -> str:
@@ -46,7 +81,7 @@ class Definition:
 
     @property
     def served(self) -> list[Version]:
-        return [version for version in self.versions.values() if version.tree["served"]]
+        return [version for version in self.versions.values() if version.spec.served]
 
     def of(self, api_version: str) -> Version | None:
         """The version of an object's apiVersion."""
@@ -57,18 +92,23 @@ class Definition:
 class Version:
     """What one version says. The properties are worked out when first asked for."""
 
-    def __init__(self, definition: Definition, tree: Tree) -> None:
+    def __init__(self, definition: Definition, spec: VersionSpec) -> None:
         self.definition = definition
-        self.tree = tree
-        self.name: str = tree["name"]
-        self.api_version = f"{definition.group}/{tree['name']}"
+        self.spec = spec
+        self.name = spec.name
+        self.api_version = f"{definition.group}/{spec.name}"
         #: served objects by (key, revision), where the stored ones had to be worked on
         self.worked: dict[tuple[str, int], bytes] = {}
 
     @cached_property
     def schema(self) -> Schema:
-        found = (self.tree.get("schema") or {}).get("openAPIV3Schema")
+        found = self.published
         return ANYTHING if found is None else Schema(found)
+
+    @property
+    def published(self) -> Tree | None:
+        """openAPIV3Schema, decoded anew."""
+        return (msgspec.json.decode(self.spec.schema) or {}).get("openAPIV3Schema")
 
     @cached_property
     def rules(self) -> Rules:
@@ -87,31 +127,31 @@ class Version:
     @cached_property
     def tail(self) -> bytes:
         """What stored objects end with: the version, and a mark of the schema that they were written under."""
-        mark = hashlib.blake2b(_encode(self.tree.get("schema")), digest_size=6).hexdigest()
+        mark = hashlib.blake2b(self.spec.schema, digest_size=6).hexdigest()
         return f',"apiVersion":"{self.api_version}#{mark}"}}'.encode()
 
     @property
     def has_status(self) -> bool:
-        return (self.tree.get("subresources") or {}).get("status") is not None
+        return (self.spec.subresources or {}).get("status") is not None
 
     @property
     def scale(self) -> Tree | None:
-        return (self.tree.get("subresources") or {}).get("scale")
+        return (self.spec.subresources or {}).get("scale")
 
     @property
     def columns(self) -> list[Tree]:
-        return self.tree.get("additionalPrinterColumns") or []
+        return self.spec.additionalPrinterColumns or []
 
     @property
     def selectable(self) -> list[str]:
-        return [field["jsonPath"].removeprefix(".") for field in self.tree.get("selectableFields") or []]
+        return [field["jsonPath"].removeprefix(".") for field in self.spec.selectableFields or []]
 
     @property
     def warning(self) -> str:
         """What users of a deprecated version are told."""
-        if not self.tree.get("deprecated"):
+        if not self.spec.deprecated:
             return ""
-        return self.tree.get("deprecationWarning") or f"{self.api_version} {self.definition.kind} is deprecated"
+        return self.spec.deprecationWarning or f"{self.api_version} {self.definition.kind} is deprecated"
 
     @cached_property
     def resource(self) -> Resource:
@@ -121,13 +161,13 @@ class Version:
             version=self.name,
             kind=d.kind,
             plural=d.plural,
-            singular=names.get("singular") or d.kind.lower(),
+            singular=names.singular or d.kind.lower(),
             namespaced=d.namespaced,
             verbs=("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"),
-            short_names=tuple(names.get("shortNames") or ()),
-            categories=tuple(names.get("categories") or ()),
+            short_names=tuple(names.shortNames),
+            categories=tuple(names.categories),
             subresources=self._subresources(),
-            list_kind=names.get("listKind") or f"{d.kind}List",
+            list_kind=names.listKind or f"{d.kind}List",
             custom=True,
         )
 

@@ -6,6 +6,7 @@ made anew and watches of the old one end, so that clients see the new form.
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import Any
 
@@ -13,19 +14,47 @@ import msgspec
 
 from bareboat.api.custom import rows
 from bareboat.api.custom.conversion import Converter
-from bareboat.api.custom.definition import Definition, Version
-from bareboat.api.custom.reading import parsed, read_body, typed
+from bareboat.api.custom.definition import Definition, Names, Version
+from bareboat.api.custom.reading import duplicates, parsed, read_body, typed
 from bareboat.api.custom.strategy import CustomStrategy
+from bareboat.api.kinds.causes import invalid
 from bareboat.api.operation import Operation
 from bareboat.base.ids import Ids
 from bareboat.models.custom import CustomObject, decode, to_tree
 from bareboat.models.scheme import Resource, Scheme, priority
-from bareboat.models.status import Cause, Invalid, MethodNotAllowed, NotFound
+from bareboat.models.status import Invalid, MethodNotAllowed, NotFound
 from bareboat.store.broadcast import Subscription
 from bareboat.store.entry import Change, Entry
 from bareboat.store.log import Log
 
+log = logging.getLogger("bareboat.custom")
 DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions/"
+
+
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+
+
+class _Status(msgspec.Struct):
+    conditions: list[_Condition] | None = None
+    acceptedNames: Names = msgspec.field(default_factory=Names)
+
+
+class _Metadata(msgspec.Struct):
+    name: str
+    deletionTimestamp: str | None = None
+
+
+class _Stored(msgspec.Struct):
+    """What is read of a stored definition before anything else of it is needed."""
+
+    metadata: _Metadata
+    spec: msgspec.Raw
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+_decode = msgspec.json.Decoder(_Stored).decode
 
 
 class CustomKind:
@@ -67,9 +96,9 @@ class CustomKind:
 
         data = msgspec.json.encode(apply_document(op, CustomObject, _copied(old), media, document))
         obj, complaints = typed(parsed(data, self.version), self.version)
+        complaints = [*duplicates(op.request.body), *complaints]
         if complaints and op.field_validation == "Strict":
-            cause = Cause("FieldValueInvalid", f'Invalid value: "": strict decoding error: {", ".join(complaints)}', "patch")
-            raise Invalid(op.resource.kind, op.info.name, [cause], group=op.resource.group)
+            raise Invalid("", "", [invalid("patch", data.decode(), f"strict decoding error: {', '.join(complaints)}")])
         if op.field_validation == "Warn":
             op.warnings.extend(complaint for complaint in complaints if complaint not in op.warnings)
         check_name(op, obj)
@@ -136,25 +165,28 @@ class CustomKinds:
             self._scheme.announce()
 
     def _put(self, data: bytes) -> None:
-        tree = msgspec.json.decode(data)
-        name = tree["metadata"]["name"]
-        conditions = {c["type"]: c["status"] for c in tree.get("status", {}).get("conditions") or []}
-        if conditions.get("Established") != "True":
+        try:
+            self._serve(_decode(data))
+        except (msgspec.MsgspecError, StopIteration):  # written by another release: it must not stop the log
+            log.exception("a definition cannot be served: %.200s", data.decode("utf-8", "replace"))
+
+    def _serve(self, found: _Stored) -> None:
+        name, status = found.metadata.name, found.status
+        if not any(c.type == "Established" and c.status == "True" for c in status.conditions or ()):
             self._remove(name)
             return
         known = self._of.get(name)
-        names = tree["status"].get("acceptedNames")
-        if known is None or known.spec != tree["spec"] or known.names != names:
-            self._replace(name, Definition(tree))
+        if known is None or bytes(known.raw) != bytes(found.spec) or known.names != status.acceptedNames:
+            self._replace(name, Definition(name, found.spec, status.acceptedNames))
         for version in self._of[name].served:
-            self._kinds[version.definition.group, version.name, version.definition.plural].terminating = (
-                tree["metadata"].get("deletionTimestamp") is not None
-            )
+            kind = self._kinds[version.definition.group, version.name, version.definition.plural]
+            kind.terminating = found.metadata.deletionTimestamp is not None
 
     def _replace(self, name: str, definition: Definition) -> None:
+        """The stored version comes first: who takes any version gets the one that needs no conversion."""
         self._remove(name)
         self._of[name] = definition
-        for version in sorted(definition.served, key=lambda v: priority(v.name), reverse=True):
+        for version in sorted(definition.served, key=lambda v: (v.spec.storage, priority(v.name)), reverse=True):
             self._kinds[definition.group, version.name, definition.plural] = CustomKind(version, self.converter)
             self._scheme.add(version.resource)
 

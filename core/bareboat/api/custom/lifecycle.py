@@ -10,16 +10,21 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
+from bareboat.api.custom.definition import Names
 from bareboat.api.custom.kinds import DEFINITIONS
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.kinds.apiextensions.definitions import CLEANUP
 from bareboat.client.client import Client, checked, collection
 from bareboat.contracts.auth import UserInfo
 from bareboat.models import apiextensions_v1 as v1
-from bareboat.models.codec import copy, decode
+from bareboat.models import scalars
+from bareboat.models.codec import decode
 from bareboat.models.meta import set_condition
-from bareboat.models.status import ApiError, Conflict, NotFound, quote
+from bareboat.models.status import ApiError, Conflict, quote
 from bareboat.reconcile.queue import WorkQueue
+from bareboat.store.entry import Entry
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service
@@ -29,6 +34,34 @@ SERVER = UserInfo(name="system:apiserver", groups=("system:masters", "system:aut
 APPROVED = "api-approved.kubernetes.io"
 #: Seconds between looks at objects that something holds.
 LOOK_AGAIN = 1.0
+
+
+class _Spec(msgspec.Struct):
+    group: str
+    names: Names
+
+
+class _Metadata(msgspec.Struct):
+    name: str
+    annotations: dict[str, str] = {}
+    finalizers: list[str] = []
+    deletionTimestamp: str | None = None
+
+
+class _Status(msgspec.Struct):
+    conditions: list[v1.CustomResourceDefinitionCondition] | None = None
+    acceptedNames: Names = msgspec.field(default_factory=Names)
+
+
+class _Outline(msgspec.Struct):
+    """A definition without its versions: what naming needs of it."""
+
+    metadata: _Metadata
+    spec: _Spec
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+_decode = msgspec.json.Decoder(_Outline, dec_hook=scalars.canonical).decode
 
 
 class Lifecycle:
@@ -57,33 +90,34 @@ class Lifecycle:
                 self._queue.done(name)
 
     async def _step(self, name: str) -> None:
-        try:
-            found = await self._client.get(v1.CustomResourceDefinition, name)
-        except NotFound:
+        entry = self._log.get(f"{DEFINITIONS}/{name}")
+        if entry is None:
             for other in self._definitions(name.partition(".")[2]):
                 if not _is_accepted(other):
                     self._queue.add(other.metadata.name)  # the names of the one that went are free
             return
-        if found.metadata.deletionTimestamp:
-            if CLEANUP in found.metadata.finalizers:
-                await self._clean_up(found)
-            return
-        await self._accept(found)
+        outline = _decode(entry.data)
+        if not outline.metadata.deletionTimestamp:
+            await self._accept(entry, outline)
+        elif CLEANUP in outline.metadata.finalizers:
+            await self._clean_up(decode(v1.CustomResourceDefinition, entry.data))
 
-    def _definitions(self, group: str) -> list[v1.CustomResourceDefinition]:
-        entries = self._log.scan(DEFINITIONS)
+    def _definitions(self, group: str) -> list[_Outline]:
+        """Of one group."""
         wanted = f".{group}"
-        return [decode(v1.CustomResourceDefinition, e.data) for e in entries if e.key.endswith(wanted)]
+        found = [_decode(e.data) for e in self._log.scan(DEFINITIONS) if e.key.endswith(wanted)]
+        return [outline for outline in found if outline.spec.group == group]
 
-    async def _accept(self, found: v1.CustomResourceDefinition) -> None:
-        group = found.spec.group
-        others = [d for d in self._definitions(group) if d.spec.group == group and d.metadata.name != found.metadata.name]
-        new = copy(found)
-        accept_names(new, others, self._service.clock.timestamp())
-        approve(new, self._service.clock.timestamp())
-        if new.status == found.status:
+    async def _accept(self, entry: Entry, outline: _Outline) -> None:
+        others = [d for d in self._definitions(outline.spec.group) if d.metadata.name != outline.metadata.name]
+        now = self._service.clock.timestamp()
+        before = msgspec.json.encode(outline.status)
+        _judge(outline, others, now)
+        if msgspec.json.encode(outline.status) == before:
             return
-        await self._client.update(new, subresource="status")
+        found = decode(v1.CustomResourceDefinition, entry.data)
+        _judge(found, others, now)
+        await self._client.update(found, subresource="status")
         for other in others:
             if not _is_accepted(other):
                 self._queue.add(other.metadata.name)
@@ -119,17 +153,23 @@ class Lifecycle:
         checked(await self._client.transport.request("DELETE", path))
 
 
-def _is_accepted(definition: v1.CustomResourceDefinition) -> bool:
-    return any(c.type == "NamesAccepted" and c.status == "True" for c in definition.status.conditions)
+def _is_accepted(definition: _Outline) -> bool:
+    return any(c.type == "NamesAccepted" and c.status == "True" for c in definition.status.conditions or ())
 
 
-def accept_names(found: v1.CustomResourceDefinition, others: list[v1.CustomResourceDefinition], now: str) -> None:
+def _judge(found: Any, others: list[_Outline], now: str) -> None:
+    found.status.conditions = found.status.conditions or []
+    accept_names(found, others, now)
+    approve(found, now)
+
+
+def accept_names(found: Any, others: list[_Outline], now: str) -> None:
     """Fill in acceptedNames and the conditions that tell of them."""
     wanted, had = found.spec.names, found.status.acceptedNames
     taken = [other.status.acceptedNames for other in others]
     resources = {n for t in taken for n in (t.plural, t.singular, *t.shortNames) if n}
     kinds = {n for t in taken for n in (t.kind, t.listKind) if n}
-    accepted = copy(had)
+    accepted = type(had)(**{name: getattr(had, name) for name in had.__struct_fields__})
     reason = message = ""
     for attribute, used, conflict in (
         ("plural", resources, "PluralConflict"),
@@ -152,7 +192,7 @@ def accept_names(found: v1.CustomResourceDefinition, others: list[v1.CustomResou
     _conditions(found, reason, message, now)
 
 
-def _conditions(found: v1.CustomResourceDefinition, reason: str, message: str, now: str) -> None:
+def _conditions(found: Any, reason: str, message: str, now: str) -> None:
     conditions, condition = found.status.conditions, v1.CustomResourceDefinitionCondition
     if reason:
         set_condition(conditions, "NamesAccepted", "False", reason, message, now, cls=condition)
@@ -164,7 +204,7 @@ def _conditions(found: v1.CustomResourceDefinition, reason: str, message: str, n
     set_condition(conditions, "Established", "True", "InitialNamesAccepted", accepted, now, cls=condition)
 
 
-def approve(found: v1.CustomResourceDefinition, now: str) -> None:
+def approve(found: Any, now: str) -> None:
     """The condition of groups of the community: who allowed them."""
     group = found.spec.group
     if group not in ("k8s.io", "kubernetes.io") and not group.endswith((".k8s.io", ".kubernetes.io")):

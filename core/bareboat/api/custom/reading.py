@@ -38,7 +38,7 @@ def read_body(op: Operation, version: Version) -> CustomObject:
     obj, complaints = typed(tree, version)
     if validation == "Ignore":
         return obj
-    complaints = [*_duplicates(data), *complaints]
+    complaints = [*duplicates(data), *complaints]
     if complaints and validation == "Strict":
         kind = version.definition.kind
         said = f"strict decoding error: {', '.join(complaints)}"
@@ -94,12 +94,15 @@ def empty(version: Version) -> CustomObject:
     return CustomObject(version.definition.kind, version.api_version, from_tree(meta_v1.ObjectMeta, {}))
 
 
-def _duplicates(data: bytes) -> list[str]:
+def duplicates(data: bytes) -> list[str]:
     """Members that come twice, by path. Nothing is parsed again unless the counts differ."""
-    if _encode(msgspec.json.decode(data)).count(b":") == data.count(b":"):
-        return []
-    found: list[str] = []
-    _walk(rawjson.parse(data), "", found)
+    try:
+        if _encode(msgspec.json.decode(data)).count(b":") == data.count(b":"):
+            return []
+        found: list[str] = []
+        _walk(rawjson.parse(data), "", found)
+    except (*_MALFORMED, rawjson.SyntaxFault):
+        return []  # not JSON: what reads it says so
     return found
 
 

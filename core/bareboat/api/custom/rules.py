@@ -93,7 +93,7 @@ class Rules:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._at: dict[int, tuple[list[Rule], bool]] = {}
-        self._below: dict[int, bool] = {}
+        self._below: set[int] = set()
         self.some = self._gather(schema)
 
     def _gather(self, schema: Schema) -> bool:
@@ -101,7 +101,8 @@ class Rules:
             self._at[id(schema)] = ([Rule(tree) for tree in schema.rules], needs_view(schema))
         below = [*schema.properties.values(), schema.items, schema.additional]
         found = [self._gather(s) for s in below if isinstance(s, Schema)]
-        self._below[id(schema)] = any(found)
+        if any(found):
+            self._below.add(id(schema))
         return bool(schema.rules) or any(found)
 
     def faults(self, value: Any, old: Any = MISSING) -> list[Cause]:
@@ -117,7 +118,7 @@ class Rules:
         found = self._at.get(id(schema))
         if found is not None:
             causes += self._here(value, old, schema, at, found)
-        if not self._below[id(schema)]:
+        if id(schema) not in self._below:
             return
         if isinstance(value, dict):
             before = old if isinstance(old, dict) else {}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 Tree = dict[str, Any]
 MISSING: Any = object()
 
@@ -48,12 +50,13 @@ class Schema:
         self.default: Any = tree.get("default", MISSING)
         self.format: str = tree.get("format", "")
         self.required: tuple[str, ...] = tuple(tree.get("required", ()))
-        self.properties: dict[str, Schema] = {name: Schema(child) for name, child in tree.get("properties", {}).items()}
-        self.items: Schema | None = Schema(tree["items"]) if isinstance(tree.get("items"), dict) else None
+        properties = tree.get("properties")
+        self.properties: dict[str, Schema] = {n: compiled(child) for n, child in properties.items()} if properties else _NOTHING
+        self.items: Schema | None = compiled(tree["items"]) if isinstance(tree.get("items"), dict) else None
         additional = tree.get("additionalProperties")
         #: a schema, True for anything, None for nothing
-        self.additional: Schema | bool | None = Schema(additional) if isinstance(additional, dict) else additional or None
-        self.values: Tree | None = {k: tree[k] for k in _VALUES if k in tree} or None
+        self.additional: Schema | bool | None = compiled(additional) if isinstance(additional, dict) else additional or None
+        self.values: Tree | None = {k: tree[k] for k in _VALUES if k in tree} or None if tree.keys() & _VALUE_SET else None
         self.branches: Branches | None = Branches(tree) if any(k in tree for k in _JUNCTORS) else None
         self.rules: tuple[Tree, ...] = tuple(tree.get("x-kubernetes-validations", ()))
         self.keyed = self.list_type in ("map", "set")
@@ -64,6 +67,19 @@ class Schema:
         if found is not None:
             return found
         return self.additional if isinstance(self.additional, Schema) else None
+
+
+def compiled(tree: Tree) -> Schema:
+    """Levels without anything below are the same object wherever they say the same: most of a definition is plain strings."""
+    if not _NESTING.isdisjoint(tree):
+        return Schema(tree)
+    key = _encode({name: value for name, value in tree.items() if name != "description"})
+    known = _leaves.get(key)
+    if known is None:
+        if len(_leaves) >= _MOST_LEAVES:
+            _leaves.clear()
+        known = _leaves[key] = Schema(tree)
+    return known
 
 
 class Branches:
@@ -78,12 +94,18 @@ class Branches:
         self.none_of = Schema(tree["not"]) if "not" in tree else None
 
 
+_encode = msgspec.json.Encoder(order="sorted").encode
+_leaves: dict[bytes, Schema] = {}
+_MOST_LEAVES = 20_000
+_NESTING = frozenset(("properties", "items", "additionalProperties", "allOf", "anyOf", "oneOf", "not", "x-kubernetes-validations"))
 _JUNCTORS = ("allOf", "anyOf", "oneOf", "not")
 _VALUES = (
     *("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf"),
     *("maxLength", "minLength", "pattern", "enum"),
     *("maxItems", "minItems", "uniqueItems", "maxProperties", "minProperties"),
 )
+_VALUE_SET = frozenset(_VALUES)
+_NOTHING: dict[str, Schema] = {}
 
 #: What a definition without a schema says: anything goes.
 ANYTHING = Schema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})

@@ -42,6 +42,19 @@ MODULES = (
 )
 
 
+#: What upstream would rather see no one use, whatever the verb.
+_DEPRECATED = {
+    "core/componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+    "core/endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+
+
+def deprecations(resource: Resource) -> list[str]:
+    """Texts for Warning headers of every answer about the resource."""
+    text = _DEPRECATED.get(resource.key)
+    return [text] if text else []
+
+
 @cache
 def _table() -> dict[str, type[Strategy]]:
     table: dict[str, type[Strategy]] = {}

@@ -119,7 +119,8 @@ def _operation(resource: Resource, verb: str, path: str, v2: bool, part: Subreso
     }
     method = _METHODS[verb]
     if method in _WRITES and answered:
-        _add_body(operation, method, _published(resource, part, module, kind), v2)
+        patches = _PATCHES[:-1] if resource.custom else _PATCHES  # nothing says how a custom kind's lists would be merged
+        _add_body(operation, method, _published(resource, part, module, kind), v2, patches)
     return operation
 
 
@@ -153,14 +154,14 @@ def _camel(group: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def _add_body(operation: Tree, method: str, name: str, v2: bool) -> None:
+def _add_body(operation: Tree, method: str, name: str, v2: bool, patches: tuple[str, ...]) -> None:
     if v2:
         schema: Tree = {"type": "object"} if method == "patch" else {"$ref": f"#/definitions/{name}"}
         operation["parameters"].append({"name": "body", "in": "body", "required": True, "schema": schema})
-        operation["consumes"] = list(_PATCHES) if method == "patch" else ["*/*"]
+        operation["consumes"] = list(patches) if method == "patch" else ["*/*"]
         return
     schema = {"type": "object"} if method == "patch" else {"$ref": f"#/components/schemas/{name}"}
-    types = _PATCHES if method == "patch" else ("*/*",)
+    types = patches if method == "patch" else ("*/*",)
     operation["requestBody"] = {"content": {t: {"schema": schema} for t in types}, "required": True}
 
 

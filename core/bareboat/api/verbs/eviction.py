@@ -14,7 +14,7 @@ from bareboat.api.request import ApiResponse
 from bareboat.api.verbs.delete import delete_object
 from bareboat.api.verbs.read import find
 from bareboat.api.verbs.update import TRIES
-from bareboat.api.writing import check_name, load
+from bareboat.api.writing import admission_request, check_name, load
 from bareboat.models import core_v1, meta_v1, policy_v1
 from bareboat.models.codec import decode, encode
 from bareboat.models.meta import is_condition_true, set_condition
@@ -32,6 +32,7 @@ _REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
 async def evict(service: Service, op: Operation) -> ApiResponse:
     eviction = body.read(op, policy_v1.Eviction, "Eviction", "policy/v1")
     check_name(op, eviction)
+    await service.admission.admit(admission_request(op, "CREATE", eviction, None, op.info.name))
     pod: core_v1.Pod = await load(op, find(service, op))
     options = eviction.deleteOptions or meta_v1.DeleteOptions()
     if options.dryRun:
@@ -40,7 +41,7 @@ async def evict(service: Service, op: Operation) -> ApiResponse:
         await _spend_budget(service, op, pod)
     if not op.dry_run:
         await _mark(service, op)
-    await delete_object(service, op, op.info.name, options)
+    await delete_object(service, op, op.info.name, options, admitted=True)
     return answers.tree({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, status=201)
 
 

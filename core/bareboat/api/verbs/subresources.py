@@ -71,7 +71,7 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         pod.metadata.annotations = {**pod.metadata.annotations, **binding.metadata.annotations}
         conditions = pod.status.conditions
         set_condition(conditions, "PodScheduled", "True", "", "", op.clock.timestamp(), cls=core_v1.PodCondition)
-        await service.admission.validate(admission_request(op, "CREATE", binding, None, pod_name))
+        await service.admission.admit(admission_request(op, "CREATE", binding, None, pod_name))
         if op.dry_run:
             break
         try:

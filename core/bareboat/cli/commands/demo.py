@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bareboat.cli.screen import Steps, print_json, table
-from bareboat.cluster.file.shape import ClusterFile, Server, fake
+from bareboat.cluster.file.shape import ClusterFile, fake
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ async def _run(arguments: argparse.Namespace, steps: Steps, directory: Path, as_
 
     layout = Layout(directory / "demo")
     cluster = fake("demo") if as_data else ClusterFile(name="demo")
-    cluster = msgspec.structs.replace(cluster, server=Server(port=arguments.port))
+    cluster = msgspec.structs.replace(cluster, server=msgspec.structs.replace(cluster.server, port=arguments.port))
     up = Up(layout, cluster, count=1, fake=as_data)
     try:
         await up.run(steps)

@@ -9,7 +9,7 @@ node:
   runtimes: [{use: process}]
   network: {use: bridge}
   proxy: {use: nftables}
-plugins: [{use: rbac}, {use: sched-policies}]
+plugins: [{use: rbac}, {use: sched-policies}, {use: admission-builtin}]
 authorization: [node, rbac]
 scheduling: [{use: least-allocated, weight: 1}, {use: balanced-allocation, weight: 1}]
 """
@@ -43,11 +43,16 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``address`` to listen on, ``port`` (0 = any free one), ``names`` further names and addresses for the certificate."""
+    """``address`` to listen on, ``port`` (0 = any free one), ``names`` further names and addresses for the certificate.
+
+    ``allowPrivileged``: containers may ask for privileged mode (upstream's ``--allow-privileged``). Left out, ``up`` allows it, as
+    clusters do in which network and storage drivers run as pods, and a lone ``server`` does not, as upstream's API server.
+    """
 
     address: str = "0.0.0.0"  # noqa: S104  pods and other nodes must reach it; TLS and RBAC guard it
     port: Port = 6443
     names: list[str] = []
+    allowPrivileged: bool | None = None
 
 
 class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +94,7 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     networking: Networking = Networking()
     store: Use = Use(use="sqlite")
     node: Node = Node()
-    plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies")])
+    plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies"), Use(use="admission-builtin")])
     authentication: list[str] = []
     authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
     admission: list[str] = []

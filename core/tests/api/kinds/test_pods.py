@@ -2,6 +2,8 @@
 
 import pytest
 
+from bareboat.api.kinds import capabilities
+
 POD = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -203,3 +205,63 @@ def test_a_client_is_warned(warnings, path, value, words):
 
 def test_a_plain_pod_gives_no_warning(warnings):
     assert warnings(POD) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "causes"),
+    [
+        ({"phase": "Running", "podIP": "10.0.0.1"}, ""),
+        ({"podIP": "x"}, "Invalid status.podIPs[0]"),
+        ({"podIPs": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}]}, "Invalid status.podIPs"),
+        ({"conditions": [{"type": "a b", "status": "True"}]}, "Invalid metadata.conditions[0].Type"),
+        ({"qosClass": "Guaranteed"}, "Invalid status.qosClass"),
+        ({"nominatedNodeName": "A_"}, "Invalid status.nominatedNodeName"),
+        ({"hostIP": "10.0.0.1", "hostIPs": [{"ip": "10.0.0.2"}]}, "Invalid status.hostIPs[0].ip"),
+    ],
+)
+def test_an_agent_may_not_say_anything(update, status, causes):
+    assert "; ".join(update(POD, "status", status, "status")) == causes
+
+
+@pytest.mark.parametrize(
+    ("containers", "causes"),
+    [
+        ([{"name": "e", "image": "x"}], ""),
+        ([{"name": "web", "image": "x"}], "Duplicate spec.ephemeralContainers[0].name"),
+        ([{"name": "e", "image": "x", "ports": [{"containerPort": 1}]}], "Forbidden spec.ephemeralContainers[0].ports"),
+        ([{"name": "e", "image": "x", "targetContainerName": "y"}], "NotFound spec.ephemeralContainers[0].targetContainerName"),
+    ],
+)
+def test_debug_containers_come_later(update, containers, causes):
+    assert "; ".join(update(POD, "spec/ephemeralContainers", containers, "ephemeralcontainers")) == causes
+
+
+def test_resources_are_resized_in_place(update):
+    path = f"{C}/resources"
+    assert update(POD, path, {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}, "resize") == []
+    assert update(POD, path, {"requests": {"cpu": "3"}, "limits": {"cpu": "2"}}, "resize") == [f"Invalid {P}.resources.requests"]
+    assert "Forbidden spec" in update(POD, path, {"requests": {"ephemeral-storage": "3"}}, "resize")
+
+
+def test_label_keys_take_the_pods_values(defaulted):
+    term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "a"}}, "matchLabelKeys": ["tier", "absent"]}
+    manifest = {**POD, "metadata": {**POD["metadata"], "labels": {"tier": "front"}}}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    selector = defaulted(manifest, "spec/affinity", affinity).spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[
+        0
+    ]
+    (merged,) = selector.labelSelector.matchExpressions
+    assert (merged.key, merged.operator, merged.values) == ("tier", "In", ["front"])
+
+
+def test_label_keys_stand_in_no_selector_already(create):
+    spread = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "matchLabelKeys": ["tier"]}
+    manifest = {**POD, "metadata": {**POD["metadata"], "labels": {"tier": "front"}}}
+    assert create(manifest, "spec/topologySpreadConstraints", [{**spread, "labelSelector": {}}]) == []
+    (cause,) = create(manifest, "spec/topologySpreadConstraints", [{**spread, "labelSelector": {"matchLabels": {"tier": "back"}}}])
+    assert cause == "Invalid spec.topologySpreadConstraints[0].matchLabelKeys[0]"
+
+
+def test_a_cluster_may_allow_privileged_containers(create, monkeypatch):
+    monkeypatch.setattr(capabilities.CURRENT, "allow_privileged", True)
+    assert create(POD, f"{C}/securityContext", {"privileged": True}) == []

@@ -165,7 +165,7 @@ WARNED = [
     ),
     ("ingress", "metadata/annotations", {"kubernetes.io/ingress.class": "a"}, "deprecated, please use 'spec.ingressClassName' instead"),
     ("policy", "spec/ingress/0/from/0/ipBlock/cidr", "10.0.0.1/8", "is ambiguous in this context"),
-    ("endpoints", "", None, "v1 Endpoints is deprecated in v1.33+"),
+    ("endpoints", "subsets/0/addresses/0/ip", "FD00::1", "should be in RFC 5952 canonical format"),
 ]
 
 

@@ -90,7 +90,7 @@ def _failure_policy(spec: Any, at: str) -> list[Cause]:
 def _failure_rule(rule: Any, at: str, containers: set[str], *, indexed: bool) -> list[Cause]:
     causes: list[Cause] = []
     if not rule.action:
-        causes.append(required(f"{at}.action", "valid values: " + ", ".join(f'"{a}"' for a in _ACTIONS)))
+        causes.append(required(f"{at}.action", 'valid values: ["Count" "FailIndex" "FailJob" "Ignore"]'))
     elif rule.action == "FailIndex" and not indexed:
         causes.append(invalid(f"{at}.action", rule.action, "requires the backoffLimitPerIndex to be set"))
     elif rule.action not in _ACTIONS:
@@ -111,7 +111,7 @@ def _failure_rule(rule: Any, at: str, containers: set[str], *, indexed: bool) ->
 def _exit_codes(rule: Any, at: str, containers: set[str]) -> list[Cause]:
     causes: list[Cause] = []
     if not rule.operator:
-        causes.append(required(f"{at}.operator", 'valid values: "In", "NotIn"'))
+        causes.append(required(f"{at}.operator", 'valid values: ["In" "NotIn"]'))
     else:
         causes += one_of(f"{at}.operator", rule.operator, ("In", "NotIn"))
     if rule.containerName is not None and rule.containerName not in containers:
@@ -119,7 +119,7 @@ def _exit_codes(rule: Any, at: str, containers: set[str]) -> list[Cause]:
         causes.append(invalid(f"{at}.containerName", rule.containerName, message))
     values = rule.values
     if not values:
-        return [*causes, invalid(f"{at}.values", values, "at least one value is required")]
+        return [*causes, invalid(f"{at}.values", None, "at least one value is required")]
     if len(values) > 255:
         return [*causes, too_many(f"{at}.values", len(values), 255)]
     seen: set[int] = set()
@@ -136,7 +136,7 @@ def _conditions(patterns: list[Any], at: str) -> list[Cause]:
     causes = [too_many(at, len(patterns), _MANY)] if len(patterns) > _MANY else []
     for i, pattern in enumerate(patterns):
         causes += each(f"{at}[{i}].type", pattern.type, qualified_name(pattern.type))
-        causes += choice(f"{at}[{i}].status", pattern.status, ("False", "True", "Unknown"), 'valid values: "False", "True", "Unknown"')
+        causes += choice(f"{at}[{i}].status", pattern.status, ("False", "True", "Unknown"), 'valid values: ["False" "True" "Unknown"]')
     return causes
 
 

@@ -150,10 +150,15 @@ def _spread(constraint: Any, at: str) -> list[Cause]:
     return causes
 
 
+def _merged(expression: Any) -> bool:
+    """As ``label_keys`` writes it into the selector of a pod."""
+    return bool(expression.operator == "In" and len(expression.values) == 1)
+
+
 def _spread_keys(constraint: Any, at: str) -> list[Cause]:
     causes = _label_keys(constraint.matchLabelKeys, constraint.labelSelector, at)
     selector = constraint.labelSelector
     for i, key in enumerate(constraint.matchLabelKeys if selector is not None else ()):
-        if key in selector.matchLabels or any(e.key == key for e in selector.matchExpressions):
+        if key in selector.matchLabels or any(e.key == key and not _merged(e) for e in selector.matchExpressions):
             causes.append(invalid(f"{at}[{i}]", key, "exists in both matchLabelKeys and labelSelector"))
     return causes

@@ -6,6 +6,7 @@ from typing import Any
 
 from bareboat.api.kinds.base import PlainStrategy
 from bareboat.api.kinds.causes import choice, each, port_number, required
+from bareboat.api.kinds.core.address_warnings import each_ip
 from bareboat.api.kinds.core.addresses import not_special
 from bareboat.api.kinds.core.containers import PROTOCOLS
 from bareboat.api.kinds.core.paths import ip_address
@@ -29,7 +30,10 @@ class EndpointsStrategy(PlainStrategy):
         return self.validate_create(new)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
-        return ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
+        ends = [
+            (f"subsets[{i}].{part}", getattr(s, part)) for i, s in enumerate(obj.subsets) for part in ("addresses", "notReadyAddresses")
+        ]
+        return [text for at, addresses in ends for text in each_ip(at, (address.ip for address in addresses))]
 
 
 def _subset(subset: Any, at: str) -> list[Cause]:

@@ -7,6 +7,7 @@ from typing import Any
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
 from bareboat.api.kinds.causes import forbidden, invalid
 from bareboat.api.kinds.core.containers import trimmed_image
+from bareboat.api.kinds.core.label_keys import merge_label_keys
 from bareboat.api.kinds.core.pod_annotations import validate_pod_annotation_updates, validate_pod_annotations
 from bareboat.api.kinds.core.pod_defaults import default_pod, default_pod_spec
 from bareboat.api.kinds.core.pod_spec import validate_pod_spec, validate_template
@@ -41,7 +42,11 @@ class PodStatus(SubresourceStrategy):
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         super().prepare_update(new, old, ctx)
         new.metadata.deletionTimestamp = old.metadata.deletionTimestamp
-        new.status.qosClass = new.status.qosClass or old.status.qosClass
+        status = new.status
+        status.qosClass = status.qosClass or old.status.qosClass
+        if status.podIP and (not status.podIPs or status.podIPs[0].ip != status.podIP):  # agents of old know one address only
+            status.podIPs = [core_v1.PodIP(ip=status.podIP)]
+        status.podIP = status.podIPs[0].ip if status.podIPs else ""
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return validate_pod_status(new, old)
@@ -131,6 +136,7 @@ class PodStrategy(KindStrategy):
 
     def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
         obj.metadata.generation = 1
+        merge_label_keys(obj)
         obj.status = core_v1.PodStatus(phase="Pending", qosClass=qos_class(obj.spec))
         if obj.spec.schedulingGates:
             message = "Scheduling is blocked due to non-empty scheduling gates"

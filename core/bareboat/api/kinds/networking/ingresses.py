@@ -47,7 +47,7 @@ class IngressStrategy(KindStrategy):
 def _spec(spec: Any) -> list[Cause]:
     causes: list[Cause] = []
     if not spec.rules and spec.defaultBackend is None:
-        causes.append(invalid("spec", [], "either `defaultBackend` or `rules` must be specified"))
+        causes.append(invalid("spec", None, "either `defaultBackend` or `rules` must be specified"))
     if spec.defaultBackend is not None:
         causes += _backend(spec.defaultBackend, "spec.defaultBackend")
     for i, rule in enumerate(spec.rules):

@@ -70,7 +70,7 @@ def _port(port: Any, at: str) -> list[Cause]:
         return causes + each(f"{at}.port", number, port_name(number))
     causes += port_number(f"{at}.port", number)
     if end is not None and end < number:
-        causes.append(invalid(f"{at}.endPort", end, "must be greater than or equal to `port`"))
+        causes.append(invalid(f"{at}.endPort", number, "must be greater than or equal to `port`"))
     return causes + (port_number(f"{at}.endPort", end) if end is not None else [])
 
 

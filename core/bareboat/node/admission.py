@@ -1,0 +1,54 @@
+"""Whether a node takes a pod that was bound to it: the last word after the scheduler, as upstream's kubelet has it. Pure.
+
+What comes in: a pod of which nothing runs yet, and what the node is and has left. What goes out: the reason and message with which it is
+turned away (phase Failed), or None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bareboat.models import core_v1
+from bareboat.node.allocations import Allocations, requests_of
+
+AFFINITY = "NodeAffinity"
+#: What a pod may set without harm to others: each has a namespace of its own in the kernel.
+SAFE_SYSCTLS = re.compile(
+    r"kernel\.shm_rmid_forced|net\.ipv4\.(ip_local_port_range|tcp_syncookies|ping_group_range|ip_unprivileged_port_start"
+    r"|ip_local_reserved_ports|tcp_keepalive_(time|intvl|probes)|tcp_fin_timeout|tcp_rmem|tcp_wmem)"
+)
+
+
+def refusal(pod: core_v1.Pod, labels: Mapping[str, str], allocations: Allocations) -> tuple[str, str] | None:
+    """(reason, message)."""
+    return _sysctls(pod) or _room(pod, allocations) or _affinity(pod, labels)
+
+
+def _sysctls(pod: core_v1.Pod) -> tuple[str, str] | None:
+    security = pod.spec.securityContext
+    for sysctl in security.sysctls if security is not None else ():
+        name = sysctl.name.replace("/", ".")
+        if not SAFE_SYSCTLS.fullmatch(name):
+            return "SysctlForbidden", f'forbidden sysctl: "{sysctl.name}" not allowlisted'
+        if (pod.spec.hostNetwork and name.startswith("net.")) or (pod.spec.hostIPC and name.startswith("kernel.shm")):
+            where = "network" if name.startswith("net.") else "ipc"
+            return "SysctlForbidden", f'forbidden sysctl: "{sysctl.name}" not allowed with host {where} enabled'
+    return None
+
+
+def _room(pod: core_v1.Pod, allocations: Allocations) -> tuple[str, str] | None:
+    uid = pod.metadata.uid
+    if allocations.is_full(uid):
+        return "OutOfpods", "Node didn't have enough resource: pods"
+    short = allocations.shortage(uid, requests_of(pod))
+    if short is None:
+        return None
+    amounts = f"requested: {short.requested}, used: {short.used}, capacity: {short.capacity}"
+    return f"OutOf{short.resource}", f"Node didn't have enough resource: {short.resource}, {amounts}"
+
+
+def _affinity(pod: core_v1.Pod, labels: Mapping[str, str]) -> tuple[str, str] | None:
+    if all(labels.get(key) == value for key, value in pod.spec.nodeSelector.items()):
+        return None
+    return AFFINITY, "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"

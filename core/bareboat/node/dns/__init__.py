@@ -1,0 +1,1 @@
+"""Names of the cluster, answered on every node."""
