@@ -15,7 +15,7 @@ from bareboat.scheduler.columns import Columns, static_changed
 from bareboat.scheduler.nominations import Nominations
 from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.queue import SchedulingQueue
-from bareboat.scheduler.requests import pod_use
+from bareboat.scheduler.requests import PodUses
 from bareboat.scheduler.verdict import NODE, POD_GONE, POD_PLACED
 
 ENDED = ("Succeeded", "Failed")
@@ -35,6 +35,7 @@ class Changes:
     ) -> None:
         self._columns, self._queue, self._nominations = columns, queue, nominations
         self._wants, self._busy = wants, busy
+        self.uses = PodUses()
         #: labels of every namespace
         self.namespaces: dict[str, dict[str, str]] = {}
         self.pods = informers.of(core_v1.Pod)
@@ -71,7 +72,7 @@ class Changes:
         self._queue.remove(key)
         self._nominations.remove(key)
         before = self._columns.placed().get(key)
-        after = PlacedPod(key, pod, pod_use(pod))
+        after = PlacedPod(key, pod, self.uses.of(pod))
         self._columns.put_pod(after)
         if before is None or before.labels != after.labels or before.terminating != after.terminating:
             self._queue.wake(POD_PLACED)
@@ -92,7 +93,7 @@ class Changes:
 
     def _nominate(self, key: str, pod: core_v1.Pod, node: str) -> None:
         if node:
-            self._nominations.put(key, pod, pod_use(pod), node)
+            self._nominations.put(key, pod, self.uses.of(pod), node)
         elif self._nominations.remove(key):
             self._queue.wake(POD_GONE)
             self._queue.wake_some([key])

@@ -30,7 +30,7 @@ from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.placement import Decision, Placement
 from bareboat.scheduler.preemption import Outcome, Preemption
 from bareboat.scheduler.queue import SchedulingQueue
-from bareboat.scheduler.requests import PodUse, pod_use
+from bareboat.scheduler.requests import PodUse
 from bareboat.scheduler.siblings import Siblings
 from bareboat.scheduler.storage import Storage
 from bareboat.scheduler.verdict import EVERYTHING, FACTS, POD_GONE, VOLUME
@@ -95,7 +95,7 @@ class Scheduler:
         pod = self._changes.pods.get(key)
         if pod is None or not self._wants(pod):
             return
-        use = pod_use(pod)
+        use = self._changes.uses.of(pod)
         decision = self._placement.decide(pod, use, key)
         if not decision.node:
             self._refuse(key, pod, use, decision, tasks)
