@@ -41,6 +41,8 @@ def pod(number: int, rules: str) -> Any:
     if rules == "spread":
         spread = {"maxSkew": 1, "topologyKey": ZONE, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": SELECTOR}
         spec["topologySpreadConstraints"] = [spread]
+    if rules == "preempt":
+        spec |= {"priority": 100, "terminationGracePeriodSeconds": 0}
     if rules == "anti":
         term = {"topologyKey": HOST, "labelSelector": SELECTOR}
         spec["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
@@ -48,10 +50,24 @@ def pod(number: int, rules: str) -> Any:
     return from_tree(core_v1.Pod, {"metadata": meta, "spec": spec})
 
 
+async def fill(kernel: Kernel, nodes: int) -> None:
+    """Ten pods on every node that leave no room and matter less."""
+    for number in range(nodes):
+        for nth in range(10):
+            low = pod(number, "")
+            low.metadata.name = f"low-{number}-{nth}"
+            low.spec.nodeName, low.spec.priority = f"node-{number}", nth
+            low.spec.terminationGracePeriodSeconds = 0
+            low.spec.containers[0].resources.requests = {"cpu": "3200m"}
+            await kernel.client.create(low)
+
+
 async def measure(nodes: int, pods: int, rules: str) -> None:
     kernel = await Kernel(clock=SystemClock()).start()
     for number in range(nodes):
         await kernel.client.create(node(number))
+    if rules == "preempt":
+        await fill(kernel, nodes)
     for number in range(pods):
         await kernel.client.create(pod(number, rules))
     informers = InformerFactory(kernel.client)
@@ -64,7 +80,7 @@ async def measure(nodes: int, pods: int, rules: str) -> None:
     done = asyncio.Event()
 
     def seen(key: str, _old: bytes | None, new: bytes | None) -> None:
-        if new is not None and b'"nodeName":' in new:
+        if new is not None and b'"nodeName":' in new and "/pod-" in key:
             if not bound:
                 first.extend((time.perf_counter(), time.process_time()))
             bound.add(key)
@@ -93,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--pods", type=int, default=3000)
-    parser.add_argument("--rules", nargs="+", choices=["plain", "spread", "anti"], default=["plain", "spread", "anti"])
+    parser.add_argument("--rules", nargs="+", choices=["plain", "spread", "anti", "preempt"], default=["plain", "spread", "anti"])
     wanted = parser.parse_args()
     logging.disable(logging.WARNING)  # the recorder says which events it drops
     for nodes in wanted.nodes:
