@@ -52,6 +52,7 @@ class Columns:
         self._unschedulable: BoolArray = np.zeros(capacity, dtype=bool)
         self._placed: dict[str, PlacedPod] = {}
         self._homeless: dict[str, dict[str, PlacedPod]] = {}
+        self._by_namespace: dict[str, dict[str, PlacedPod]] = {}
         self._domains: dict[str, Domains] = {}
         self._domains_version = 0
         self._arrays: NodeArrays | None = None
@@ -80,7 +81,7 @@ class Columns:
 
     def count(self, matcher: Matcher) -> FloatArray:
         """How many pods per node the matcher means."""
-        return self._counts.of(matcher, self._everywhere())[: len(self.names)]
+        return self._counts.of(matcher, self._among(matcher.namespaces))[: len(self.names)]
 
     def domains(self, topology: str) -> Domains:
         if self._domains_version != self.version:
@@ -142,7 +143,7 @@ class Columns:
         before = self._placed.get(pod.key)
         if before is not None:
             if before.takes_as(pod) and (i := self.index.get(pod.node)) is not None:
-                self._placed[pod.key] = self.pods[i][pod.key] = pod
+                self._placed[pod.key] = self.pods[i][pod.key] = self._by_namespace[pod.namespace][pod.key] = pod
                 return
             self.remove_pod(pod.key)
         self._placed[pod.key] = pod
@@ -152,6 +153,7 @@ class Columns:
             return
         self._account(i, pod, 1)
         self.pods[i][pod.key] = pod
+        self._by_namespace.setdefault(pod.namespace, {})[pod.key] = pod
         self.ports[i].extend(pod.use.ports)
 
     def remove_pod(self, key: str) -> bool:
@@ -164,7 +166,7 @@ class Columns:
             self._homeless[pod.node].pop(key)
         else:
             self._account(i, pod, -1)
-            del self.pods[i][key]
+            del self.pods[i][key], self._by_namespace[pod.namespace][key]
             for port in pod.use.ports:
                 self.ports[i].remove(port)
         return True
@@ -207,8 +209,10 @@ class Columns:
             for key in [k for k in self._by_priority if isinstance(k, tuple) and k[0] == pod.priority]:
                 self._by_priority.drop(key)
 
-    def _everywhere(self) -> Iterator[tuple[int, PlacedPod]]:
-        return ((i, pod) for i, pods in enumerate(self.pods) for pod in pods.values())
+    def _among(self, namespaces: frozenset[str] | None) -> Iterator[tuple[int, PlacedPod]]:
+        """The pods on nodes of some namespaces, None for all, with the index of their node."""
+        spaces = self._by_namespace if namespaces is None else namespaces
+        return ((self.index[pod.node], pod) for space in spaces for pod in self._by_namespace.get(space, {}).values())
 
     def _append(self, name: str, node: core_v1.Node) -> int:
         i = len(self.names)

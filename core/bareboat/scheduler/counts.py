@@ -18,7 +18,7 @@ from bareboat.scheduler.rows import Rows
 from bareboat.scheduler.terms import Term
 
 #: Matchers kept up at once; the one that was not asked for longest is forgotten.
-MATCHERS = 256
+MATCHERS = 512
 
 
 class Matcher(msgspec.Struct, frozen=True):
@@ -40,15 +40,17 @@ class Counts:
     def __init__(self, capacity: int) -> None:
         self.rows = Rows(capacity)
         self._matchers: dict[Matcher, None] = {}
+        self._by_namespace: dict[str | None, dict[Matcher, None]] = {}
 
     def of(self, matcher: Matcher, pods: Iterable[tuple[int, PlacedPod]]) -> FloatArray:
         """``pods`` are all pods with the index of their node, read only if the matcher is new."""
         if self._matchers.pop(matcher, self) is self:
             if len(self._matchers) >= MATCHERS:
                 oldest = next(iter(self._matchers))
-                del self._matchers[oldest]
-                self.rows.drop(oldest)
+                self._forget(oldest)
             row = self.rows.row(matcher)
+            for space in matcher.namespaces if matcher.namespaces is not None else (None,):
+                self._by_namespace.setdefault(space, {})[matcher] = None
             for i, pod in pods:
                 if matcher(pod):
                     row[i] += 1.0
@@ -56,9 +58,18 @@ class Counts:
         return self.rows.row(matcher)
 
     def account(self, i: int, pod: PlacedPod, sign: float) -> None:
-        for matcher in self._matchers:
-            if matcher(pod):
-                self.rows.row(matcher)[i] += sign
+        for space in (pod.namespace, None):
+            for matcher in self._by_namespace.get(space, ()):
+                if matcher(pod):
+                    self.rows.row(matcher)[i] += sign
+
+    def _forget(self, matcher: Matcher) -> None:
+        del self._matchers[matcher]
+        self.rows.drop(matcher)
+        for space in matcher.namespaces if matcher.namespaces is not None else (None,):
+            del self._by_namespace[space][matcher]
+            if not self._by_namespace[space]:
+                del self._by_namespace[space]
 
 
 class Groups:
