@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bareboat.contracts.scheduling import NodeArrays, PodRequest, SchedulingPolicy
+from bareboat.contracts.scheduling import FloatArray, NodeArrays, PodRequest, SchedulingPolicy
 from bareboat.models import core_v1
 from bareboat.models.selectors import NOTHING, Selector
 from bareboat.scheduler.columns import Columns
@@ -77,12 +77,13 @@ class Filters:
     def ask(self, key: str, pod: core_v1.Pod, use: PodUse) -> Asking:
         return Asking(key, pod, use, self._columns, self._static.of(pod), self._around)
 
-    def run(self, asking: Asking) -> Verdict:
+    def run(self, asking: Asking, reserved: Mapping[str, FloatArray] | None = None) -> Verdict:
+        """``reserved``: amounts to be left free beside what is requested."""
         verdict = Verdict(len(self._columns))
         nodes = self._columns.arrays()
         self._facts(asking.static, verdict)
         self._ports(asking.use, verdict)
-        self._resources(asking.use, nodes, verdict)
+        self._resources(asking.use, nodes, verdict, reserved or {})
         asking.volumes.narrow(verdict)
         asking.spread.narrow(verdict)
         asking.interpod.narrow(verdict)
@@ -104,7 +105,7 @@ class Filters:
             free = np.array([not ports_clash(use.ports, taken) for taken in self._columns.ports], dtype=bool)
             verdict.narrow(free, PORTS, ROOM)
 
-    def _resources(self, use: PodUse, nodes: NodeArrays, verdict: Verdict) -> None:
+    def _resources(self, use: PodUse, nodes: NodeArrays, verdict: Verdict, reserved: Mapping[str, FloatArray]) -> None:
         """A node is blamed for everything that it has too little of."""
         before = verdict.fits.copy()
         for resource, wanted in use.requests.items():
@@ -115,7 +116,10 @@ class Filters:
                 offered = np.zeros(len(before))
                 enough = np.zeros(len(before), dtype=bool)
             else:
-                enough = nodes.requested[resource] + wanted <= offered
+                taken = nodes.requested[resource] + wanted
+                if resource in reserved:
+                    taken += reserved[resource]
+                enough = taken <= offered
             short = before & ~enough
             count = int(np.count_nonzero(short))
             if not count:

@@ -66,6 +66,10 @@ class Placement:
         ahead = self._nominations.ahead_of(asking.key, asking.priority)
         if not ahead:
             return self.filters.run(asking)
+        if self.filters.arithmetic and asking.plain():
+            reserved = self._nominations.reserved(asking.key, asking.priority, self._columns)
+            if reserved is not None:
+                return self.filters.run(asking, reserved)
         with self._columns.changed(with_=ahead):
             verdict = self.filters.run(asking)
         if verdict.fits.any() and not asking.plain():

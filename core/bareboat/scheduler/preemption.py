@@ -81,7 +81,9 @@ class Preemption:
         hopeless = int(np.count_nonzero(verdict.hopeless))
         if hopeless:
             blame[NO_HELP] = hopeless
-        with self._columns.changed(with_=self._nominations.ahead_of(asking.key, asking.priority)):
+        anyone = any(priority < asking.priority for priority in self._columns.priorities)
+        ahead = self._nominations.ahead_of(asking.key, asking.priority) if anyone else []
+        with self._columns.changed(with_=ahead):
             found = self._candidates(asking, verdict, blame)
         if not found:
             return Outcome(message=f"0/{len(self._columns)} nodes are available: {reasons(blame)}.")

@@ -63,3 +63,23 @@ def test_amounts_find_the_victims_that_the_filters_find(block):
             assert bool(outcome.node) == bool(costs), seed
             assert not costs or costs[outcome.node] == min(costs.values())
     assert compared > 20
+
+
+def test_reserved_amounts_judge_as_if_the_nominated_were_there():
+    for seed in range(100):
+        draw = random.Random(seed)
+        columns, nominations = cluster(draw), Nominations()
+        placement = Placement(columns, [], SeededIds(seed), nominations=nominations)
+        for number in range(draw.randint(1, 6)):
+            waiting = pod(f"w{number}", draw.choice([500, 2000]), 100, draw.randint(0, 5))
+            nominations.put(f"d/w{number}", waiting, pod_use(waiting), f"n{draw.randint(0, 8)}")
+        for name in ("w0", "new"):
+            asked = pod(name, draw.choice([500, 2000]), 100, draw.randint(0, 5))
+            if name == "w0":
+                asked.spec.priority = nominations._pods["d/w0"].priority
+            asking = placement.filters.ask(f"d/{name}", asked, pod_use(asked))
+            quick = placement.judge(asking)
+            with columns.changed(with_=nominations.ahead_of(asking.key, asking.priority)):
+                slow = placement.filters.run(asking)
+            assert quick.fits.tolist() == slow.fits.tolist(), seed
+            assert quick.blame == slow.blame
