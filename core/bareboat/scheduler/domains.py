@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -35,6 +35,13 @@ class Domains:
         answers = np.array([*(holds(value) for value in self.numbers), holds(None)], dtype=bool)
         satisfied: BoolArray = answers[self._safe]
         return satisfied
+
+    def any_of(self, values: Iterable[str]) -> BoolArray:
+        """Nodes that have one of the values."""
+        found = np.zeros(self.count + 1, dtype=bool)
+        found[[self.numbers[value] for value in values if value in self.numbers]] = True
+        has: BoolArray = found[self._safe]
+        return has
 
     def at_nodes(self, totals: FloatArray) -> FloatArray:
         """The domain's total at each of its nodes, 0 where there is no domain."""

@@ -24,11 +24,22 @@ def term_selected(term: core_v1.NodeSelectorTerm, columns: Columns) -> BoolArray
     """A term without expressions means nothing."""
     found = np.full(len(columns), bool(term.matchExpressions or term.matchFields))
     for expression in term.matchExpressions:
-        found &= columns.domains(expression.key).where(lambda value, asked=expression: _holds(asked, value))  # type: ignore[misc]
+        found &= _labelled(expression, columns)
     for asked in term.matchFields:
-        found &= np.array([requirement_matches(asked, {"metadata.name": name}) for name in columns.names], dtype=bool)
+        found &= _named(asked, columns)
     return found
 
 
-def _holds(requirement: Any, value: str | None) -> bool:
-    return requirement_matches(requirement, {} if value is None else {requirement.key: value})
+def _labelled(asked: Any, columns: Columns) -> BoolArray:
+    domains = columns.domains(asked.key)
+    if asked.operator == "In":
+        return domains.any_of(asked.values)
+    return domains.where(lambda value: requirement_matches(asked, {} if value is None else {asked.key: value}))
+
+
+def _named(asked: Any, columns: Columns) -> BoolArray:
+    if asked.key == "metadata.name" and asked.operator == "In":
+        mask = np.zeros(len(columns), dtype=bool)
+        mask[[columns.index[name] for name in asked.values if name in columns.index]] = True
+        return mask
+    return np.array([requirement_matches(asked, {"metadata.name": name}) for name in columns.names], dtype=bool)

@@ -13,8 +13,9 @@ import numpy as np
 
 from bareboat.contracts.scheduling import BoolArray, FloatArray
 from bareboat.models import core_v1
-from bareboat.models.node_fit import matches_node, term_matches, tolerated
+from bareboat.models.node_fit import tolerated
 from bareboat.scheduler.columns import Columns
+from bareboat.scheduler.selection import selected, term_selected
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 NAME = "node(s) didn't match the requested node name"
@@ -38,6 +39,14 @@ class StaticFit(msgspec.Struct, frozen=True):
     shunned: FloatArray | None
 
 
+class Taints(msgspec.Struct, frozen=True):
+    """What taints say to some tolerations: where all are ``accepted``, how many make a node ``shunned``, where it is not cordoned."""
+
+    accepted: BoolArray
+    shunned: FloatArray | None
+    open: BoolArray
+
+
 class StaticFits:
     """The cache; at most ``size`` shapes."""
 
@@ -46,10 +55,12 @@ class StaticFits:
         self._size = size
         self._version = -1
         self._known: dict[bytes, StaticFit] = {}
+        self._taints: dict[bytes, Taints] = {}
 
     def of(self, pod: core_v1.Pod) -> StaticFit:
         if self._version != self._columns.version or len(self._known) > self._size:
             self._known.clear()
+            self._taints.clear()
             self._version = self._columns.version
         spec = pod.spec
         node_affinity = spec.affinity.nodeAffinity if spec.affinity else None
@@ -60,34 +71,47 @@ class StaticFits:
         return fit
 
     def _compute(self, pod: core_v1.Pod, affinity: core_v1.NodeAffinity | None) -> StaticFit:
-        nodes = self._columns.nodes
-        tolerations = pod.spec.tolerations
+        columns, spec = self._columns, pod.spec
+        taints = self._taints_for(spec.tolerations)
+        chosen = np.ones(len(columns), dtype=bool)
+        for key, value in spec.nodeSelector.items():
+            chosen &= columns.domains(key).any_of((value,))
+        if affinity and affinity.requiredDuringSchedulingIgnoredDuringExecution:
+            chosen &= selected(affinity.requiredDuringSchedulingIgnoredDuringExecution, columns)
+        rules = [(taints.open, UNSCHEDULABLE), (self._only(spec.nodeName), NAME), (taints.accepted, TAINTED), (chosen, AFFINITY)]
         named = _named(affinity)
-        selected = np.array([matches_node(pod.spec.nodeSelector, affinity, node) for node in nodes], dtype=bool)
-        accepted = np.array([_accepted(node, tolerations) for node in nodes], dtype=bool)
-        found = [_misfit(pod, named, node, bool(accepted[i]), bool(selected[i])) for i, node in enumerate(nodes)]
-        wanted = np.array([_wanted(affinity, node) for node in nodes], dtype=float)
-        shunned = np.array([_shunned(node, tolerations) for node in nodes], dtype=float)
-        return StaticFit(
-            fits=np.array([not reason for reason in found], dtype=bool),
-            reasons=Counter(reason for reason in found if reason),
-            selected=selected,
-            tolerated=accepted,
-            wanted=wanted if wanted.any() else None,
-            shunned=shunned if shunned.any() else None,
-        )
+        if named is not None:
+            rules.insert(0, (self._only(*named), NOT_NAMED))
+        fits = np.ones(len(columns), dtype=bool)
+        reasons: Counter[str] = Counter()
+        for mask, reason in rules:
+            if refused := int(np.count_nonzero(fits & ~mask)):
+                reasons[reason] += refused
+                fits &= mask
+        wanted = np.zeros(len(columns))
+        for term in affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []:
+            wanted += term.weight * term_selected(term.preference, columns)
+        return StaticFit(fits, reasons, chosen, taints.accepted, wanted if wanted.any() else None, taints.shunned)
 
+    def _only(self, *names: str) -> BoolArray:
+        """The named nodes; all for the name ""."""
+        mask = np.full(len(self._columns), names == ("",))
+        mask[[self._columns.index[name] for name in names if name in self._columns.index]] = True
+        return mask
 
-def _misfit(pod: core_v1.Pod, named: frozenset[str] | None, node: core_v1.Node, accepted: bool, selected: bool) -> str:
-    if named is not None and node.metadata.name not in named:
-        return NOT_NAMED
-    if node.spec.unschedulable and not tolerated(core_v1.Taint(key=UNSCHEDULABLE_TAINT, effect="NoSchedule"), pod.spec.tolerations):
-        return UNSCHEDULABLE
-    if pod.spec.nodeName and pod.spec.nodeName != node.metadata.name:
-        return NAME
-    if not accepted:
-        return TAINTED
-    return "" if selected else AFFINITY
+    def _taints_for(self, tolerations: list[core_v1.Toleration]) -> Taints:
+        shape = msgspec.json.encode(tolerations)
+        found = self._taints.get(shape)
+        if found is None:
+            nodes = self._columns.nodes
+            shunned = np.array([_shunned(node, tolerations) for node in nodes], dtype=float)
+            everywhere = tolerated(core_v1.Taint(key=UNSCHEDULABLE_TAINT, effect="NoSchedule"), tolerations)
+            found = self._taints[shape] = Taints(
+                accepted=np.array([_accepted(node, tolerations) for node in nodes], dtype=bool),
+                shunned=shunned if shunned.any() else None,
+                open=np.array([everywhere or not node.spec.unschedulable for node in nodes], dtype=bool),
+            )
+        return found
 
 
 def _named(affinity: core_v1.NodeAffinity | None) -> frozenset[str] | None:
@@ -106,11 +130,6 @@ def _named(affinity: core_v1.NodeAffinity | None) -> frozenset[str] | None:
 
 def _accepted(node: core_v1.Node, tolerations: list[core_v1.Toleration]) -> bool:
     return all(tolerated(t, tolerations) for t in node.spec.taints if t.effect in ("NoSchedule", "NoExecute"))
-
-
-def _wanted(affinity: core_v1.NodeAffinity | None, node: core_v1.Node) -> int:
-    preferred = affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []
-    return sum(term.weight for term in preferred if term_matches(term.preference, node))
 
 
 def _shunned(node: core_v1.Node, tolerations: list[core_v1.Toleration]) -> int:
