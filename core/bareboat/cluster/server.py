@@ -52,6 +52,7 @@ from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
 from bareboat.server.agents import Agents
+from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
@@ -114,6 +115,8 @@ class ControlPlane:
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR
         CertificateController.sign = RequestSigner(pki.pair, self.clock)
+        ca = pki.certificate_pem.decode()
+        self._spawn("aggregator", lambda: self._aggregator.run(ca))
         await self._start_loops()
         gc.collect()
         gc.freeze()
@@ -164,6 +167,11 @@ class ControlPlane:
         self._connector = Connector(agents)
         self._connector.register(self.service)
         Proxy(reader, agents, self.ids).register(self.service)
+        self._aggregator = Aggregator(reader, agents, self._client(KERNEL), self.clock, self.ids)
+        front = pki.client("front-proxy-client", COMMON_NAME)
+        self._aggregator.identify(front.certificate, front.key)
+        self.service.remote = self._aggregator.answer
+        self.service.documents.remote = self._aggregator.groups
         Usage(reader, agents, self.clock).register(self.service)
         health = Health()
         health.add("store", lambda: self.log.fault)

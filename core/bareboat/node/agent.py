@@ -98,6 +98,7 @@ class NodeAgent:
         await self.services.handlers.learn()
         runtime = f"{version.runtime_name}://{version.runtime_version}"
         registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
+        registration.known = self._node_network.node
         self.services.allocatable.update(registration.capacity)
         await self._register(registration)
         async with self._tasks:

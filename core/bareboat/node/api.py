@@ -115,8 +115,9 @@ class AgentApi:
         previous = _flag(query, "previous")
         if len(attempts) < (2 if previous else 1):
             what = "previous terminated container" if previous else "container"
+            why = _waits(agent, parts) or "ContainerCreating"
             raise Refused(400, f'{what} "{parts[3]}" in pod "{parts[2]}" not found' if previous else
-                          f'container "{parts[3]}" in pod "{parts[2]}" is waiting to start: ContainerCreating')  # fmt: skip
+                          f'container "{parts[3]}" in pod "{parts[2]}" is waiting to start: {why}')  # fmt: skip
         chosen = attempts[-2] if previous else attempts[-1]
         options = _log_options(query, agent)
         path = Path(chosen.config.log_path)
@@ -197,6 +198,17 @@ class AgentApi:
         if not command:
             raise Refused(400, "you must specify at least 1 command for the container\n")
         return await runtime.exec(found.id, command, tty=_flag(query, "tty"), stdin=_flag(query, "stdin"))
+
+
+def _waits(agent: NodeAgent, parts: list[str]) -> str:
+    """Why a container has not been started yet, as its status says."""
+    for pod in agent.pods():
+        if (pod.metadata.namespace, pod.metadata.name) == (parts[1], parts[2]):
+            status = pod.status
+            for found in (*status.containerStatuses, *status.initContainerStatuses, *status.ephemeralContainerStatuses):
+                if found.name == parts[3] and found.state.waiting is not None:
+                    return str(found.state.waiting.reason)
+    return ""
 
 
 def _flag(query: dict[str, list[str]], name: str) -> bool:

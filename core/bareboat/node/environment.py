@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -57,8 +58,8 @@ def field(pod: core_v1.Pod, path: str) -> str:
 
 
 def lines(values: Mapping[str, str]) -> str:
-    quoted = (f'{k}="{v}"'.replace("\n", "\\n") for k, v in sorted(values.items()))
-    return "\n".join(quoted)
+    """As Go quotes them."""
+    return "\n".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in sorted(values.items()))
 
 
 def resource(container: core_v1.Container, name: str, divisor: str, allocatable: Mapping[str, str]) -> str:

@@ -39,6 +39,8 @@ async def http_get(
     try:
         async with aiohttp.ClientSession(connector=connector, headers=_headers(action, agent), skip_auto_headers=_AUTO) as session:
             return await _follow(session, url, warn)
+    except aiohttp.ClientConnectorError as error:
+        return False, f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {(error.strerror or str(error)).lower()}'
     except (aiohttp.ClientError, ValueError) as error:
         return False, f'Get "{url}": {error}'
 

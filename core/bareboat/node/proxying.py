@@ -73,9 +73,13 @@ class NodeNetwork:
             await self._proxy.sync(self.state(config))
         self.ready.set()
 
+    def node(self) -> core_v1.Node | None:
+        """This one, as it was seen last."""
+        return self._nodes.get(self._config.name)
+
     def labels(self) -> dict[str, str]:
         """Of this node."""
-        found = self._nodes.get(self._config.name)
+        found = self.node()
         return dict(found.metadata.labels) if found is not None else {}
 
     def _network_config(self) -> NetworkConfig | None:

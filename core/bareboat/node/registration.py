@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from bareboat.models.codec import copy, to_tree
 from bareboat.models.meta import set_condition
 from bareboat.models.status import AlreadyExists, ApiError, Conflict, NotFound
 from bareboat.node.config import NodeConfig
+from bareboat.node.status_patch import difference
 
 log = logging.getLogger("bareboat.node")
 LEASES = "kube-node-lease"
@@ -46,7 +48,8 @@ class Registration:
         self._clock = clock
         self._runtime_version = runtime_version
         self._written = -WRITE_EVERY
-        self._last: Any = None
+        #: The Node as it was seen last, where somebody watches it.
+        self.known: Callable[[], core_v1.Node | None] = lambda: None
         self._lease: coordination_v1.Lease | None = None
 
     @property
@@ -123,18 +126,17 @@ class Registration:
 
     async def write_status(self) -> None:
         """If it changed, or has not been written for five minutes."""
-        node = await self._client.get(core_v1.Node, self._config.name) if self._last is None else None
-        wanted = await self._status(copy(node.status if node is not None else self._last))
-        shape = _without_times(to_tree(wanted))
-        unchanged = self._last is not None and shape == _without_times(to_tree(self._last))
-        if unchanged and self._clock.monotonic() - self._written < WRITE_EVERY:
+        known = (self.known() or await self._client.get(core_v1.Node, self._config.name)).status
+        wanted = await self._status(copy(known))
+        if _without_times(to_tree(wanted)) == _without_times(to_tree(known)) and self._clock.monotonic() - self._written < WRITE_EVERY:
             return
-        await self._client.patch(core_v1.Node, self._config.name, {"status": to_tree(wanted)}, subresource="status")
-        self._last, self._written = wanted, self._clock.monotonic()
+        changed = difference(to_tree(known), to_tree(wanted))
+        await self._client.patch(core_v1.Node, self._config.name, {"status": changed}, type="strategic", subresource="status")
+        self._written = self._clock.monotonic()
 
     async def _status(self, status: core_v1.NodeStatus) -> core_v1.NodeStatus:
-        status.capacity = self.capacity
-        status.allocatable = dict(self.capacity)
+        status.capacity = {**status.capacity, **self.capacity}  # with what others say that the node has
+        status.allocatable = dict(status.capacity)
         status.addresses = [
             core_v1.NodeAddress(type="InternalIP", address=self._config.internal_ip),
             core_v1.NodeAddress(type="Hostname", address=self._config.name),

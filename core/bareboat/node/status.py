@@ -145,13 +145,13 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, *, has_sandbox: bool
     put("PodReadyToStartContainers", has_sandbox and not over)
     unfinished = [c.name for c in pod.spec.initContainers if not is_initialized]
     message = f"containers with incomplete status: [{' '.join(unfinished)}]" if unfinished else ""
-    put("Initialized", is_initialized or over, "PodCompleted" if done else "" if is_initialized else "ContainersNotInitialized", message)
+    put("Initialized", is_initialized or done, "PodCompleted" if done else "" if is_initialized else "ContainersNotInitialized", message)
     not_ready = [s.name for s in status.containerStatuses if not s.ready]
     sidecars = {c.name for c in pod.spec.initContainers if is_sidecar(c)}
     not_ready += [s.name for s in status.initContainerStatuses if s.name in sidecars and not s.ready]
     ready = not not_ready and not over
-    reason = "PodCompleted" if done else "" if ready else "ContainersNotReady"
-    message = "" if ready or done else f"containers with unready status: [{' '.join(not_ready)}]"
+    reason = "PodCompleted" if done else "PodFailed" if over else "" if ready else "ContainersNotReady"
+    message = "" if ready or over else f"containers with unready status: [{' '.join(not_ready)}]"
     put("ContainersReady", ready, reason, message)
     gates = _closed_gates(pod, status)
     if ready and gates:

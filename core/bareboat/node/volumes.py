@@ -24,6 +24,11 @@ TokenSource = Callable[[core_v1.Pod, Any], Awaitable[str]]
 Find = Callable[[type[Any], str, str], Awaitable[Any]]
 
 
+#: Every pod shows this one, and it hardly ever changes.
+ROOT_CA = "kube-root-ca.crt"
+SOON, LATER = 10.0, 60.0
+
+
 class MountFailed(Exception):
     """A volume cannot be provided now: reason FailedMount."""
 
@@ -174,6 +179,13 @@ class Volumes:
                 if str(path) in mounted:
                     subprocess.run(["umount", str(path)], check=True)  # noqa: S603, S607
             shutil.rmtree(volumes)
+
+
+def refresh_after(pod: core_v1.Pod) -> float:
+    """Seconds after which to see whether what the volumes show has changed: soon for what people edit."""
+    sources = [s for v in pod.spec.volumes for s in (v, *(v.projected.sources if v.projected is not None else ()))]
+    edited = any(s.secret is not None or (s.configMap is not None and s.configMap.name != ROOT_CA) for s in sources)
+    return SOON if edited else LATER
 
 
 def _sub_path(source: Path, part: str) -> Path:

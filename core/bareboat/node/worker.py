@@ -24,7 +24,7 @@ from bareboat.node.reporting import Reporting
 from bareboat.node.sandboxing import Sandboxing
 from bareboat.node.services import NodeServices
 from bareboat.node.termination import Termination
-from bareboat.node.volumes import MountFailed, Volumes
+from bareboat.node.volumes import MountFailed, Volumes, refresh_after
 
 log = logging.getLogger("bareboat.node")
 #: Seconds between the end of a pod and that of its processes when its object is gone already.
@@ -129,7 +129,7 @@ class PodWorker:
             await self._end(pod)
         else:
             await self._reporting.write(pod, found)
-        return wait
+        return min(wait, refresh_after(pod))
 
     async def _end(self, pod: core_v1.Pod) -> None:
         """What still runs beside the containers that have ended stops, and then the phase is told."""

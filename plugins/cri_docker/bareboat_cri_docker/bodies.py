@@ -81,7 +81,7 @@ def _host_config(config: ContainerConfig, sandbox_id: str, sandbox: SandboxConfi
     host: dict[str, Any] = {
         "NetworkMode": "host" if sandbox.host_network else inside,
         "IpcMode": "host" if sandbox.host_ipc else inside,
-        "PidMode": "host" if sandbox.host_pid else inside if sandbox.share_process_namespace else "",
+        "PidMode": _pid_mode(config, sandbox, inside),
         "UTSMode": "host" if sandbox.host_network and not sandbox.hostname else "",
         "Mounts": [mount(m) for m in config.mounts],
         "Devices": [{"PathOnHost": h, "PathInContainer": c, "CgroupPermissions": p} for h, c, p in config.devices],
@@ -94,6 +94,14 @@ def _host_config(config: ContainerConfig, sandbox_id: str, sandbox: SandboxConfi
     }
     rights = host_part(security, held, seccomp_default=options.seccomp_default)
     return {**host, **rights, "Devices": [*host["Devices"], *rights.get("Devices", ())]}
+
+
+def _pid_mode(config: ContainerConfig, sandbox: SandboxConfig, inside: str) -> str:
+    if sandbox.host_pid:
+        return "host"
+    if sandbox.share_process_namespace:
+        return inside
+    return f"container:{config.target_id}" if config.target_id else ""
 
 
 def environment(config: ContainerConfig) -> list[str]:

@@ -57,19 +57,24 @@ def pause_program(record: SandboxRecord, directory: Path) -> Program:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Its directory, the cgroup files to join, the inherited pidfd of the pause process, and the pod's shared memory ("" for none)."""
+    """Its directory, the cgroup files to join, the inherited pidfd of the pause process, and the pod's shared memory ("" for none).
+
+    ``target`` is the inherited pidfd of a container whose processes it is to see, -1 for none.
+    """
 
     directory: Path
     procs: list[str]
     pause: int
     shm: str
+    target: int = -1
 
 
 def container_program(record: ContainerRecord, sandbox: SandboxConfig, place: Place, root: Root, node: Node) -> Program:
     """From the pod's namespaces to the command's first instruction."""
     config, directory = record.config, place.directory
     privileged = config.security.privileged
-    own_pid = not (sandbox.share_process_namespace or sandbox.host_pid)
+    shared = place.pause if sandbox.share_process_namespace else place.target
+    own_pid = shared < 0 and not sandbox.host_pid
     program = Program(
         flags=stream_flags(config.tty, config.stdin) | (STDIN_ONCE if config.stdin_once else 0),
         clone_flags=sys.CLONE_NEWNS | (sys.CLONE_NEWPID if own_pid else 0),
@@ -77,8 +82,8 @@ def container_program(record: ContainerRecord, sandbox: SandboxConfig, place: Pl
         log=config.log_path,
         procs=place.procs[0] if place.procs else "",
     )
-    if sandbox.share_process_namespace and not sandbox.host_pid:
-        program.outer.call("setns", place.pause, sys.CLONE_NEWPID, label="join the pod's PID namespace")
+    if shared >= 0 and not sandbox.host_pid:
+        program.outer.call("setns", shared, sys.CLONE_NEWPID, label="join the PID namespace")
     steps = program.inner
     join_groups(steps, place.procs, config.resources.oom_score_adj)
     steps.call("setns", place.pause, _POD_NAMESPACES, label="join the pod's namespaces")

@@ -176,7 +176,7 @@ class Engine:
             cwd=config.working_dir or image.working_dir or "/",
             who=who,
             roots=tuple(str(root) for root in roots),
-            engine="crun" if self.options.runtime != "own" and self.crun.path and not config.tty else "own",
+            engine="crun" if self.options.runtime != "own" and self.crun.path and not config.tty and not config.target_id else "own",
             stop_signal=translate.signal_number(config.stop_signal or image.stop_signal),
         )
 
@@ -194,21 +194,34 @@ class Engine:
             pause = monitors.monitor_fd(self.sandboxes.path(sandbox.id))
             if pause < 0:
                 raise Unavailable(f"sandbox {sandbox.id} is not ready", reason="SandboxNotReady")
+            target = -1
             try:
-                self._start(record, sandbox, directory, pause)
+                target = self._target(record)
+                self._start(record, sandbox, directory, pause, target)
             finally:
-                os.close(pause)
+                for fd in (pause, target):
+                    if fd >= 0:
+                        os.close(fd)
             return True
 
-    def _start(self, record: ContainerRecord, sandbox: SandboxRecord, directory: Path, pause: int) -> None:
+    def _target(self, record: ContainerRecord) -> int:
+        """A pidfd of the container whose processes it is to see, -1 for none."""
+        if not record.config.target_id:
+            return -1
+        fd = monitors.main_fd(self.records.path(record.config.target_id))
+        if fd < 0:
+            raise NotFound(f"container {record.config.target_id}, whose processes are to be shared, is not running")
+        return fd
+
+    def _start(self, record: ContainerRecord, sandbox: SandboxRecord, directory: Path, pause: int, target: int) -> None:
         self.cgroups.create(record.group, self.limits(record, record.config.resources))
         root = Root(tuple(Path(r) for r in record.roots), self.options.host_paths, self.layout.hidden(self.options), self._layers_on_disk())
-        place = Place(directory, self.cgroups.procs(record.group), pause, self.layout.shared_memory(sandbox.id))
+        place = Place(directory, self.cgroups.procs(record.group), pause, self.layout.shared_memory(sandbox.id), target)
         if record.engine == "crun":
             program = self.crun.program(record, sandbox.config, place, root, self.node, monitors.holder(self.sandboxes.path(sandbox.id)))
         else:
             program = container_program(record, sandbox.config, place, root, self.node)
-        start = monitors.launch(self.executable, program, fds=[pause])
+        start = monitors.launch(self.executable, program, fds=[fd for fd in (pause, target) if fd >= 0])
         if start.error == _EAGAIN and start.label == "prepare":
             raise InProgress(f"container {record.id} is being started")
         if start.error and not (directory / "exit").exists():  # not even begun: the same call may work later

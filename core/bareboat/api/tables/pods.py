@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bareboat.api.tables.values import NONE, age
-from bareboat.models.meta import get_condition
+from bareboat.models.meta import get_condition, is_condition_true
 from bareboat.models.times import parse
 
 
@@ -40,7 +40,11 @@ def reason(obj: Any, sidecars: set[str]) -> str:
     scheduled = get_condition(status.conditions, "PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
         word = "SchedulingGated"
-    word = _init_reason(obj, sidecars) or _container_reason(obj, word)
+    initializing = _init_reason(obj, sidecars)
+    if not initializing or is_condition_true(status.conditions, "Initialized"):
+        word = _container_reason(obj, initializing or word)
+    else:
+        word = initializing
     if obj.metadata.deletionTimestamp and status.reason == "NodeLost":
         return "Unknown"
     if obj.metadata.deletionTimestamp and status.phase not in ("Succeeded", "Failed"):
