@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from tests.conftest import Cluster
+
 pytestmark = [pytest.mark.timeout(240)]
 DEFINITION = """
 apiVersion: apiextensions.k8s.io/v1
@@ -54,11 +56,20 @@ def crontab(name="a", spec='cronSpec: "* 5"'):
     return f"apiVersion: stable.example.com/v1\nkind: CronTab\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    found = Cluster(tmp_path_factory.mktemp("custom") / "fake")
+    found.bareboat("up", "--fake", "--name", "custom", "--port", "0")
+    yield found
+    found.bareboat("down", "--purge", check=False)
+
+
 @pytest.fixture
-def crontabs(fake_cluster):
-    fake_cluster.kubectl("apply", "-f", "-", input=DEFINITION)
-    fake_cluster.kubectl("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=10s")
-    return fake_cluster
+def crontabs(cluster):
+    cluster.kubectl("apply", "-f", "-", input=DEFINITION)
+    cluster.kubectl("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=10s")
+    yield cluster
+    cluster.kubectl("delete", "crd", NAME, "--ignore-not-found", "--timeout=30s")
 
 
 def test_kubectl_on_custom_resources(crontabs):
@@ -126,16 +137,16 @@ def test_dependents_of_custom_objects_are_collected(crontabs):
 def test_definitions_survive_a_restart(crontabs):
     crontabs.kubectl("apply", "-f", "-", input=crontab())
     crontabs.bareboat("down")
-    crontabs.bareboat("up", "--fake", "--name", "fake", "--port", "0", "--nodes", "3")
+    crontabs.bareboat("up", "--fake", "--name", "custom", "--port", "0")
     assert crontabs.get("ct", "a")["spec"]["replicas"] == 1
 
 
-def test_a_dynamic_client_of_a_library_watches_a_kind_that_came_later(fake_cluster):
+def test_a_dynamic_client_of_a_library_watches_a_kind_that_came_later(cluster):
     from kubernetes import config, dynamic
 
-    client = dynamic.DynamicClient(config.new_client_from_config(str(fake_cluster.kubeconfig)))
-    fake_cluster.kubectl("apply", "-f", "-", input=DEFINITION)
-    fake_cluster.kubectl("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=10s")
+    client = dynamic.DynamicClient(config.new_client_from_config(str(cluster.kubeconfig)))
+    cluster.kubectl("apply", "-f", "-", input=DEFINITION)
+    cluster.kubectl("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=10s")
     resource = client.resources.get(api_version="stable.example.com/v1", kind="CronTab")
     seen = []
 
@@ -148,7 +159,8 @@ def test_a_dynamic_client_of_a_library_watches_a_kind_that_came_later(fake_clust
     thread = threading.Thread(target=follow)
     thread.start()
     time.sleep(0.5)
-    fake_cluster.kubectl("apply", "-f", "-", input=crontab())
-    fake_cluster.kubectl("delete", "ct", "a")
+    cluster.kubectl("apply", "-f", "-", input=crontab())
+    cluster.kubectl("delete", "ct", "a")
     thread.join(30)
+    cluster.kubectl("delete", "crd", NAME)
     assert [kind for kind, _ in seen] == ["ADDED", "DELETED"]

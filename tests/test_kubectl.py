@@ -26,7 +26,7 @@ def test_get_shows_tables(hello):
     nodes = hello.kubectl("get", "nodes").stdout.splitlines()
     assert nodes[0].split() == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
     assert nodes[1].split()[:2] == ["n1", "Ready"]
-    wide = hello.kubectl("get", "pods", "-o", "wide").stdout
+    wide = hello.kubectl("get", "pods", "-l", "app=hello", "-o", "wide").stdout
     assert wide.splitlines()[0].split()[:6] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP"]
     assert wide.count("1/1") == 3
     assert "3/3" in hello.kubectl("get", "deployment", "hello").stdout

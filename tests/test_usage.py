@@ -46,6 +46,7 @@ def test_kubectl_top_shows_what_pods_and_nodes_use(fake_cluster):
     assert 'kubelet_running_containers{container_state="running"' in asked("metrics")
     assert 'container_memory_working_set_bytes{container="a",namespace="default",pod="busy"}' in asked("metrics/resource")
     assert json.loads(asked("stats/summary"))["node"]["nodeName"] == node
+    assert 'container_cpu_usage_seconds_total{container="b"' in asked("metrics/cadvisor")
     assert json.loads(asked("configz"))["kubeletconfig"]["maxPods"] == 110
     assert [p["metadata"]["name"] for p in json.loads(asked("runningpods/"))["items"]] == ["busy"]
 

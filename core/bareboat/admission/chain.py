@@ -27,8 +27,7 @@ class Chain:
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Raises ApiError when a plugin refuses."""
-        for plugin in self._for(request)[0]:
-            await plugin.mutate(request)
+        await _mutate(self._for(request)[0], request)
 
     async def validate(self, request: AdmissionRequest) -> None:
         """Raises ApiError when a plugin refuses."""
@@ -38,7 +37,14 @@ class Chain:
     async def admit(self, request: AdmissionRequest) -> None:
         """Mutators, then validators, for what is not stored as it comes: deletes, connects, bindings, evictions."""
         mutating, validating = self._for(request)
-        for plugin in mutating:
-            await plugin.mutate(request)
+        await _mutate(mutating, request)
         for plugin in validating:
             await plugin.validate(request)
+
+
+async def _mutate(plugins: list[AdmissionPlugin], request: AdmissionRequest) -> None:
+    for plugin in plugins:
+        await plugin.mutate(request)
+    if request.reinvoke:
+        for plugin in plugins:
+            await plugin.remutate(request)

@@ -12,10 +12,14 @@ from bareboat.api.request import ApiRequest
 from bareboat.models.scheme import Resource, Scheme, priority
 
 Tree = dict[str, Any]
+Remote = dict[tuple[str, str], list[Tree]]
 
 
-def document(scheme: Scheme, request: ApiRequest, address: str) -> Tree | None:
-    """The document at a discovery path; None if the path is none. ``address`` is where the server is reached."""
+def document(scheme: Scheme, request: ApiRequest, address: str, remote: Remote) -> Tree | None:
+    """The document at a discovery path; None if the path is none. ``address`` is where the server is reached.
+
+    ``remote``: resources of other servers by group and version. Their own documents are theirs to answer.
+    """
     parts = [p for p in request.path.split("/") if p]
     if parts[:1] == ["api"]:
         if len(parts) == 1:
@@ -24,9 +28,9 @@ def document(scheme: Scheme, request: ApiRequest, address: str) -> Tree | None:
     if parts[:1] != ["apis"]:
         return None
     if len(parts) == 1:
-        return _aggregated(scheme, core=False) if aggregated(request) else _groups(scheme)
+        return _with_remote(_aggregated(scheme, core=False), remote) if aggregated(request) else _groups(scheme, remote)
     if len(parts) == 2:
-        return _group(scheme, parts[1])
+        return _group(scheme, parts[1], remote)
     return _resources(scheme, parts[1], parts[2]) if len(parts) == 3 else None
 
 
@@ -64,9 +68,17 @@ def _versions(address: str) -> Tree:
     }
 
 
-def _groups(scheme: Scheme) -> Tree:
-    groups = [_group_tree(name, list(versions)) for name, versions in _by_group(scheme).items() if name]
+def _groups(scheme: Scheme, remote: Remote) -> Tree:
+    groups = [_group_tree(name, versions) for name, versions in _names(scheme, remote).items() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def _names(scheme: Scheme, remote: Remote) -> dict[str, list[str]]:
+    """Groups and their versions, those of other servers last."""
+    found = {name: list(versions) for name, versions in _by_group(scheme).items()}
+    for group, version in remote:
+        found.setdefault(group, []).append(version)
+    return found
 
 
 def _group_tree(name: str, versions: list[str]) -> Tree:
@@ -74,9 +86,9 @@ def _group_tree(name: str, versions: list[str]) -> Tree:
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
-def _group(scheme: Scheme, name: str) -> Tree | None:
-    versions = _by_group(scheme).get(name)
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group_tree(name, list(versions))} if versions else None
+def _group(scheme: Scheme, name: str, remote: Remote) -> Tree | None:
+    versions = _names(scheme, remote).get(name)
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group_tree(name, versions)} if versions else None
 
 
 def _resources(scheme: Scheme, group: str, version: str) -> Tree | None:
@@ -120,6 +132,40 @@ def _aggregated(scheme: Scheme, *, core: bool) -> Tree:
         ]
         items.append({"metadata": {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None}, "versions": listed})
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def _with_remote(tree: Tree, remote: Remote) -> Tree:
+    """The aggregated document with what other servers' legacy lists say."""
+    by_name = {item["metadata"].get("name"): item for item in tree["items"]}
+    for (group, version), listed in remote.items():
+        item = by_name.get(group)
+        if item is None:
+            item = by_name[group] = {"metadata": {"name": group, "creationTimestamp": None}, "versions": []}
+            tree["items"].append(item)
+        item["versions"].append({"version": version, "resources": _from_legacy(group, version, listed), "freshness": "Current"})
+    return tree
+
+
+def _from_legacy(group: str, version: str, listed: list[Tree]) -> list[Tree]:
+    found: dict[str, Tree] = {}
+    for entry in listed:
+        plural, _, part = entry["name"].partition("/")
+        kind = {"group": entry.get("group", group), "version": entry.get("version", version), "kind": entry["kind"]}
+        if part:
+            below = {"subresource": part, "responseKind": kind, "verbs": entry.get("verbs", [])}
+            found.setdefault(plural, {}).setdefault("subresources", []).append(below)
+            continue
+        found.setdefault(plural, {}).update(
+            {
+                "resource": plural,
+                "responseKind": kind,
+                "scope": "Namespaced" if entry.get("namespaced") else "Cluster",
+                "singularResource": entry.get("singularName", ""),
+                "verbs": entry.get("verbs", []),
+                **{k: entry[k] for k in ("shortNames", "categories") if entry.get(k)},
+            }
+        )
+    return [found[name] for name in sorted(found) if "resource" in found[name]]
 
 
 def _modern(resource: Resource) -> Tree:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +18,7 @@ from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.models.status import NotFound
 
 if TYPE_CHECKING:
+    from bareboat.api.custom.definition import Version
     from bareboat.api.custom.kinds import CustomKinds
     from bareboat.models.scheme import Resource, Scheme
 
@@ -26,20 +29,45 @@ class Documents:
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
         self._made: dict[str, tuple[str, bytes]] = {}
+        self._changes = 0
         #: tells of custom kinds
         self.custom: CustomKinds | None = None
+        #: resources of other servers by group and version, as their own discovery lists them
+        self.remote: Callable[[], dict[tuple[str, str], list[dict[str, Any]]]] = dict
         #: shown to clients that ask for the old form of discovery
         self.address = ""
 
     def forget(self) -> None:
-        self._made.clear()
+        """The scheme changed: what tells of custom kinds is made anew."""
+        custom = {r.path_prefix.lstrip("/") for r in self._scheme.resources() if r.custom}
+        kept = {r.path_prefix.lstrip("/") for r in self._scheme.resources()} - custom
+        self._made = {name: made for name, made in self._made.items() if name in kept}
+        self._changes += 1
+
+    async def answer(self, request: ApiRequest) -> ApiResponse:
+        """``handle``, with what takes long to make made beside the loop."""
+        name = request.path.rstrip("/").removeprefix("/openapi/v3/")
+        if name == "/openapi/v2":
+            await self._prepare(_form(request))
+        elif name in openapi.group_versions(self._scheme):
+            await self._prepare(name)
+        return self.handle(request)
+
+    async def _prepare(self, name: str) -> None:
+        for _ in range(3):
+            if name in self._made:
+                return
+            changes = self._changes
+            made = await asyncio.to_thread(self._made_by(name))
+            if changes == self._changes:
+                self._made[name] = made
 
     def handle(self, request: ApiRequest) -> ApiResponse:
         """Raises NotFound for a path that describes nothing."""
         path = request.path.rstrip("/")
         if path.startswith("/openapi/"):
             return self._openapi(request, path)
-        tree = discovery.document(self._scheme, request, self.address)
+        tree = discovery.document(self._scheme, request, self.address, self.remote())
         if tree is None:
             raise NotFound("the server could not find the requested resource", details={})
         version = discovery.aggregated(request) if path in ("/api", "/apis") else ""
@@ -51,8 +79,7 @@ class Documents:
             found = openapi.group_versions(self._scheme).items()
             return ApiResponse(200, msgspec.json.encode({"paths": {g: {"serverRelativeURL": self._url(g, of)} for g, of in found}}))
         if path == "/openapi/v2":
-            wants_protobuf = "proto-openapi" in request.accept and not request.accept.startswith("application/json")
-            return self._compressed(request, "v2.pb" if wants_protobuf else "v2")
+            return self._compressed(request, _form(request))
         group_version = path.removeprefix("/openapi/v3/")
         if group_version not in openapi.group_versions(self._scheme):
             raise NotFound("the server could not find the requested resource", details={})
@@ -65,8 +92,7 @@ class Documents:
 
     def _compressed(self, request: ApiRequest, name: str) -> ApiResponse:
         if name not in self._made:
-            body = self._make(name)
-            self._made[name] = (hashlib.sha256(body).hexdigest().upper(), gzip.compress(body, 6))
+            self._made[name] = self._made_by(name)()
         tag, packed = self._made[name]
         media = gnostic.CONTENT_TYPE if name == "v2.pb" else "application/json"
         response = self._tagged(request, b"" if _matches(request, tag) else gzip.decompress(packed), tag, media)
@@ -74,22 +100,11 @@ class Documents:
             response.headers["cache-control"] = "public, immutable"
         return response
 
-    def _make(self, name: str) -> bytes:
-        if name.startswith("v2"):
-            resources = self._scheme.resources()
-            tree = openapi.v2(resources, self._schemas(resources, v2=True))
-            return gnostic.encode(tree) if name == "v2.pb" else msgspec.json.encode(tree)
-        resources = openapi.group_versions(self._scheme)[name]
-        return msgspec.json.encode(openapi.v3(resources, self._schemas(resources, v2=False)))
-
-    def _schemas(self, resources: list[Resource], *, v2: bool) -> dict[str, Any]:
-        """Of the custom kinds among the resources."""
-        prefix = "#/definitions/" if v2 else "#/components/schemas/"
-        found: dict[str, Any] = {}
-        for resource in resources:
-            if resource.custom and self.custom is not None:
-                found |= schemas(self.custom.kind(resource).version, prefix, v2=v2)
-        return found
+    def _made_by(self, name: str) -> Callable[[], tuple[str, bytes]]:
+        """What makes a document: it may run on another thread, and sees the kinds as they are now."""
+        resources = self._scheme.resources() if name.startswith("v2") else openapi.group_versions(self._scheme)[name]
+        versions = [self.custom.kind(r).version for r in resources if r.custom] if self.custom is not None else []
+        return lambda: _packed(name, resources, versions)
 
     def _mark(self, resource: Resource) -> str:
         """What changes when a custom kind's schema does."""
@@ -104,3 +119,21 @@ class Documents:
 
 def _matches(request: ApiRequest, tag: str) -> bool:
     return f'"{tag}"' in request.headers.get("if-none-match", "")
+
+
+def _form(request: ApiRequest) -> str:
+    """v2 as JSON, or as the protobuf that kubectl used to ask for."""
+    wants_protobuf = "proto-openapi" in request.accept and not request.accept.startswith("application/json")
+    return "v2.pb" if wants_protobuf else "v2"
+
+
+def _packed(name: str, resources: list[Resource], versions: list[Version]) -> tuple[str, bytes]:
+    """A document's tag and its compressed bytes."""
+    v2 = name.startswith("v2")
+    prefix = "#/definitions/" if v2 else "#/components/schemas/"
+    custom: dict[str, Any] = {}
+    for version in versions:
+        custom |= schemas(version, prefix, v2=v2)
+    tree = openapi.v2(resources, custom) if v2 else openapi.v3(resources, custom)
+    body = gnostic.encode(tree) if name == "v2.pb" else msgspec.json.encode(tree)
+    return hashlib.sha256(body).hexdigest().upper(), gzip.compress(body, 1 if versions else 6)

@@ -5,38 +5,52 @@ In: requests and objects as the chain has them (the stored version). Out: trees 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from bareboat.api.conversion import convert_object
 from bareboat.api.kinds.registry import strategy_for
+from bareboat.api.managed.atoms import of_type
+from bareboat.api.managed.merging import merge
+from bareboat.api.patch.jsonpatch import apply_json_patch
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
+from bareboat.client.webhooks import WebhookCaller
 from bareboat.contracts.admission import AdmissionRequest
-from bareboat.contracts.auth import Attributes, Decision, UserInfo
+from bareboat.contracts.auth import Attributes, Decision, Reader, UserInfo
 from bareboat.models.codec import from_tree, to_tree
 from bareboat.models.scheme import Resource, Scheme
+from bareboat.models.status import BadRequest
 
 if TYPE_CHECKING:
     from bareboat.api.service import Authority, Service
 
+Tree = dict[str, Any]
 KERNEL = UserInfo(name="system:apiserver", groups=("system:masters", "system:authenticated"))
 
 
 class Host:
     """Made before the service that it writes through; ``attach`` brings the two together."""
 
-    def __init__(self, scheme: Scheme, authority: Authority, clock: Clock, ids: Ids) -> None:
+    def __init__(self, scheme: Scheme, authority: Authority, reader: Reader, clock: Clock, ids: Ids) -> None:
         self.clock = clock
         self.ids = ids
+        self._caller = WebhookCaller(reader, ids)
         self._scheme = scheme
         self._authority = authority
         self._client: Any = None
+        self._service: Any = None
 
     def attach(self, service: Service) -> None:
         from bareboat.api.inprocess import InProcessTransport
         from bareboat.client.client import Client
 
+        self._service = service
+        service.custom.converter.caller = self._caller
         self._client = Client(InProcessTransport(service, KERNEL, "kube-apiserver"), self._scheme)
+
+    async def close(self) -> None:
+        await self._caller.close()
 
     async def authorize(self, attributes: Attributes) -> Decision:
         return await self._authority.authorize(attributes)
@@ -45,23 +59,49 @@ class Host:
         """See contracts.admission.AdmissionHost.update_status."""
         await self._client.update(obj, subresource="status")
 
-    def tree(self, request: AdmissionRequest, obj: Any, version: str = "") -> dict[str, Any]:
+    async def call(self, client: dict[str, Any], review: bytes, timeout: float) -> bytes:
+        """See contracts.admission.AdmissionHost.call."""
+        return await self._caller.post(client, review, timeout)
+
+    async def tree(self, request: AdmissionRequest, obj: Any, version: str = "") -> Tree:
         """See contracts.admission.AdmissionHost.tree."""
         tree = to_tree(obj)
-        stored, wanted = self._resources(request, version)
-        if stored is None or wanted is None or stored is wanted or tree.get("kind") != stored.kind:
+        wanted = self._resource(request, version)
+        if wanted is None:
             return tree
-        return to_tree(convert_object(tree, stored, wanted))
+        if wanted.custom:
+            found: list[Tree] = await self._service.custom.converter.convert(self._definition(wanted), [deepcopy(tree)], wanted.api_version)
+            return found[0]
+        stored = self._scheme.storage(wanted.group, wanted.plural)
+        return tree if stored is wanted or tree.get("kind") != stored.kind else to_tree(convert_object(tree, stored, wanted))
 
-    def object(self, request: AdmissionRequest, tree: dict[str, Any], version: str = "") -> Any:
+    async def object(self, request: AdmissionRequest, tree: Tree, version: str = "") -> Any:
         """See contracts.admission.AdmissionHost.object."""
-        stored, wanted = self._resources(request, version)
         before = request.object if request.object is not None else request.old
+        wanted = self._resource(request, version)
+        if wanted is not None and wanted.custom:
+            own = self._resource(request, "") or wanted
+            [tree] = await self._service.custom.converter.convert(self._definition(wanted), [tree], own.api_version)
+            return self._service.custom.kind(own).applied(tree)
+        stored = None if wanted is None else self._scheme.storage(wanted.group, wanted.plural)
         if stored is None or wanted is None or type(before) is not stored.type:
             return from_tree(type(before), tree)  # a Binding, an Eviction: no stored kind, no defaults
         obj = from_tree(type(before), tree) if stored is wanted else convert_object(tree, wanted, stored)
         strategy_for(stored).default(obj)
         return obj
+
+    def patched(self, tree: Tree, operations: list[Any]) -> Tree:
+        """See contracts.admission.AdmissionHost.patched."""
+        return apply_json_patch(deepcopy(tree), operations)
+
+    def merged(self, request: AdmissionRequest, tree: Tree, configuration: Tree) -> Tree:
+        """See contracts.admission.AdmissionHost.merged."""
+        wanted = self._resource(request, "")
+        if wanted is None:
+            raise BadRequest(f"{request.resource} cannot be applied to")
+        atom = self._service.custom.kind(wanted).version.atom if wanted.custom else of_type(wanted.type_key)
+        result: Tree = merge(deepcopy(tree), configuration, atom)
+        return result
 
     def resource(self, api_version: str, kind: str) -> tuple[str, bool] | None:
         """See contracts.admission.AdmissionHost.resource."""
@@ -77,7 +117,9 @@ class Host:
         others = [r for r in self._scheme.resources() if r.key != f"{group}/{resource}" and r.plural == resource and r.group != group]
         return own + [(r.group, r.version) for r in others if self._scheme.storage(r.group, r.plural) is stored]
 
-    def _resources(self, request: AdmissionRequest, version: str) -> tuple[Resource | None, Resource | None]:
+    def _resource(self, request: AdmissionRequest, version: str) -> Resource | None:
         group, _, short = version.rpartition("/") if "/" in version else (request.group, "", version)
-        wanted = self._scheme.resource(group, short or request.version, request.resource)
-        return (None, None) if wanted is None else (self._scheme.storage(wanted.group, wanted.plural), wanted)
+        return self._scheme.resource(group, short or request.version, request.resource)
+
+    def _definition(self, resource: Resource) -> Any:
+        return self._service.custom.kind(resource).version.definition

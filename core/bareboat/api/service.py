@@ -50,6 +50,8 @@ class Service:
         self.ids = ids
         self.documents = Documents(scheme)
         self.requests = RequestMetrics()
+        #: answers for the groups of other servers; None from it: it is ours
+        self.remote: Callable[[ApiRequest], Awaitable[ApiResponse | None]] | None = None
         self.virtual: dict[tuple[str, str], Virtual] = {}
         from bareboat.api.allocation.services import Allocations
         from bareboat.api.verbs.dispatch import Verbs
@@ -72,8 +74,10 @@ class Service:
         warnings: list[str] = []
         try:
             await self.authorize(request, info)
+            if self.remote is not None and (elsewhere := await self.remote(request)) is not None:
+                return elsewhere
             if not info.resource:
-                return self.documents.handle(request)
+                return await self.documents.answer(request)
             op = self.operation(request, info)
             warnings = op.warnings
             response = await self._run(op)

@@ -52,6 +52,7 @@ from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
 from bareboat.server.agents import Agents
+from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
@@ -91,7 +92,7 @@ class ControlPlane:
         await self._start_store()
         reader = LogReader(self.log, self.scheme)
         self.authority = Authority(self._authorizers(reader))
-        host = Host(self.scheme, self.authority, self.clock, self.ids)
+        host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
@@ -114,6 +115,8 @@ class ControlPlane:
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR
         CertificateController.sign = RequestSigner(pki.pair, self.clock)
+        ca = pki.certificate_pem.decode()
+        self._spawn("aggregator", lambda: self._aggregator.run(ca))
         await self._start_loops()
         gc.collect()
         gc.freeze()
@@ -124,6 +127,7 @@ class ControlPlane:
         await self._listener.stop()
         await self._connector.close()
         await self._webhooks.close()
+        await self._admission_host.close()
         await self.log.stop()
         self._host.close()
 
@@ -163,6 +167,11 @@ class ControlPlane:
         self._connector = Connector(agents)
         self._connector.register(self.service)
         Proxy(reader, agents, self.ids).register(self.service)
+        self._aggregator = Aggregator(reader, agents, self._client(KERNEL), self.clock, self.ids)
+        front = pki.client("front-proxy-client", COMMON_NAME)
+        self._aggregator.identify(front.certificate, front.key)
+        self.service.remote = self._aggregator.answer
+        self.service.documents.remote = self._aggregator.groups
         Usage(reader, agents, self.clock).register(self.service)
         health = Health()
         health.add("store", lambda: self.log.fault)

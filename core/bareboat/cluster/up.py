@@ -20,9 +20,9 @@ from bareboat.cluster import state as states
 from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.file.choices import check
 from bareboat.cluster.file.reading import Lines
-from bareboat.cluster.file.shape import ClusterFile, Networking
+from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.layout import Layout
-from bareboat.cluster.networks import free_defaults, taken
+from bareboat.cluster.networks import settled, taken
 from bareboat.cluster.nodes import Nodes
 from bareboat.cluster.processes import start
 from bareboat.cluster.state import ClusterState, NodeState
@@ -118,8 +118,11 @@ class Up:
 
     def _choose_networks(self) -> None:
         """A new cluster on the defaults keeps clear of others on this machine."""
-        if self.cluster.networking == Networking() and not self.layout.cluster_file.exists() and not self.state.fake:
-            self.cluster = msgspec.structs.replace(self.cluster, networking=free_defaults(self.cluster.networking))
+        if self.state.fake:
+            return
+        fresh = not (self.layout.data_dir / "server").exists()
+        networking = settled(self.layout, self.cluster.networking, fresh=fresh, separate=self.state.separate)
+        self.cluster = msgspec.structs.replace(self.cluster, networking=networking)
 
     def _keep_cluster_file(self) -> None:
         """The file in force is kept beside the data, so that agents and later commands read the same."""

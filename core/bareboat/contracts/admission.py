@@ -47,6 +47,9 @@ class AdmissionRequest(msgspec.Struct, kw_only=True):
     warnings: list[str] = []
     annotations: dict[str, str] = {}
     ended: list[Callable[[], None]] = []
+    #: set by a mutator that changed what earlier ones have seen: all run once more; ``seen`` is what they keep for then
+    reinvoke: bool = False
+    seen: dict[str, Any] = {}
 
 
 class AdmissionHost(Protocol):
@@ -59,20 +62,32 @@ class AdmissionHost(Protocol):
         """What the cluster's authorizers say."""
         ...
 
+    async def call(self, client: dict[str, Any], review: bytes, timeout: float) -> bytes:
+        """Post to a webhook by its client configuration, as a tree. Raises ValueError with what went wrong."""
+        ...
+
     async def update_status(self, obj: Any) -> None:
         """Write an object's status as the kernel itself. Raises Conflict if the object is not the newest, NotFound."""
         ...
 
-    def tree(self, request: AdmissionRequest, obj: Any, version: str = "") -> dict[str, Any]:
+    async def tree(self, request: AdmissionRequest, obj: Any, version: str = "") -> dict[str, Any]:
         """``obj`` of the request as a client of that version (default: the request's) would see it, kind and apiVersion included."""
         ...
 
-    def object(self, request: AdmissionRequest, tree: dict[str, Any], version: str = "") -> Any:
-        """Back again: decoded, with its defaults. Raises models.codec.DecodeError when the tree does not fit the kind."""
+    async def object(self, request: AdmissionRequest, tree: dict[str, Any], version: str = "") -> Any:
+        """Back again: decoded, with its defaults. Raises DecodeError or ApiError when the tree does not fit the kind."""
         ...
 
     def resource(self, api_version: str, kind: str) -> tuple[str, bool] | None:
         """The plural of a served kind and whether it is namespaced; None if nobody serves it."""
+        ...
+
+    def patched(self, tree: dict[str, Any], operations: list[Any]) -> dict[str, Any]:
+        """A JSON patch, applied to a copy. Raises ApiError when it does not apply."""
+        ...
+
+    def merged(self, request: AdmissionRequest, tree: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
+        """What server-side apply of the configuration makes of the tree, as if nobody owned anything. Raises ApiError."""
         ...
 
     def versions(self, group: str, resource: str) -> list[tuple[str, str]]:
@@ -93,6 +108,10 @@ class AdmissionPlugin(ABC):
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Change ``request.object`` in place, or raise ApiError to refuse."""
+
+    async def remutate(self, request: AdmissionRequest) -> None:
+        """Once more, because a later mutator changed the object; mutators must be idempotent."""
+        await self.mutate(request)
 
     async def validate(self, request: AdmissionRequest) -> None:
         """Raise ApiError to refuse. Changes to the object are lost."""

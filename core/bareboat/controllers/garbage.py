@@ -123,6 +123,7 @@ class GarbageCollector:
                 revision = ""
             except ApiError as error:
                 log.info("garbage collector cannot follow %s: %s", resource.plural, error)
+                self._synced[resource.key].set()  # one kind that cannot be read must not hold up the others
                 await asyncio.sleep(1.0)
 
     def _event(self, resource: Resource, event: RawEvent) -> None:

@@ -61,10 +61,11 @@ class NamespaceController(Controller):
 
     async def _empty(self, resource: Resource, namespace: str, failures: list[str]) -> int:
         """Delete all; how many are still there."""
-        found, _ = await self.client.list_raw(resource, namespace)
-        if not found:
-            return 0
+        found: list[tuple[str, str, bytes]] = []
         try:
+            found, _ = await self.client.list_raw(resource, namespace)
+            if not found:
+                return 0
             await self.client.transport.request("DELETE", f"{resource.path_prefix}/namespaces/{namespace}/{resource.plural}")
             left, _ = await self.client.list_raw(resource, namespace)
         except (NotFound, MethodNotAllowed):

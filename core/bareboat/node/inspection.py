@@ -1,6 +1,6 @@
 """What the kubelet's API tells of a node to those who look: metrics, statistics, configuration, what runs.
 
-/metrics /metrics/resource   Prometheus text
+/metrics /metrics/resource /metrics/cadvisor   Prometheus text: the agent itself; its pods, twice
 /stats/summary               the node and its pods
 /configz                     the KubeletConfiguration in force, as far as there is one
 /runningpods                 the pods that the runtime has, whatever the API says
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bareboat.contracts.errors import DriverError
-from bareboat.node import exposition
+from bareboat.node import cadvisor, exposition
 from bareboat.node.summary import summary
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ async def answer(parts: Sequence[str], agents: Sequence[NodeAgent]) -> tuple[byt
         return exposition.text(exposition.of_agent(facts)), TEXT
     if path == "metrics/resource":
         return await _resources(agents), TEXT
+    if path == "metrics/cadvisor":
+        snapshots = [await agent.stats.current() for agent in agents]
+        return exposition.text(cadvisor.families(snapshots, agents[0].config.cpu)), TEXT
     if path == "stats/summary":
         agent = agents[0]
         return msgspec.json.encode(summary(agent.config.name, await agent.stats.current())), JSON

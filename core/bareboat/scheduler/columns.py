@@ -1,36 +1,27 @@
 """The cluster as columns: one numpy row per resource, one column per node, updated as events come in.
 
-What comes in: nodes, and pods placed on them (bound or assumed). What goes out: ``NodeArrays`` views without copying, and
-per-node lists for the rules that are not arithmetic (labels, taints, ports, pods). No policy lives here.
+What comes in: nodes, and pods placed on them (bound or assumed). What goes out: ``NodeArrays`` views without copying, per-node
+lists for the rules that are not arithmetic (labels, taints, ports, pods), and counts of pods that selectors mean. No policy lives here.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from bareboat.contracts.scheduling import BoolArray, FloatArray, NodeArrays
 from bareboat.models import core_v1
-from bareboat.scheduler.requests import HostPort, PodUse, amounts
+from bareboat.scheduler.counts import Counts, Groups, Matcher
+from bareboat.scheduler.domains import Domains
+from bareboat.scheduler.placed import PlacedPod
+from bareboat.scheduler.requests import HostPort, amounts
+from bareboat.scheduler.rows import Rows
 
 BASE_RESOURCES = ("cpu", "memory", "pods", "ephemeral-storage")
-
-
-class PlacedPod:
-    """A pod that takes room on a node."""
-
-    __slots__ = ("anti_affinity", "key", "labels", "namespace", "node", "use")
-
-    def __init__(self, key: str, pod: core_v1.Pod, use: PodUse) -> None:
-        self.key = key
-        self.namespace = pod.metadata.namespace
-        self.labels = pod.metadata.labels
-        self.node = pod.spec.nodeName
-        self.use = use
-        affinity = pod.spec.affinity
-        anti = affinity.podAntiAffinity if affinity else None
-        self.anti_affinity = anti.requiredDuringSchedulingIgnoredDuringExecution if anti else []
 
 
 class Columns:
@@ -45,13 +36,25 @@ class Columns:
         self.index: dict[str, int] = {}
         #: raised whenever a node's static facts (labels, taints, unschedulable) or the order of nodes change
         self.version = 0
+        self.groups = Groups(capacity)
+        #: how many placed pods have which priority
+        self.priorities: Counter[int] = Counter()
+        #: size of an image on the nodes that have it
+        self.images: dict[str, dict[str, float]] = {}
+        #: how many placed pods use a claim
+        self.claims: Counter[str] = Counter()
         self._capacity = capacity
-        self._allocatable: dict[str, FloatArray] = {}
-        self._requested: dict[str, FloatArray] = {}
-        self._nonzero: dict[str, FloatArray] = {}
+        self._allocatable = Rows(capacity)
+        self._requested = Rows(capacity)
+        self._nonzero = Rows(capacity)
+        self._by_priority = Rows(capacity)
+        self._counts = Counts(capacity)
         self._unschedulable: BoolArray = np.zeros(capacity, dtype=bool)
         self._placed: dict[str, PlacedPod] = {}
-        self._homeless: dict[str, PlacedPod] = {}
+        self._homeless: dict[str, dict[str, PlacedPod]] = {}
+        self._domains: dict[str, Domains] = {}
+        self._domains_version = 0
+        self._arrays: NodeArrays | None = None
         for resource in BASE_RESOURCES:
             self._resource(resource)
 
@@ -59,51 +62,79 @@ class Columns:
         return len(self.names)
 
     def arrays(self) -> NodeArrays:
-        """Views of the first len(self) columns."""
-        n = len(self.names)
-        return NodeArrays(
-            names=self.names,
-            allocatable={r: a[:n] for r, a in self._allocatable.items()},
-            requested={r: a[:n] for r, a in self._requested.items()},
-            nonzero_requested={r: a[:n] for r, a in self._nonzero.items()},
-            labels=self.labels,
-            unschedulable=self._unschedulable[:n],
-        )
+        """Views of the first len(self) columns; the same object until a node or a resource comes or goes."""
+        if self._arrays is None:
+            n = len(self.names)
+            self._arrays = NodeArrays(
+                names=self.names,
+                allocatable={str(r): self._allocatable.row(r)[:n] for r in self._allocatable},
+                requested={str(r): self._requested.row(r)[:n] for r in self._requested},
+                nonzero_requested={str(r): self._nonzero.row(r)[:n] for r in self._nonzero},
+                labels=self.labels,
+                unschedulable=self._unschedulable[:n],
+            )
+        return self._arrays
 
     def placed(self) -> dict[str, PlacedPod]:
         return self._placed
+
+    def count(self, matcher: Matcher) -> FloatArray:
+        """How many pods per node the matcher means."""
+        return self._counts.of(matcher, self._everywhere())[: len(self.names)]
+
+    def domains(self, topology: str) -> Domains:
+        if self._domains_version != self.version:
+            self._domains.clear()
+            self._domains_version = self.version
+        found = self._domains.get(topology)
+        if found is None:
+            found = self._domains[topology] = Domains([labels.get(topology) for labels in self.labels])
+        return found
+
+    def lower(self, priority: int, resource: str) -> FloatArray:
+        """What pods of less than that priority request, per node."""
+        n = len(self.names)
+        total = np.zeros(n)
+        for held in self.priorities:
+            if held < priority and (held, resource) in self._by_priority:
+                total += self._by_priority.row((held, resource))[:n]
+        return total
 
     def put_node(self, node: core_v1.Node) -> None:
         name = node.metadata.name
         i = self.index.get(name)
         if i is None:
             i = self._append(name, node)
-        elif self._static_changed(self.nodes[i], node):
+        elif static_changed(self.nodes[i], node):
             self.version += 1
+        self._put_images(self.nodes[i], node)
         self.nodes[i] = node
         self.labels[i] = node.metadata.labels
         self._unschedulable[i] = node.spec.unschedulable
         offered = amounts(node.status.allocatable)
         for resource in offered:
             self._resource(resource)
-        for resource, array in self._allocatable.items():
-            array[i] = offered.get(resource, 0.0)
+        for known in self._allocatable:
+            self._allocatable.row(known)[i] = offered.get(str(known), 0.0)
 
     def remove_node(self, name: str) -> None:
-        i = self.index.pop(name, None)
+        i = self.index.get(name)
         if i is None:
             return
         self.version += 1
-        for pod in self.pods[i].values():
-            self._homeless[pod.key] = pod
+        self._arrays = None
+        self._put_images(self.nodes[i], None)
+        for pod in list(self.pods[i].values()):
+            self.remove_pod(pod.key)
+            self._placed[pod.key] = self._homeless.setdefault(name, {})[pod.key] = pod
+        del self.index[name]
         last = len(self.names) - 1
         if i != last:
             self._move(last, i)
         for column in (self.names, self.nodes, self.labels, self.ports, self.pods):
             column.pop()
-        for arrays in (self._allocatable, self._requested, self._nonzero):
-            for array in arrays.values():
-                array[last] = 0.0
+        for rows in self._all_rows():
+            rows.clear(last)
         self._unschedulable[last] = False
 
     def put_pod(self, pod: PlacedPod) -> None:
@@ -112,9 +143,9 @@ class Columns:
         self._placed[pod.key] = pod
         i = self.index.get(pod.node)
         if i is None:
-            self._homeless[pod.key] = pod
+            self._homeless.setdefault(pod.node, {})[pod.key] = pod
             return
-        self._account(i, pod, 1.0)
+        self._account(i, pod, 1)
         self.pods[i][pod.key] = pod
         self.ports[i].extend(pod.use.ports)
 
@@ -123,20 +154,54 @@ class Columns:
         pod = self._placed.pop(key, None)
         if pod is None:
             return False
-        if self._homeless.pop(key, None) is None:
-            i = self.index[pod.node]
-            self._account(i, pod, -1.0)
+        i = self.index.get(pod.node)
+        if i is None:
+            self._homeless[pod.node].pop(key)
+        else:
+            self._account(i, pod, -1)
             del self.pods[i][key]
             for port in pod.use.ports:
                 self.ports[i].remove(port)
         return True
 
-    def _account(self, i: int, pod: PlacedPod, sign: float) -> None:
+    @contextmanager
+    def changed(self, *, without: Iterable[PlacedPod] = (), with_: Iterable[PlacedPod] = ()) -> Iterator[None]:
+        """As if some pods were gone and others there; inside nothing may be awaited."""
+        gone = [pod for pod in without if self.remove_pod(pod.key)]
+        more = [pod for pod in with_ if pod.key not in self._placed]
+        for pod in more:
+            self.put_pod(pod)
+        try:
+            yield
+        finally:
+            for pod in more:
+                self.remove_pod(pod.key)
+            for pod in gone:
+                self.put_pod(pod)
+
+    def _account(self, i: int, pod: PlacedPod, sign: int) -> None:
         for resource, value in pod.use.requests.items():
             self._resource(resource)
-            self._requested[resource][i] += sign * value
+            self._requested.row(resource)[i] += sign * value
+            self._by_priority.row((pod.priority, resource))[i] += sign * value
         for resource, value in pod.use.nonzero.items():
-            self._nonzero[resource][i] += sign * value
+            self._nonzero.row(resource)[i] += sign * value
+        self._counts.account(i, pod, sign)
+        if pod.grouped:
+            self.groups.account(i, pod, sign)
+        for claim in pod.claims:
+            self.claims[claim] += sign
+        self._account_priority(pod, sign)
+
+    def _account_priority(self, pod: PlacedPod, sign: int) -> None:
+        self.priorities[pod.priority] += sign
+        if not self.priorities[pod.priority]:
+            del self.priorities[pod.priority]
+            for key in [k for k in self._by_priority if isinstance(k, tuple) and k[0] == pod.priority]:
+                self._by_priority.drop(key)
+
+    def _everywhere(self) -> Iterator[tuple[int, PlacedPod]]:
+        return ((i, pod) for i, pods in enumerate(self.pods) for pod in pods.values())
 
     def _append(self, name: str, node: core_v1.Node) -> int:
         i = len(self.names)
@@ -149,7 +214,9 @@ class Columns:
         self.ports.append([])
         self.pods.append({})
         self.version += 1
-        for pod in [p for p in self._homeless.values() if p.node == name]:
+        self._arrays = None
+        for pod in self._homeless.pop(name, {}).values():
+            del self._placed[pod.key]
             self.put_pod(pod)
         return i
 
@@ -157,29 +224,45 @@ class Columns:
         columns: tuple[list[Any], ...] = (self.names, self.nodes, self.labels, self.ports, self.pods)
         for column in columns:
             column[target] = column[source]
-        for arrays in (self._allocatable, self._requested, self._nonzero):
-            for array in arrays.values():
-                array[target] = array[source]
+        for rows in self._all_rows():
+            rows.move(source, target)
         self._unschedulable[target] = self._unschedulable[source]
         self.index[self.names[target]] = target
 
+    def _all_rows(self) -> tuple[Rows, ...]:
+        return (self._allocatable, self._requested, self._nonzero, self._by_priority, self._counts.rows, self.groups.rows)
+
+    def _put_images(self, old: core_v1.Node, new: core_v1.Node | None) -> None:
+        """Keep who holds which image; nearly every update of a node changes nothing about it."""
+        before, after = old.status.images, new.status.images if new else []
+        name = old.metadata.name
+        if new is not old and before == after:
+            return
+        for alias in [a for image in before for a in image.names]:
+            self.images.get(alias, {}).pop(name, None)
+            if not self.images.get(alias, True):
+                del self.images[alias]
+        for image in after:
+            for alias in image.names:
+                self.images.setdefault(alias, {})[name] = float(image.sizeBytes or 0)
+
     def _resource(self, name: str) -> None:
         if name not in self._allocatable:
-            for arrays in (self._allocatable, self._requested, self._nonzero):
-                arrays[name] = np.zeros(self._capacity)
+            self._arrays = None
+            for rows in (self._allocatable, self._requested, self._nonzero):
+                rows.row(name)
 
     def _grow(self) -> None:
         added = self._capacity
-        for arrays in (self._allocatable, self._requested, self._nonzero):
-            for name, array in arrays.items():
-                arrays[name] = np.concatenate([array, np.zeros(added)])
-        self._unschedulable = np.concatenate([self._unschedulable, np.zeros(added, dtype=bool)])
         self._capacity += added
+        for rows in self._all_rows():
+            rows.grow(self._capacity)
+        self._unschedulable = np.concatenate([self._unschedulable, np.zeros(added, dtype=bool)])
+        self._arrays = None
 
-    @staticmethod
-    def _static_changed(old: core_v1.Node, new: core_v1.Node) -> bool:
-        return (
-            old.metadata.labels != new.metadata.labels
-            or old.spec.taints != new.spec.taints
-            or old.spec.unschedulable != new.spec.unschedulable
-        )
+
+def static_changed(old: core_v1.Node, new: core_v1.Node) -> bool:
+    """Whether labels, taints or unschedulable differ."""
+    return (
+        old.metadata.labels != new.metadata.labels or old.spec.taints != new.spec.taints or old.spec.unschedulable != new.spec.unschedulable
+    )

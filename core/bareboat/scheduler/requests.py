@@ -43,6 +43,9 @@ def pod_use(pod: core_v1.Pod) -> PodUse:
     """The pod's share of a node; counts one of the resource "pods"."""
     requests = _total(pod, lambda c: amounts(c.resources.requests))
     nonzero = _total(pod, _with_defaults)
+    if pod.status.containerStatuses:
+        _maximum(requests, granted := _total(pod, _granted(pod)))
+        _maximum(nonzero, {k: v for k, v in granted.items() if k in nonzero})
     requests["pods"] = 1.0
     return PodUse(requests=requests, nonzero=nonzero, ports=frozenset(_host_ports(pod)))
 
@@ -55,6 +58,12 @@ def pod_request(pod: core_v1.Pod, use: PodUse) -> PodRequest:
 def _with_defaults(container: core_v1.Container) -> dict[str, float]:
     wanted = amounts({k: v for k, v in container.resources.requests.items() if k in ("cpu", "memory")})
     return {"cpu": wanted.get("cpu", DEFAULT_CPU), "memory": wanted.get("memory", DEFAULT_MEMORY)}
+
+
+def _granted(pod: core_v1.Pod) -> Callable[[core_v1.Container], dict[str, float]]:
+    """What a container has while a resize is under way; what it asks for if the node has said nothing."""
+    known = {s.name: s.resources.requests for s in [*pod.status.containerStatuses, *pod.status.initContainerStatuses] if s.resources}
+    return lambda container: amounts(known.get(container.name, container.resources.requests))
 
 
 def _total(pod: core_v1.Pod, of: Callable[[core_v1.Container], dict[str, float]]) -> dict[str, float]:
@@ -72,6 +81,9 @@ def _total(pod: core_v1.Pod, of: Callable[[core_v1.Container], dict[str, float]]
         _add(total, of(container))
     _add(total, sidecars)
     _maximum(total, largest)
+    whole = pod.spec.resources
+    if whole is not None:
+        total.update({k: v for k, v in amounts(whole.requests).items() if k in ("cpu", "memory") or k.startswith("hugepages-")})
     _add(total, amounts(pod.spec.overhead))
     return total
 

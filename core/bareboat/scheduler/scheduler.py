@@ -1,4 +1,4 @@
-"""The scheduler's loop: informers feed columns and queue; one pod at a time is decided, assumed, and bound.
+"""The loop: a pod is popped, placed, assumed, and bound; or refused, and perhaps room is made for it.
 
 A decision is assumed at once (its room is taken) and bound concurrently, so that the next decision does not wait for the
 write. If the binding fails the room is given back and the pod waits again; if the pod's update comes in, the informer's
@@ -15,15 +15,24 @@ from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.client.client import Client
 from bareboat.contracts.scheduling import SchedulingPolicy
-from bareboat.models import core_v1, meta_v1
+from bareboat.models import core_v1, meta_v1, policy_v1
 from bareboat.models.meta import get_condition
+from bareboat.models.selectors import Selector
 from bareboat.models.status import ApiError, Conflict, NotFound
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
-from bareboat.scheduler.columns import Columns, PlacedPod
-from bareboat.scheduler.placement import Placement
+from bareboat.scheduler.changes import Changes
+from bareboat.scheduler.columns import Columns
+from bareboat.scheduler.evictions import Evictions
+from bareboat.scheduler.filters import Surroundings
+from bareboat.scheduler.nominations import Nominations
+from bareboat.scheduler.placed import PlacedPod
+from bareboat.scheduler.placement import Decision, Placement
+from bareboat.scheduler.preemption import Outcome, Preemption
 from bareboat.scheduler.queue import SchedulingQueue
 from bareboat.scheduler.requests import PodUse, pod_use
+from bareboat.scheduler.siblings import Siblings
+from bareboat.scheduler.verdict import EVERYTHING, FACTS, POD_GONE
 
 log = logging.getLogger("bareboat.scheduler")
 
@@ -52,41 +61,49 @@ class Scheduler:
         self._clock = clock
         self._events = events
         self._columns = Columns()
-        self._placement = Placement(self._columns, policies, ids)
+        self._nominations = Nominations()
         self._queue = SchedulingQueue(clock)
         self._binding = asyncio.Semaphore(MAX_BINDINGS)
-        self._pods = informers.of(core_v1.Pod)
-        self._nodes = informers.of(core_v1.Node)
-        self._pods.on_change(self._pod_changed)
-        self._nodes.on_change(self._node_changed)
+        self._busy: set[str] = set()
+        self._changes = Changes(self._columns, self._queue, self._nominations, informers, self._wants, self._busy.__contains__)
+        self._siblings = Siblings(informers)
+        self._budgets = informers.of(policy_v1.PodDisruptionBudget)
+        self._placement = Placement(self._columns, policies, ids, Known(self._changes, self._siblings), self._nominations)
+        self._preemption = Preemption(self._columns, self._placement.filters, self._nominations, self._budgets.list, ids)
+        self._evictions = Evictions(client, events, clock)
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._nodes.synced()
-        await self._pods.synced()
-        async with asyncio.TaskGroup() as bindings:
+        await self._changes.synced()
+        await self._siblings.synced()
+        await self._budgets.synced()
+        async with asyncio.TaskGroup() as tasks:
             while True:
                 for _ in range(BATCH):
                     key = await self._queue.pop()
-                    await self._schedule(key, bindings)
+                    await self._schedule(key, tasks)
                 await asyncio.sleep(0)
 
-    async def _schedule(self, key: str, bindings: asyncio.TaskGroup) -> None:
-        pod = self._pods.get(key)
+    async def _schedule(self, key: str, tasks: asyncio.TaskGroup) -> None:
+        pod = self._changes.pods.get(key)
         if pod is None or not self._wants(pod):
             return
         use = pod_use(pod)
-        decision = self._placement.decide(pod, use)
+        decision = self._placement.decide(pod, use, key)
         if not decision.node:
-            self._queue.refuse(key, pod.spec.priority or 0)
-            bindings.create_task(self._tell_unschedulable(pod, decision.message), name=f"unschedulable-{key}")
+            self._refuse(key, pod, use, decision, tasks)
             return
         self._assume(key, pod, decision.node, use)
         await self._binding.acquire()
-        bindings.create_task(self._bind(key, pod, decision.node), name=f"bind-{key}")
+        tasks.create_task(self._bind(key, pod, decision.node), name=f"bind-{key}")
+
+    def _wants(self, pod: core_v1.Pod) -> bool:
+        spec = pod.spec
+        return not spec.nodeName and spec.schedulerName == self.name and not pod.metadata.deletionTimestamp and not spec.schedulingGates
 
     def _assume(self, key: str, pod: core_v1.Pod, node: str, use: PodUse) -> None:
         pod.spec.nodeName = node
+        self._nominations.remove(key)
         self._columns.put_pod(PlacedPod(key, pod, use))
 
     async def _bind(self, key: str, pod: core_v1.Pod, node: str) -> None:
@@ -99,69 +116,77 @@ class Scheduler:
         try:
             await self._client.post(path, binding)
         except (NotFound, Conflict):
-            self._columns.remove_pod(key)  # gone or bound by another: the informer tells which
+            self._forget(key)  # gone or bound by another: the informer tells which
         except ApiError as error:
             log.warning("binding %s to %s failed: %s", key, node, error)
-            self._columns.remove_pod(key)
-            self._queue.refuse(key, pod.spec.priority or 0)
-            self._queue.wake()
+            self._forget(key)
+            self._queue.fail(key, pod.spec.priority or 0)
         else:
             self._events.event(pod, "Normal", "Scheduled", f"Successfully assigned {key} to {node}")
         finally:
             self._binding.release()
 
-    async def _tell_unschedulable(self, pod: core_v1.Pod, message: str) -> None:
+    def _forget(self, key: str) -> None:
+        self._columns.remove_pod(key)
+        self._queue.wake(POD_GONE)
+
+    def _refuse(self, key: str, pod: core_v1.Pod, use: PodUse, decision: Decision, tasks: asyncio.TaskGroup) -> None:
+        priority = pod.spec.priority or 0
+        asking, verdict = decision.asking, decision.verdict
+        if asking is None or verdict is None:
+            self._queue.refuse(key, priority, FACTS)
+            tasks.create_task(self._tell(pod, decision.message, Outcome(keep=True)), name=f"unschedulable-{key}")
+            return
+        outcome = self._preemption.find(asking, verdict)
+        message = verdict.message(f"preemption: {outcome.message}" if outcome.message else "")
+        if not outcome.node:
+            if not outcome.keep:
+                self._nominations.remove(key)
+            self._queue.refuse(key, priority, verdict.hints or EVERYTHING)
+            tasks.create_task(self._tell(pod, message, outcome), name=f"unschedulable-{key}")
+            return
+        behind = self._nominations.behind(outcome.node, priority)
+        self._nominations.put(key, pod, use, outcome.node)
+        self._busy.add(key)
+        tasks.create_task(self._preempt(key, pod, message, outcome, behind), name=f"preempt-{key}")
+
+    async def _preempt(self, key: str, pod: core_v1.Pod, message: str, outcome: Outcome, behind: list[PlacedPod]) -> None:
+        """The pod is out of the queue meanwhile, or it would look for more victims."""
+        try:
+            await self._tell(pod, message, outcome)
+            done = await self._evictions.make_room(pod, outcome, behind)
+        finally:
+            self._busy.discard(key)
+        now = self._changes.pods.get(key)
+        if now is None or not self._wants(now):
+            return
+        self._queue.refuse(key, pod.spec.priority or 0, EVERYTHING)
+        placed = self._columns.placed()
+        if not done or not any(victim.key in placed for victim in outcome.victims):
+            self._queue.wake_some([key])
+
+    async def _tell(self, pod: core_v1.Pod, message: str, outcome: Outcome) -> None:
+        """Event and condition, and with them what the pod is nominated for."""
         self._events.event(pod, "Warning", "FailedScheduling", message)
+        meta = pod.metadata
+        was = pod.status.nominatedNodeName or ""
+        nominated = was if outcome.keep else outcome.node
         known = get_condition(pod.status.conditions, "PodScheduled")
-        if known is not None and known.status == "False" and known.message == message:
+        if known is not None and known.status == "False" and known.message == message and nominated == was:
             return
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
         if known is None or known.status != "False":
             condition["lastTransitionTime"] = self._clock.timestamp()
-        try:
-            await self._client.patch(
-                core_v1.Pod,
-                pod.metadata.name,
-                {"status": {"conditions": [condition]}},
-                pod.metadata.namespace,
-                type="strategic",
-                subresource="status",
-            )
-        except NotFound:
-            return
-        except ApiError as error:
-            log.warning("condition of %s/%s not written: %s", pod.metadata.namespace, pod.metadata.name, error)
+        await self._evictions.nominate(meta.namespace, meta.name, nominated, condition)
 
-    def _wants(self, pod: core_v1.Pod) -> bool:
-        spec = pod.spec
-        return not spec.nodeName and spec.schedulerName == self.name and not pod.metadata.deletionTimestamp and not spec.schedulingGates
 
-    def _pod_changed(self, key: str, old: bytes | None, new: bytes | None) -> None:
-        del old
-        pod = self._pods.get(key) if new is not None else None
-        if pod is None:
-            self._queue.remove(key)
-            if self._columns.remove_pod(key):
-                self._queue.wake()
-        elif pod.spec.nodeName:
-            self._queue.remove(key)
-            if pod.status.phase in ("Succeeded", "Failed"):
-                if self._columns.remove_pod(key):
-                    self._queue.wake()
-            else:
-                self._columns.put_pod(PlacedPod(key, pod, pod_use(pod)))
-        elif self._wants(pod) and key not in self._columns.placed():
-            self._enqueue(key, pod)
+class Known(Surroundings):
+    """What the informers know beside nodes and pods."""
 
-    def _enqueue(self, key: str, pod: core_v1.Pod) -> None:
-        if not self._queue.holds(key):  # a refused pod's own status update must not bring it back at once
-            self._queue.add(key, pod.spec.priority or 0)
+    def __init__(self, changes: Changes, siblings: Siblings) -> None:
+        super().__init__()
+        self.namespaces = changes.namespaces
+        self._siblings = siblings
 
-    def _node_changed(self, key: str, old: bytes | None, new: bytes | None) -> None:
-        del old
-        node = self._nodes.get(key) if new is not None else None
-        if node is None:
-            self._columns.remove_node(key.lstrip("/"))
-        else:
-            self._columns.put_node(node)
-        self._queue.wake()
+    def selector_of(self, pod: core_v1.Pod) -> Selector:
+        return self._siblings.selector_of(pod)

@@ -5,6 +5,9 @@ Cached per shape of pod (pods of one template share it) until a node's static fa
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import msgspec
 import numpy as np
 
@@ -14,14 +17,25 @@ from bareboat.models.node_fit import matches_node, term_matches, tolerated
 from bareboat.scheduler.columns import Columns
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
+NAME = "node(s) didn't match the requested node name"
+UNSCHEDULABLE = "node(s) were unschedulable"
+TAINTED = "node(s) had untolerated taint(s)"
+AFFINITY = "node(s) didn't match Pod's node affinity/selector"
+NOT_NAMED = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
 
 
 class StaticFit(msgspec.Struct, frozen=True):
-    """``fits`` per node; ``reasons`` the first reason of each node that does not; ``preference`` 0..100 per node."""
+    """``fits`` per node, ``reasons`` of the others; where ``selected`` by affinity, where taints are ``tolerated``.
+
+    ``wanted``: weights of preferred terms; ``shunned``: PreferNoSchedule taints not tolerated; None if 0 everywhere.
+    """
 
     fits: BoolArray
-    reasons: dict[int, str]
-    preference: FloatArray | None
+    reasons: Mapping[str, int]
+    selected: BoolArray
+    tolerated: BoolArray
+    wanted: FloatArray | None
+    shunned: FloatArray | None
 
 
 class StaticFits:
@@ -46,41 +60,58 @@ class StaticFits:
         return fit
 
     def _compute(self, pod: core_v1.Pod, affinity: core_v1.NodeAffinity | None) -> StaticFit:
-        count = len(self._columns)
-        fits = np.ones(count, dtype=bool)
-        reasons: dict[int, str] = {}
-        preference = np.zeros(count)
-        for i, node in enumerate(self._columns.nodes):
-            reason = _misfit(pod, affinity, node)
-            if reason:
-                fits[i] = False
-                reasons[i] = reason
-            else:
-                preference[i] = _preference(pod, affinity, node)
-        top = float(preference.max(initial=0.0))
-        low = float(preference.min(initial=0.0))
-        scaled = None if top == low else (preference - low) * (100.0 / (top - low))
-        return StaticFit(fits, reasons, scaled)
+        nodes = self._columns.nodes
+        tolerations = pod.spec.tolerations
+        named = _named(affinity)
+        selected = np.array([matches_node(pod.spec.nodeSelector, affinity, node) for node in nodes], dtype=bool)
+        accepted = np.array([_accepted(node, tolerations) for node in nodes], dtype=bool)
+        found = [_misfit(pod, named, node, bool(accepted[i]), bool(selected[i])) for i, node in enumerate(nodes)]
+        wanted = np.array([_wanted(affinity, node) for node in nodes], dtype=float)
+        shunned = np.array([_shunned(node, tolerations) for node in nodes], dtype=float)
+        return StaticFit(
+            fits=np.array([not reason for reason in found], dtype=bool),
+            reasons=Counter(reason for reason in found if reason),
+            selected=selected,
+            tolerated=accepted,
+            wanted=wanted if wanted.any() else None,
+            shunned=shunned if shunned.any() else None,
+        )
 
 
-def _misfit(pod: core_v1.Pod, affinity: core_v1.NodeAffinity | None, node: core_v1.Node) -> str:
-    spec = pod.spec
-    if spec.nodeName and spec.nodeName != node.metadata.name:
-        return "node(s) didn't match the requested node name"
-    unschedulable = core_v1.Taint(key=UNSCHEDULABLE_TAINT, effect="NoSchedule")
-    if node.spec.unschedulable and not tolerated(unschedulable, spec.tolerations):
-        return "node(s) were unschedulable"
-    for taint in node.spec.taints:
-        if taint.effect in ("NoSchedule", "NoExecute") and not tolerated(taint, spec.tolerations):
-            return f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}"
-    if not matches_node(spec.nodeSelector, affinity, node):
-        return "node(s) didn't match Pod's node affinity/selector"
-    return ""
+def _misfit(pod: core_v1.Pod, named: frozenset[str] | None, node: core_v1.Node, accepted: bool, selected: bool) -> str:
+    if named is not None and node.metadata.name not in named:
+        return NOT_NAMED
+    if node.spec.unschedulable and not tolerated(core_v1.Taint(key=UNSCHEDULABLE_TAINT, effect="NoSchedule"), pod.spec.tolerations):
+        return UNSCHEDULABLE
+    if pod.spec.nodeName and pod.spec.nodeName != node.metadata.name:
+        return NAME
+    if not accepted:
+        return TAINTED
+    return "" if selected else AFFINITY
 
 
-def _preference(pod: core_v1.Pod, affinity: core_v1.NodeAffinity | None, node: core_v1.Node) -> float:
-    """Weights of matching preferred terms, less ten for every PreferNoSchedule taint that is not tolerated."""
+def _named(affinity: core_v1.NodeAffinity | None) -> frozenset[str] | None:
+    """The nodes that required affinity names, if every term does; None for all."""
+    required = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
+    if required is None or not required.nodeSelectorTerms:
+        return None
+    names: set[str] = set()
+    for term in required.nodeSelectorTerms:
+        sets = [set(r.values) for r in term.matchFields if r.key == "metadata.name" and r.operator == "In"]
+        if not sets:
+            return None
+        names |= set.intersection(*sets)
+    return frozenset(names)
+
+
+def _accepted(node: core_v1.Node, tolerations: list[core_v1.Toleration]) -> bool:
+    return all(tolerated(t, tolerations) for t in node.spec.taints if t.effect in ("NoSchedule", "NoExecute"))
+
+
+def _wanted(affinity: core_v1.NodeAffinity | None, node: core_v1.Node) -> int:
     preferred = affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []
-    wanted = sum(term.weight for term in preferred if term_matches(term.preference, node))
-    shunned = sum(1 for t in node.spec.taints if t.effect == "PreferNoSchedule" and not tolerated(t, pod.spec.tolerations))
-    return float(wanted - 10 * shunned)
+    return sum(term.weight for term in preferred if term_matches(term.preference, node))
+
+
+def _shunned(node: core_v1.Node, tolerations: list[core_v1.Toleration]) -> int:
+    return sum(1 for t in node.spec.taints if t.effect == "PreferNoSchedule" and not tolerated(t, tolerations))

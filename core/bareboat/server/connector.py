@@ -13,7 +13,8 @@ from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.service import Service
 from bareboat.api.writing import admission_request
-from bareboat.models import core_v1
+from bareboat.models import core_v1, meta_v1
+from bareboat.models.custom import CustomObject
 from bareboat.models.status import BadRequest, Forbidden, NotFound
 from bareboat.server.agents import Agents, chunks, refused
 from bareboat.server.streams import commands, forwarding
@@ -144,7 +145,7 @@ class Connector:
 
     async def _admit(self, service: Service, op: Operation) -> None:
         pod = self._agents.pod(op.info.namespace, op.info.name)
-        await service.admission.admit(admission_request(op, "CONNECT", None, pod, op.info.name))
+        await service.admission.admit(admission_request(op, "CONNECT", _options(op), None, pod.metadata.name))
 
     async def _command(self, info: RequestInfo, request: ApiRequest) -> aiohttp.ClientWebSocketResponse:
         pod = self._agents.pod(info.namespace, info.name)
@@ -194,3 +195,20 @@ def container_of(pod: core_v1.Pod, wanted: str) -> str:
             text += f" or one of the init containers: [{' '.join(c.name for c in spec.initContainers)}]"
         raise BadRequest(text)
     return spec.containers[0].name
+
+
+_OPTIONS = {"exec": "PodExecOptions", "attach": "PodAttachOptions", "portforward": "PodPortForwardOptions"}
+_FLAGS = ("stdin", "stdout", "stderr", "tty")
+
+
+def _options(op: Operation) -> CustomObject:
+    """What the query says, as the object that admission sees."""
+    request = op.request
+    found: dict[str, Any] = {}
+    if op.info.subresource == "portforward":
+        found["ports"] = [int(p) for value in request.query.get("ports", []) for p in value.split(",") if p.isdigit()]
+    else:
+        found.update({flag: True for flag in _FLAGS if request.flag(flag)})
+        found.update({"container": request.first("container")} if request.first("container") else {})
+        found.update({"command": request.query["command"]} if "command" in request.query else {})
+    return CustomObject(_OPTIONS[op.info.subresource], "v1", meta_v1.ObjectMeta(), found)

@@ -19,9 +19,10 @@ from bareboat.api.service import Service
 from bareboat.api.writing import admission_request
 from bareboat.base.ids import Ids
 from bareboat.contracts.auth import Reader
-from bareboat.models import core_v1, discovery_v1
+from bareboat.models import core_v1
 from bareboat.models.status import BadRequest, NotFound, ServiceUnavailable
 from bareboat.server.agents import Agents, chunks
+from bareboat.server.endpoints import NoEndpoint, endpoint, host
 
 _HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"))
 _KEPT_BACK = _HOP | {"authorization", "content-length", "host", "accept-encoding"}
@@ -50,8 +51,8 @@ class Proxy:
         path = path or "/"
         if op.info.resource == "nodes":
             query = [(k, v) for k, values in request.query.items() for v in values]
-            response = await self._agents.request(name, request.method, path, query, body=request.body, headers=_forwarded(request))
-            return _returned(response)
+            response = await self._agents.request(name, request.method, path, query, body=request.body, headers=forwarded(request))
+            return returned(response)
         address = self._pod(op.info.namespace, name, port) if op.info.resource == "pods" else self._service(op.info.namespace, name, port)
         return await self._fetch(request, f"{scheme or 'http'}://{address}{path}")
 
@@ -65,35 +66,15 @@ class Proxy:
             port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports), "80")
         elif not port.isdigit():
             port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports if p.name == port), port)
-        return f"{_host(pod.status.podIP)}:{port}"
+        return f"{host(pod.status.podIP)}:{port}"
 
     def _service(self, namespace: str, name: str, port: str) -> str:
-        service = self._reader.get(core_v1.Service, name, namespace)
-        if service is None:
+        if self._reader.get(core_v1.Service, name, namespace) is None:
             raise NotFound.of("services", name)
-        found = self._ports(service, port)
-        unavailable = ServiceUnavailable(f'no endpoints available for service "{name}"')
-        if found is None:
-            raise ServiceUnavailable(f'no service port "{port}" found for service "{name}"')
-        slices = self._reader.list(discovery_v1.EndpointSlice, namespace)
-        mine = [s for s in slices if s.metadata.labels.get("kubernetes.io/service-name") == name]
-        ready = [
-            f"{_host(endpoint.addresses[0])}:{p.port}"
-            for piece in mine
-            for p in piece.ports
-            if (p.name or "") == found.name
-            for endpoint in piece.endpoints
-            if endpoint.conditions.ready is not False and endpoint.addresses
-        ]
-        if not ready:
-            raise unavailable
-        return ready[int(self._ids.fraction() * len(ready))]
-
-    def _ports(self, service: core_v1.Service, port: str) -> core_v1.ServicePort | None:
-        ports = service.spec.ports
-        if not port:
-            return ports[0] if len(ports) == 1 else next((p for p in ports if not p.name), None)
-        return next((p for p in ports if port in (p.name, str(p.port))), None)
+        try:
+            return endpoint(self._reader, self._ids, namespace, name, port)
+        except NoEndpoint as error:
+            raise ServiceUnavailable(str(error)) from error
 
     async def _fetch(self, request: ApiRequest, url: str) -> ApiResponse:
         import aiohttp
@@ -104,11 +85,11 @@ class Proxy:
         query = [(k, v) for k, values in request.query.items() for v in values]
         try:
             response = await self._agents.session().request(
-                request.method, url, params=query, data=request.body or None, headers=_forwarded(request), ssl=tls, allow_redirects=False
+                request.method, url, params=query, data=request.body or None, headers=forwarded(request), ssl=tls, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
-        return _returned(response, prefix=request.path.partition("/proxy")[0] + "/proxy")
+        return returned(response, prefix=request.path.partition("/proxy")[0] + "/proxy")
 
 
 def _to_the_root(request: ApiRequest) -> ApiResponse:
@@ -129,11 +110,8 @@ def split(name: str) -> tuple[str, str, str]:
     raise BadRequest(f'invalid service request "{name}"')
 
 
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
-def _forwarded(request: ApiRequest) -> dict[str, str]:
+def forwarded(request: ApiRequest) -> dict[str, str]:
+    """The client's headers, less what is between it and this server."""
     kept = {k: v for k, v in request.headers.items() if k not in _KEPT_BACK and not k.startswith("impersonate-")}
     forwarded = [request.headers.get("x-forwarded-for", ""), request.remote]
     kept["x-forwarded-for"] = ", ".join(part for part in forwarded if part)
@@ -141,7 +119,7 @@ def _forwarded(request: ApiRequest) -> dict[str, str]:
     return kept
 
 
-def _returned(response: Any, prefix: str = "") -> ApiResponse:
+def returned(response: Any, prefix: str = "") -> ApiResponse:
     """The answer as it came; a place that it sends to is a place behind the proxy."""
     headers = {k.lower(): v for k, v in response.headers.items() if k.lower() not in _NOT_RETURNED}
     location = headers.get("location", "")

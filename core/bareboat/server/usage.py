@@ -7,6 +7,7 @@ pods. Nothing is stored, nothing is asked while nobody asks here.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,6 +23,7 @@ from bareboat.base.clock import Clock
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.codec import encode
+from bareboat.models.meta import get_condition
 from bareboat.models.metrics_v1beta1 import GROUP, ContainerMetrics, NodeMetrics, PodMetrics
 from bareboat.models.scheme import Resource
 from bareboat.models.status import ApiError, NotFound
@@ -167,6 +169,7 @@ class Usage:
     async def _current(self, nodes: list[str], fresh: float = FRESH) -> dict[str, Taken]:
         """By node; those that do not answer are left out. Whoever comes while agents are asked gets the same answers."""
         async with self._asking:
+            await asyncio.to_thread(importlib.import_module, "aiohttp")  # 0.3 s the first time: not on the loop
             now = self._clock.monotonic()
             stale = [n for n in nodes if n not in self._taken or now - self._taken[n].monotonic > fresh]
             permits = asyncio.Semaphore(AT_ONCE)
@@ -179,6 +182,10 @@ class Usage:
     async def _ask(self, node: str, permits: asyncio.Semaphore) -> Taken | None:
         import aiohttp
 
+        found = self._reader.get(core_v1.Node, node)
+        ready = get_condition(found.status.conditions, "Ready") if found is not None else None
+        if ready is not None and ready.status == "Unknown":  # nobody waits for an agent that has been silent for long
+            return None
         try:
             async with permits, asyncio.timeout(PATIENCE):
                 response = await self._agents.request(node, "GET", "/stats/summary", ())

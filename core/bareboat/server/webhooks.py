@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bareboat.base.ids import Ids
 from bareboat.contracts.auth import Reader
-from bareboat.models import core_v1, discovery_v1
+from bareboat.server.endpoints import NoEndpoint, endpoint
 
 if TYPE_CHECKING:
     import aiohttp
@@ -69,29 +69,11 @@ class Webhooks:
         service = client.get("service") or {}
         name, namespace, port = service.get("name", ""), service.get("namespace", ""), service.get("port") or 443
         path = "/" + (service.get("path") or "").lstrip("/")
-        return f"https://{self._endpoint(name, namespace, port)}{path}", f"{name}.{namespace}.svc"
-
-    def _endpoint(self, name: str, namespace: str, port: int) -> str:
-        """One ready endpoint of a Service. Raises OSError if there is none."""
-        service = self._reader.get(core_v1.Service, name, namespace)
-        if service is None:
-            raise OSError(f'service "{name}" not found')
-        wanted = next((p for p in service.spec.ports if p.port == port), None)
-        if wanted is None:
-            raise OSError(f'no service port {port} found for service "{name}"')
-        ready = [
-            (endpoint.addresses[0], p.port)
-            for piece in self._reader.list(discovery_v1.EndpointSlice, namespace)
-            if piece.metadata.labels.get("kubernetes.io/service-name") == name
-            for p in piece.ports
-            if (p.name or "") == (wanted.name or "")
-            for endpoint in piece.endpoints
-            if endpoint.conditions.ready is not False and endpoint.addresses
-        ]
-        if not ready:
-            raise OSError(f'no endpoints available for service "{name}"')
-        address, number = ready[int(self._ids.fraction() * len(ready))]
-        return f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
+        try:
+            where = endpoint(self._reader, self._ids, namespace, name, str(port))
+        except NoEndpoint as error:
+            raise OSError(str(error)) from error
+        return f"https://{where}{path}", f"{name}.{namespace}.svc"
 
 
 @lru_cache(maxsize=64)

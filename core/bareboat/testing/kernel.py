@@ -51,7 +51,7 @@ class Kernel:
         self.log = Log(store or MemoryStore(), self.clock, self._heads)
         self.reader = LogReader(self.log, self.scheme)
         self.authority = EveryoneMay()
-        host = Host(self.scheme, self.authority, self.clock, self.ids)
+        host = self.host = Host(self.scheme, self.authority, self.reader, self.clock, self.ids)
         chain = Chain(admission(self.reader, host) if callable(admission) else admission)
         self.service = Service(self.log, self.scheme, self.authority, chain, clock=self.clock, ids=self.ids)
         host.attach(self.service)
@@ -77,5 +77,6 @@ class Kernel:
         return self
 
     async def stop(self) -> None:
+        await self.host.close()
         await self._tasks.cancel()
         await self.log.stop()

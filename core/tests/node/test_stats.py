@@ -7,7 +7,7 @@ import pytest
 
 from bareboat.base.clock import LoopClock
 from bareboat.contracts import cri
-from bareboat.node import exposition
+from bareboat.node import cadvisor, exposition
 from bareboat.node.machine import Machine, interfaces, look
 from bareboat.node.stats import EVERY, NodeStats
 from bareboat.node.summary import summary
@@ -100,6 +100,17 @@ async def test_summary_and_metrics_name_the_pod_and_its_container():
     assert 'container_cpu_usage_seconds_total{container="c",namespace="ns",pod="web"} 2.0' in text
     assert 'pod_memory_working_set_bytes{namespace="ns",pod="web"} 5.24288e+06' in text
     assert "resource_scrape_error 0.0" in text
+
+
+@pytest.mark.virtual_time
+async def test_dashboards_find_containers_under_cadvisor_s_names():
+    clock = LoopClock()
+    stats = stats_of(Runtime(clock), clock)
+    text = exposition.text(cadvisor.families([await stats.current()], 4)).decode()
+    labels = 'container="c",id="c1",image="i",name="c1",namespace="ns",pod="web"'
+    assert f"container_memory_working_set_bytes{{{labels}}} 5.24288e+06" in text
+    assert f"container_processes{{{labels}}} 2.0" in text
+    assert "machine_cpu_cores 4.0" in text
 
 
 def test_this_machine_can_be_looked_at(tmp_path):

@@ -84,7 +84,7 @@ async def test_a_service_is_reached_through_its_endpoints(hook):
     ("client", "ready", "said"),
     [
         (service(name="other"), True, 'service "other" not found'),
-        (service(port=80), True, 'no service port 80 found for service "hook"'),
+        (service(port=80), True, 'no service port "80" found for service "hook"'),
         (service(), False, 'no endpoints available for service "hook"'),
         (service(path="broken"), True, "the server responded with the status code 503"),
         ({"url": "https://localhost:1/x"}, True, 'Post "https://localhost:1/x"'),

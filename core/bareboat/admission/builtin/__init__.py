@@ -8,10 +8,18 @@ from bareboat.contracts.auth import Reader
 
 def builtin(reader: Reader, host: AdmissionHost) -> list[AdmissionPlugin]:
     """In the order in which they run."""
-    del host
     from bareboat.admission.builtin.namespace_lifecycle import NamespaceLifecycle
     from bareboat.admission.builtin.priority import Priority
     from bareboat.admission.builtin.service_account import ServiceAccount
     from bareboat.admission.builtin.tolerations import DefaultTolerationSeconds, TaintNodesByCondition
+    from bareboat.admission.webhooks.plugin import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
 
-    return [NamespaceLifecycle(reader), ServiceAccount(reader), TaintNodesByCondition(), Priority(reader), DefaultTolerationSeconds()]
+    return [
+        NamespaceLifecycle(reader),
+        ServiceAccount(reader),
+        TaintNodesByCondition(),
+        Priority(reader),
+        DefaultTolerationSeconds(),
+        MutatingAdmissionWebhook(reader, host),
+        ValidatingAdmissionWebhook(reader, host),
+    ]

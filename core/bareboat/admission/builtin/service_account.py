@@ -51,9 +51,14 @@ class ServiceAccount(AdmissionPlugin):
         containers = [c for c in [*spec.initContainers, *spec.containers] if all(m.mountPath != MOUNT_PATH for m in c.volumeMounts)]
         if not containers:
             return
-        name = PREFIX + self._ids.suffix(5)
+        known = next((v.name for v in spec.volumes if v.name.startswith(PREFIX) and v.projected is not None), "")
+        name = known or PREFIX + self._ids.suffix(5)
         for container in containers:
             container.volumeMounts = [*container.volumeMounts, core_v1.VolumeMount(name=name, readOnly=True, mountPath=MOUNT_PATH)]
+        if not known:
+            self._add_volume(spec, name)
+
+    def _add_volume(self, spec: Any, name: str) -> None:
         field = core_v1.DownwardAPIVolumeFile(
             path="namespace", fieldRef=core_v1.ObjectFieldSelector(apiVersion="v1", fieldPath="metadata.namespace")
         )

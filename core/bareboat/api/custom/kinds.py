@@ -6,6 +6,7 @@ made anew and watches of the old one end, so that clients see the new form.
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import Any
 
@@ -26,6 +27,7 @@ from bareboat.store.broadcast import Subscription
 from bareboat.store.entry import Change, Entry
 from bareboat.store.log import Log
 
+log = logging.getLogger("bareboat.custom")
 DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions/"
 
 
@@ -163,7 +165,12 @@ class CustomKinds:
             self._scheme.announce()
 
     def _put(self, data: bytes) -> None:
-        found = _decode(data)
+        try:
+            self._serve(_decode(data))
+        except (msgspec.MsgspecError, StopIteration):  # written by another release: it must not stop the log
+            log.exception("a definition cannot be served: %.200s", data.decode("utf-8", "replace"))
+
+    def _serve(self, found: _Stored) -> None:
         name, status = found.metadata.name, found.status
         if not any(c.type == "Established" and c.status == "True" for c in status.conditions or ()):
             self._remove(name)
@@ -176,9 +183,10 @@ class CustomKinds:
             kind.terminating = found.metadata.deletionTimestamp is not None
 
     def _replace(self, name: str, definition: Definition) -> None:
+        """The stored version comes first: who takes any version gets the one that needs no conversion."""
         self._remove(name)
         self._of[name] = definition
-        for version in sorted(definition.served, key=lambda v: priority(v.name), reverse=True):
+        for version in sorted(definition.served, key=lambda v: (v.spec.storage, priority(v.name)), reverse=True):
             self._kinds[definition.group, version.name, definition.plural] = CustomKind(version, self.converter)
             self._scheme.add(version.resource)
 

@@ -6,8 +6,6 @@ out there, so that old clients do not refuse what the server takes.
 
 from __future__ import annotations
 
-from typing import Any
-
 from bareboat.api.custom.definition import Version
 from bareboat.api.custom.schema import Tree
 
@@ -61,16 +59,20 @@ def schemas(version: Version, prefix: str, *, v2: bool) -> Tree:
 
 
 def _kind(version: Version, prefix: str, *, v2: bool) -> Tree:
-    given = version.published or {}
-    shown = _old(given) if v2 else _new(given)
-    shown.setdefault("type", "object")
-    if not (v2 and given.get("x-kubernetes-preserve-unknown-fields")):
-        below = shown.get("properties", {})
-        shown["properties"] = {**below, **_type_meta(), "metadata": _reference(prefix, "ObjectMeta", _METADATA, v2)}
+    given = version.published
+    if given is None or (v2 and given.get("x-kubernetes-preserve-unknown-fields")):
+        shown: Tree = {"type": "object"}  # with properties old clients would refuse all others
+    else:
+        shown = _mapped(given, prefix, v2=v2)
+        shown["properties"] = {**shown.get("properties", {}), **_members(prefix, v2=v2)}
     shown["x-kubernetes-group-version-kind"] = [_group_version_kind(version, version.definition.kind)]
     if version.selectable:
         shown["x-kubernetes-selectable-fields"] = [{"fieldPath": path} for path in version.selectable]
     return shown
+
+
+def _members(prefix: str, *, v2: bool) -> Tree:
+    return {**_type_meta(), "metadata": _reference(prefix, "ObjectMeta", _METADATA, v2)}
 
 
 def _type_meta() -> Tree:
@@ -86,35 +88,29 @@ def _group_version_kind(version: Version, kind: str) -> Tree:
     return {"group": version.definition.group, "kind": kind, "version": version.name}
 
 
-def _new(schema: Any) -> Tree:
-    """Embedded resources get the members that they have without saying so."""
-    return _mapped(schema, _new, ())
-
-
-def _old(schema: Any) -> Tree:
-    if schema.get("x-kubernetes-preserve-unknown-fields"):
-        kept = ("description", "type", "default", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource")
-        return {k: v for k, v in schema.items() if k in kept and (k != "type" or v == "object")}
-    if schema.get("nullable"):
-        kept = ("description", "default", *(k for k in schema if k.startswith("x-")))
-        return {k: v for k, v in schema.items() if k in kept}
-    found = _mapped(schema, _old, _LEFT_OUT_OF_V2)
-    if schema.get("x-kubernetes-int-or-string"):
-        found.pop("type", None)
-    return found
-
-
-def _mapped(schema: Tree, walk: Any, left_out: tuple[str, ...]) -> Tree:
+def _mapped(schema: Tree, prefix: str, *, v2: bool) -> Tree:
+    """A level and what is below. Embedded resources get the members that they have without saying so."""
     found: Tree = {}
     for name, value in schema.items():
-        if name in left_out:
+        if v2 and name in _left_out(schema):
             continue
         if name == "properties":
-            found[name] = {key: walk(child) for key, child in value.items()}
+            found[name] = {key: _mapped(child, prefix, v2=v2) for key, child in value.items()}
         elif name in ("items", "additionalProperties", "not") and isinstance(value, dict):
-            found[name] = walk(value)
+            found[name] = _mapped(value, prefix, v2=v2)
         elif name in ("allOf", "anyOf", "oneOf"):
-            found[name] = [walk(child) for child in value]
+            found[name] = [_mapped(child, prefix, v2=v2) for child in value]
         else:
             found[name] = value
+    if schema.get("x-kubernetes-embedded-resource") and not (v2 and schema.get("x-kubernetes-preserve-unknown-fields")):
+        found["properties"] = {**found.get("properties", {}), **_members(prefix, v2=v2)}
+        found["required"] = list(dict.fromkeys([*found.get("required", ()), "kind", "apiVersion"]))
     return found
+
+
+def _left_out(schema: Tree) -> tuple[str, ...]:
+    if schema.get("nullable"):
+        return (*_LEFT_OUT_OF_V2, "type", "items", "properties")
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return (*_LEFT_OUT_OF_V2, "items", "properties")
+    return _LEFT_OUT_OF_V2

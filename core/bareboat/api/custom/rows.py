@@ -8,6 +8,7 @@ Served:  like every object. A row with the present mark of the wanted version is
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 START = head("", "")
 #: Worked rows of a version that are remembered.
 KEPT = 4096
+#: Rows that are worked on before others get their turn on the loop.
+AT_ONCE = 64
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -77,15 +80,23 @@ def _remember(version: Version, entry: Entry, data: bytes) -> None:
 
 
 async def _worked(version: Version, converter: Converter, entries: list[Entry]) -> list[bytes]:
-    trees = [_tree(version, entry) for entry in entries]
-    for tree in trees:
+    trees = []
+    for number, entry in enumerate(entries):
+        if number % AT_ONCE == AT_ONCE - 1:
+            await asyncio.sleep(0)
+        tree = _tree(version, entry)
         stored = version.definition.of(tree["apiVersion"])
         if stored is not None and stored is not version:
             prune(tree, stored.schema)
-    for tree in await converter.convert(version.definition, trees, version.api_version):
+        trees.append(tree)
+    bodies = []
+    for number, tree in enumerate(await converter.convert(version.definition, trees, version.api_version)):
+        if number % AT_ONCE == AT_ONCE - 1:
+            await asyncio.sleep(0)
         prune(tree, version.schema)
         default(tree, version.schema)
-    return [_served(tree) for tree in trees]
+        bodies.append(_served(tree))
+    return bodies
 
 
 def _tree(version: Version, entry: Entry) -> dict[str, Any]:

@@ -8,18 +8,24 @@ import msgspec
 
 from bareboat.api import answers, body
 from bareboat.api.body import media_type
+from bareboat.api.custom.definition import Version
 from bareboat.api.custom.schema import Tree
+from bareboat.api.kinds.causes import invalid
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.models import autoscaling_v1, meta_v1
 from bareboat.models.codec import copy, encode, to_tree
 from bareboat.models.custom import CustomObject
-from bareboat.models.status import InternalError
+from bareboat.models.selectors import parse_labels
+from bareboat.models.status import Cause, InternalError
 from bareboat.store.entry import Entry
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service
+
+
+_MOST = 2**31 - 1
 
 
 async def run(service: Service, op: Operation) -> ApiResponse:
@@ -106,6 +112,28 @@ def _scale(op: Operation, obj: CustomObject, entry: Entry) -> autoscaling_v1.Sca
             replicas=_int(_get(obj.content, paths["statusReplicasPath"])), selector=selector if isinstance(selector, str) else ""
         ),
     )
+
+
+def scale_faults(version: Version, obj: CustomObject) -> list[Cause]:
+    """What the paths of the scale lead to must be numbers of replicas and a selector."""
+    paths = version.scale
+    if paths is None:
+        return []
+    causes: list[Cause] = []
+    for path in (paths["specReplicasPath"], paths["statusReplicasPath"]):
+        value = _get(obj.content, path)
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 0:
+                causes.append(invalid(path, value, "should be a non-negative integer"))
+            elif value > _MOST:
+                causes.append(invalid(path, value, f"should be less than or equal to {_MOST}"))
+    selector = _get(obj.content, paths.get("labelSelectorPath") or "")
+    if isinstance(selector, str):
+        try:
+            parse_labels(selector)
+        except ValueError as error:
+            causes.append(invalid(paths["labelSelectorPath"], selector, str(error)))
+    return causes
 
 
 def _int(value: Any) -> int:

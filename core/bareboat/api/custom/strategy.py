@@ -9,6 +9,7 @@ from bareboat.api.custom.checks import check, duplicates
 from bareboat.api.custom.definition import Version
 from bareboat.api.custom.embedded import embedded
 from bareboat.api.custom.jsonpath import JsonPath
+from bareboat.api.custom.scaling import scale_faults
 from bareboat.api.custom.schema import MISSING
 from bareboat.api.kinds.causes import invalid
 from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
@@ -105,7 +106,7 @@ def faults(version: Version, new: CustomObject, old: CustomObject | None) -> lis
     """Schema, embedded resources, lists that are sets or maps, rules: in that order, rules only on what is whole."""
     tree, before = _view(new), MISSING if old is None else _view(old)
     schema = version.schema
-    causes = _type(version, new) + check(tree, schema, "", before) + list(embedded(new.content, schema))
+    causes = _type(version, new) + check(tree, schema, "", before) + scale_faults(version, new) + list(embedded(new.content, schema))
     twice = list(duplicates(tree, schema))
     if twice and (old is None or not any(duplicates(before, schema))):
         causes += twice

@@ -67,6 +67,7 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         pod = _load_pod(current.data)
         _check_bindable(pod, binding)
         pod.spec.nodeName = binding.target.name
+        pod.status.nominatedNodeName = ""
         pod.metadata.annotations = {**pod.metadata.annotations, **binding.metadata.annotations}
         conditions = pod.status.conditions
         set_condition(conditions, "PodScheduled", "True", "", "", op.clock.timestamp(), cls=core_v1.PodCondition)

@@ -11,6 +11,7 @@ from bareboat.cel.functions.function import Function
 from bareboat.models.times import parse
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|us|µs|ns|s)")
 
 
@@ -23,7 +24,9 @@ def _duration(text: str) -> timedelta:
 
 
 def _as_time(value: Any) -> Any:
-    return parse(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return parse(f"{value}T00:00:00Z" if _DATE.fullmatch(value) else value)
 
 
 def _as_duration(value: Any) -> Any:

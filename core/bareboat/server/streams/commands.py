@@ -22,6 +22,8 @@ log = logging.getLogger("bareboat.server.streams")
 SPDY_PROTOCOLS = {"v4.channel.k8s.io": True, "v3.channel.k8s.io": False, "v2.channel.k8s.io": False, "channel.k8s.io": False}
 #: Seconds in which a client opens the streams that it asked for.
 OPENING = 30.0
+#: Seconds before the first frame to a WebSocket: kubectl up to 1.32 throws away what comes before it has made its streams.
+FIRST_FRAME = 0.02
 _CHANNELS = {"stdin": STDIN, "stdout": STDOUT, "stderr": STDERR, "error": ERROR, "resize": RESIZE}
 
 
@@ -73,6 +75,7 @@ async def over_websocket(dialect: Dialect, agent: aiohttp.ClientWebSocketRespons
             await agent.send_bytes(bytes([channel]) + data)
 
     async def down() -> None:
+        await asyncio.sleep(FIRST_FRAME)
         async for channel, data in frames(agent):
             if channel == ERROR and not dialect.status:
                 data = error_words(data)

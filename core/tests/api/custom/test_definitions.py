@@ -193,6 +193,11 @@ BAD_SCHEMAS = [
     ({"type": "string", "x-kubernetes-validations": [{"rule": "self.nope("}]}, "x-kubernetes-validations[0].rule", "FieldValueInvalid"),
     ({"type": "string", "x-kubernetes-validations": [{"rule": "nope(self)"}]}, "x-kubernetes-validations[0].rule", "FieldValueInvalid"),
     ({"type": "string", "x-kubernetes-validations": [{"rule": "1 + 'a' == 2"}]}, "x-kubernetes-validations[0].rule", "FieldValueInvalid"),
+    (
+        {"type": "object", "properties": {"a": {"type": "string"}}, "x-kubernetes-validations": [{"rule": "self.b == 1"}]},
+        "x-kubernetes-validations[0].rule",
+        "FieldValueInvalid",
+    ),
     ({"type": "string", "x-kubernetes-validations": [{"rule": "size(self)"}]}, "x-kubernetes-validations[0].rule", "FieldValueInvalid"),
 ]
 

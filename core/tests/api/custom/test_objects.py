@@ -187,6 +187,10 @@ class TestScale:
         assert now["metadata"]["generation"] == 3
         assert owners(now)["admin", "Update", "scale"] == {"f:spec": {"f:replicas": {}}}
 
+    async def test_what_the_paths_lead_to_is_checked(self, api):
+        refused = await api.create(api.path(), api.crontab(replicas=-1))
+        assert refused.causes == [("FieldValueInvalid", ".spec.replicas", "Invalid value: -1: should be a non-negative integer")]
+
     async def test_one_without_replicas_has_no_scale(self, api):
         await api.create(api.path(), api.crontab())
         answer = await api.get(api.path("a", part="scale"))

@@ -120,3 +120,48 @@ async def test_a_new_rule_lets_unchanged_values_be(api):
     await api.redefine(stricter)
     assert (await api.patch(api.path("a"), {"spec": {"x": 2}})).status == 200
     assert (await api.patch(api.path("a"), {"spec": {"y": {"z": 2}}})).status == 422
+
+
+LEVELS = [
+    (STRING, "self.startsWith('a')", "abc", "b", "spec.x", "string"),
+    ({"type": "array", "items": STRING}, "self.size() < 2", ["a"], ["a", "b"], "spec.x", "array"),
+    ({"type": "object", "additionalProperties": INTEGER}, "self.all(k, self[k] > 0)", {"a": 1}, {"a": 0}, "spec.x", "object"),
+    (STRING | {"format": "date"}, "self < timestamp('2024-06-01T00:00:00Z')", "2024-01-01", "2025-01-01", "spec.x", "string"),
+]
+
+
+@pytest.mark.parametrize(("schema", "rule", "good", "bad", "field", "kind"), LEVELS)
+async def test_rules_on_any_level(api, schema, rule, good, bad, field, kind):
+    await api.define({"type": "object", "properties": {"x": {**schema, "x-kubernetes-validations": [{"rule": rule}]}}})
+    assert (await api.create(api.path(), api.crontab("good", x=good))).status == 201
+    refused = await api.create(api.path(), api.crontab("bad", x=bad))
+    assert refused.causes == [("FieldValueInvalid", field, f'Invalid value: "{kind}": failed rule: {rule}')]
+
+
+async def test_rules_on_values_of_maps_and_items(api):
+    positive = INTEGER | {"x-kubernetes-validations": [{"rule": "self > 0", "message": "not positive"}]}
+    schema = {"m": {"type": "object", "additionalProperties": positive}, "l": {"type": "array", "items": positive}}
+    await api.define({"type": "object", "properties": schema})
+    refused = await api.create(api.path(), api.crontab(m={"a": 1, "b": 0}, l=[1, -1]))
+    assert [(field, message) for _, field, message in refused.causes] == [
+        ("spec.m.b", 'Invalid value: "integer": not positive'),
+        ("spec.l[1]", 'Invalid value: "integer": not positive'),
+    ]
+
+
+async def test_the_name_is_seen_at_the_root(api):
+    tree = api.tree({"type": "object", "properties": {"a": INTEGER}})
+    root = tree["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    root["x-kubernetes-validations"] = [{"rule": "self.metadata.name == 'only'", "message": "there is one"}]
+    await api.create(api.definitions, tree)
+    await api.until_established(tree["metadata"]["name"])
+    assert (await api.create(api.path(), api.crontab("only"))).status == 201
+    refused = await api.create(api.path(), api.crontab("other"))
+    assert refused.causes == [("FieldValueInvalid", "", 'Invalid value: "object": there is one')]
+
+
+async def test_items_without_keys_have_no_old_self(api):
+    item = {"type": "object", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    answer = await api.create(api.definitions, api.tree({"type": "object", "properties": {"l": {"type": "array", "items": item}}}))
+    assert answer.status == 422
+    assert "oldSelf cannot be used on the uncorrelatable portion of the schema within" in answer.causes[0][2]

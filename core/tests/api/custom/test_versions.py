@@ -144,3 +144,9 @@ class TestWebhook:
         assert answer.status == 500
         assert answer.message.startswith("conversion webhook for stable.example.com/v1, Kind=CronTab failed: ")
         assert said in answer.message
+
+
+async def test_who_takes_any_version_gets_the_stored_one(api, kernel):
+    await api.define(versions=[api.version("v1"), api.version("v2", storage=False)])
+    assert kernel.scheme.storage("stable.example.com", "crontabs").version == "v1"
+    assert (await api.get("/apis/stable.example.com"))["preferredVersion"]["version"] == "v2"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import re2
 
 from bareboat.api.custom.checks import check
+from bareboat.api.custom.fields import undefined
 from bareboat.api.custom.schema import compiled as compiled_schema
 from bareboat.api.kinds.causes import duplicate, forbidden, invalid, one_of, required, unsupported
 from bareboat.api.kinds.expressions.rules import expression
@@ -26,19 +28,22 @@ _NOT_SUPPORTED = {
 }
 _MIXED = "additionalProperties and properties are mutual exclusive"
 _LONGEST_MESSAGE = 2048
+_OLD = re.compile(r"\boldSelf\b")
 
 
 def is_schema(value: Any) -> bool:
     return value is not None and not isinstance(value, bool | list | dict)
 
 
-def validate_schema(schema: Any, at: str, *, root: bool = False, nested: bool = False) -> list[Cause]:
-    """``nested``: under a logic junctor, where values are restricted and not described."""
+def validate_schema(schema: Any, at: str, *, root: bool = False, nested: bool = False, loose: str = "") -> list[Cause]:
+    """``nested``: under a logic junctor, where values are restricted and not described. ``loose``: the path of the list above it
+    whose items have no keys: nobody can tell which item of an old object one was."""
     causes = _own(schema, at, root=root) + _lists(schema, at) + _maps(schema, at)
     if schema.x_kubernetes_validations and not nested:
-        causes += _rules(schema.x_kubernetes_validations, at)
+        causes += _rules(schema, at, loose, root=root)
     for child, where, under in children(schema, at):
-        causes += validate_schema(child, where, nested=nested or under)
+        unkeyed = where if child is schema.items and schema.x_kubernetes_list_type != "map" else ""
+        causes += validate_schema(child, where, nested=nested or under, loose=loose or unkeyed)
     return causes
 
 
@@ -168,14 +173,20 @@ def _map_list(schema: Any, keys: list[str], at: str) -> list[Cause]:
     return causes
 
 
-def _rules(rules: list[Any], at: str) -> list[Cause]:
+def _rules(schema: Any, at: str, loose: str, *, root: bool) -> list[Cause]:
     causes: list[Cause] = []
-    for i, rule in enumerate(rules):
+    shape = compiled_schema(to_tree(schema))
+    for i, rule in enumerate(schema.x_kubernetes_validations):
         where = f"{at}.x-kubernetes-validations[{i}]"
         if not rule.rule.strip():
             causes.append(required(f"{where}.rule", "rule is not specified"))
         else:
             causes += expression(f"{where}.rule", rule.rule, ("self", "oldSelf")) or _compiles(f"{where}.rule", rule.rule, "bool")
+            missing = "" if causes else undefined(rule.rule, shape, root=root)
+            causes += [invalid(f"{where}.rule", rule.rule, f"compilation failed: {missing}")] if missing else []
+        if loose and _OLD.search(rule.rule) and not rule.optionalOldSelf:
+            message = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {loose}"
+            causes.append(invalid(f"{where}.rule", rule.rule, message))
         causes += _message(rule, where)
         if rule.reason is not None and rule.reason not in _REASONS:
             causes.append(unsupported(f"{where}.reason", rule.reason, _REASONS))

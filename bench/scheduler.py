@@ -1,0 +1,100 @@
+"""Pods bound per second by the scheduler over an API in memory: no HTTP, no disk, admission off.
+
+What comes in: nothing. What goes out: one line per cluster size: pods that wait when the scheduler starts, and how many of them
+it has bound per second, the informers' work, the bindings and the events included; then decisions alone, without any API.
+
+    python bench/scheduler.py [--nodes 1000 5000] [--pods 3000] [--rules plain spread anti]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import time
+from typing import Any
+
+from bareboat.base.clock import SystemClock
+from bareboat.models import core_v1
+from bareboat.models.codec import from_tree
+from bareboat.reconcile.events import EventRecorder
+from bareboat.reconcile.informer import InformerFactory
+from bareboat.scheduler.scheduler import Scheduler
+from bareboat.testing.kernel import Kernel
+from bareboat_sched_policies.allocation import BalancedAllocation, LeastAllocated
+
+ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
+SELECTOR = {"matchLabels": {"app": "web"}}
+
+
+def node(number: int) -> Any:
+    room = {"cpu": "32", "memory": "256Gi", "pods": "110"}
+    labels = {HOST: f"node-{number}", ZONE: f"zone-{number % 3}"}
+    return from_tree(
+        core_v1.Node, {"metadata": {"name": f"node-{number}", "labels": labels}, "status": {"capacity": room, "allocatable": room}}
+    )
+
+
+def pod(number: int, rules: str) -> Any:
+    container = {"name": "c", "image": "web:1", "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}}}
+    spec: dict[str, Any] = {"containers": [container]}
+    if rules == "spread":
+        spread = {"maxSkew": 1, "topologyKey": ZONE, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": SELECTOR}
+        spec["topologySpreadConstraints"] = [spread]
+    if rules == "anti":
+        term = {"topologyKey": HOST, "labelSelector": SELECTOR}
+        spec["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    meta = {"name": f"pod-{number}", "namespace": "default", "labels": {"app": "web"}}
+    return from_tree(core_v1.Pod, {"metadata": meta, "spec": spec})
+
+
+async def measure(nodes: int, pods: int, rules: str) -> None:
+    kernel = await Kernel(clock=SystemClock()).start()
+    for number in range(nodes):
+        await kernel.client.create(node(number))
+    for number in range(pods):
+        await kernel.client.create(pod(number, rules))
+    informers = InformerFactory(kernel.client)
+    events = EventRecorder(kernel.client, "bench", kernel.clock, kernel.ids)
+    policies = [(LeastAllocated(), 1), (BalancedAllocation(), 1)]
+    scheduler = Scheduler(kernel.client, informers, policies, clock=kernel.clock, ids=kernel.ids, events=events)
+    bound: set[str] = set()
+    watched = informers.of(core_v1.Pod)
+    done = asyncio.Event()
+
+    def seen(key: str, _old: bytes | None, new: bytes | None) -> None:
+        if new is not None and b'"nodeName":' in new:
+            bound.add(key)
+            if len(bound) == pods:
+                done.set()
+
+    watched.on_change(seen)
+    started = time.perf_counter()
+    tasks = [asyncio.ensure_future(run) for run in (informers.run(), events.run(), scheduler.run())]
+    try:
+        async with asyncio.timeout(120):
+            await done.wait()
+    except TimeoutError:
+        print(f"gave up: {len(bound)} of {pods} bound")
+    took = time.perf_counter() - started
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await kernel.stop()
+    print(f"{nodes:>6} nodes, {pods} pods, {rules:<7} {took:6.2f} s   {len(bound) / took:8.0f} bound/s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000])
+    parser.add_argument("--pods", type=int, default=3000)
+    parser.add_argument("--rules", nargs="+", choices=["plain", "spread", "anti"], default=["plain", "spread", "anti"])
+    wanted = parser.parse_args()
+    logging.disable(logging.WARNING)  # the recorder says which events it drops
+    for nodes in wanted.nodes:
+        for rules in wanted.rules:
+            asyncio.run(measure(nodes, min(wanted.pods, nodes) if rules == "anti" else wanted.pods, rules))
+
+
+if __name__ == "__main__":
+    main()

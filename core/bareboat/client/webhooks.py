@@ -1,0 +1,144 @@
+"""Posts reviews to webhooks: to a URL, or to a Service through the addresses of its ready endpoints, so that no proxy is needed.
+
+In: a client configuration as a tree (``url`` or ``service``, ``caBundle``) and a review. Out: the answer's bytes, or WebhookFailed.
+The certificate must be for ``<service>.<namespace>.svc``. Connections are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bareboat.base.ids import Ids
+from bareboat.contracts.auth import Reader
+from bareboat.models import core_v1, discovery_v1
+
+if TYPE_CHECKING:
+    import aiohttp
+
+#: Bytes of an answer at most.
+LIMIT = 4 << 20
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+
+class WebhookFailed(ValueError):
+    """The call did not come to a usable answer; the text says why, as upstream words it."""
+
+
+class Address(NamedTuple):
+    """``shown`` is the URL for people; ``server_name`` what the certificate must be for ("" = the URL's host)."""
+
+    url: str
+    shown: str
+    server_name: str = ""
+
+
+class WebhookCaller:
+    """Of one server. ``close`` when it stops."""
+
+    def __init__(self, reader: Reader, ids: Ids) -> None:
+        self._reader = reader
+        self._ids = ids
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, client: Mapping[str, Any], review: bytes, timeout: float = 30.0) -> bytes:
+        """``timeout`` in seconds. Raises WebhookFailed."""
+        import aiohttp
+
+        address = self._address(client, timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                try:
+                    return await self._post(address, client, review)
+                except aiohttp.ServerDisconnectedError:  # a kept connection that the other side had closed
+                    return await self._post(address, client, review)
+        except TimeoutError as error:
+            raise WebhookFailed(f'Post "{address.shown}": context deadline exceeded') from error
+        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+            raise WebhookFailed(f'Post "{address.shown}": {error}') from error
+
+    async def _post(self, address: Address, client: Mapping[str, Any], review: bytes) -> bytes:
+        more: dict[str, Any] = {"server_hostname": address.server_name} if address.server_name else {}
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if address.server_name:
+            headers["Host"] = address.server_name
+        if not address.url.startswith("http://"):
+            more["ssl"] = _trust(client.get("caBundle") or "")
+        async with self._open().post(address.url, data=review, headers=headers, allow_redirects=False, **more) as answer:
+            data = await answer.content.read(LIMIT + 1)
+            while len(data) <= LIMIT and (chunk := await answer.content.read(LIMIT + 1)):
+                data += chunk
+            if len(data) > LIMIT:
+                raise WebhookFailed(f'Post "{address.shown}": the answer is larger than {LIMIT} bytes')
+            if answer.status != 200:
+                text = data[:256].decode(errors="replace").strip()
+                raise WebhookFailed(f"an error on the server ({text!r}) has prevented the request from succeeding: status {answer.status}")
+            return data
+
+    def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None))
+        return self._session
+
+    def _address(self, client: Mapping[str, Any], timeout: float) -> Address:
+        wait = f"timeout={timeout:g}s"
+        url = client.get("url")
+        if url:
+            full = f"{url}{'&' if '?' in url else '?'}{wait}"
+            return Address(full, full)
+        service = client.get("service")
+        if not service:
+            raise WebhookFailed("webhook configuration must have either service or URL")
+        name, namespace, port = service["name"], service["namespace"], service.get("port") or 443
+        path = (service.get("path") or "/").lstrip("/")
+        server = f"{name}.{namespace}.svc"
+        shown = f"https://{server}:{port}/{path}?{wait}"
+        try:
+            host, target = self._endpoint(name, namespace, port)
+        except LookupError as error:
+            raise WebhookFailed(f'Post "{shown}": {error.args[0]}') from error
+        host = f"[{host}]" if ":" in host else host
+        return Address(f"https://{host}:{target}/{path}?{wait}", shown, server)
+
+    def _endpoint(self, name: str, namespace: str, port: int) -> tuple[str, int]:
+        """One of the ready ones. Raises LookupError."""
+        service = self._reader.get(core_v1.Service, name, namespace)
+        if service is None:
+            raise LookupError(f'service "{name}" not found')
+        if service.spec.type == "ExternalName":
+            return service.spec.externalName, port
+        named = [p for p in service.spec.ports if p.port == port]
+        if not named:
+            raise LookupError(f'no service port {port} found for service "{name}"')
+        found: list[tuple[str, int]] = []
+        for piece in self._reader.list(discovery_v1.EndpointSlice, namespace):
+            if piece.metadata.labels.get(SERVICE_LABEL) == name:
+                ports = [p.port for p in piece.ports if (p.name or "") == (named[0].name or "") and p.port]
+                ready = [a for e in piece.endpoints if e.conditions.ready is not False for a in e.addresses]
+                found += [(address, number) for address in ready for number in ports]
+        if not found:
+            raise LookupError(f'no endpoints available for service "{name}"')
+        return found[int(self._ids.fraction() * len(found)) % len(found)]
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+@lru_cache(maxsize=256)
+def _trust(bundle: str) -> ssl.SSLContext:
+    """Only the bundle's authorities, or the system's where there is none. Raises WebhookFailed."""
+    if not bundle:
+        return ssl.create_default_context()
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=base64.b64decode(bundle).decode())
+    except (ValueError, ssl.SSLError) as error:
+        raise WebhookFailed(f"unable to load root certificates: {error}") from error
+    return context

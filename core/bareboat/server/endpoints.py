@@ -1,0 +1,45 @@
+"""Where a Service is reached: one of its ready endpoints, which the server dials itself, being no client of the cluster's Services."""
+
+from __future__ import annotations
+
+from bareboat.base.ids import Ids
+from bareboat.contracts.auth import Reader
+from bareboat.models import core_v1, discovery_v1
+
+
+class NoEndpoint(Exception):
+    """The Service, its port or its endpoints are not there; the text says which."""
+
+
+def endpoint(reader: Reader, ids: Ids, namespace: str, name: str, port: str = "") -> str:
+    """``address:port`` of a ready endpoint. ``port`` is a name or number of the Service, "" its only or unnamed one. Raises NoEndpoint."""
+    service = reader.get(core_v1.Service, name, namespace)
+    if service is None:
+        raise NoEndpoint(f'service "{name}" not found')
+    wanted = _port(service, port)
+    if wanted is None:
+        raise NoEndpoint(f'no service port "{port}" found for service "{name}"')
+    ready = [
+        (found.addresses[0], p.port)
+        for piece in reader.list(discovery_v1.EndpointSlice, namespace)
+        if piece.metadata.labels.get("kubernetes.io/service-name") == name
+        for p in piece.ports
+        if (p.name or "") == (wanted.name or "")
+        for found in piece.endpoints
+        if found.conditions.ready is not False and found.addresses
+    ]
+    if not ready:
+        raise NoEndpoint(f'no endpoints available for service "{name}"')
+    address, number = ready[int(ids.fraction() * len(ready))]
+    return f"{host(address)}:{number}"
+
+
+def host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _port(service: core_v1.Service, port: str) -> core_v1.ServicePort | None:
+    ports = service.spec.ports
+    if not port:
+        return ports[0] if len(ports) == 1 else next((p for p in ports if not p.name), None)
+    return next((p for p in ports if port in (p.name, str(p.port))), None)
