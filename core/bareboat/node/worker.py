@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 from bareboat.base.tasks import Tasks
 from bareboat.contracts.errors import DriverError
@@ -16,6 +17,7 @@ from bareboat.models import core_v1
 from bareboat.models.status import ApiError, NotFound
 from bareboat.node import admission, restarts, translation
 from bareboat.node.containers import RESYNC, RETRY, Containers
+from bareboat.node.image_volumes import mount_image
 from bareboat.node.interruption import Interrupted, unless
 from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import PodFiles
@@ -43,7 +45,7 @@ class PodWorker:
         self._tasks = Tasks()
         self._state = PodState(key, uid)
         self._files = PodFiles(node.pod_directory(uid), node.log_directory(key, uid))
-        self._volumes = Volumes(node.pod_directory(uid), node.find, node.token, node.allocatable)
+        self._volumes = Volumes(node.pod_directory(uid), node.find, node.token, node.allocatable, self._mount_image)
         self._monitors = Monitors(node, self._tasks, self.poke)
         self._sandboxing = Sandboxing(node, self._state, self._files, self._observe)
         self._containers = Containers(node, self._state, self._files, self._volumes, self._monitors, self._observe)
@@ -238,6 +240,9 @@ class PodWorker:
         self._volumes.tear_down()
         self._files.remove_logs()
         await self._node.runtime_state.refresh()
+
+    async def _mount_image(self, pod: core_v1.Pod, volume: core_v1.Volume, path: Path) -> None:
+        await mount_image(self._node, pod, volume, path, self._event)
 
     def _pod(self) -> core_v1.Pod | None:
         return self._node.pod(self.key, self.uid)
