@@ -21,6 +21,7 @@ from bareboat.client.webhooks import WebhookCaller
 from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.auth import Attributes, Decision, Reader, UserInfo
 from bareboat.models.codec import from_tree, to_tree
+from bareboat.models.custom import CustomObject
 from bareboat.models.scheme import Resource, Scheme
 from bareboat.models.selectors import Selector
 from bareboat.models.status import BadRequest
@@ -70,7 +71,7 @@ class Host:
         """See contracts.admission.AdmissionHost.tree."""
         tree = to_tree(obj)
         wanted = self._resource(request, version)
-        if wanted is None:
+        if wanted is None or (wanted.custom and not isinstance(obj, CustomObject)):
             return tree
         if wanted.custom:
             found: list[Tree] = await self._service.custom.converter.convert(self._definition(wanted), [deepcopy(tree)], wanted.api_version)
@@ -82,11 +83,11 @@ class Host:
         """See contracts.admission.AdmissionHost.object."""
         before = request.object if request.object is not None else request.old
         wanted = self._resource(request, version)
-        if wanted is not None and wanted.custom:
+        if wanted is not None and wanted.custom and isinstance(before, CustomObject):
             own = self._resource(request, "") or wanted
             [tree] = await self._service.custom.converter.convert(self._definition(wanted), [tree], own.api_version)
             return self._service.custom.kind(own).applied(tree)
-        stored = None if wanted is None else self._scheme.storage(wanted.group, wanted.plural)
+        stored = None if wanted is None or wanted.custom else self._scheme.storage(wanted.group, wanted.plural)
         if stored is None or wanted is None or type(before) is not stored.type:
             return from_tree(type(before), tree)  # a Binding, an Eviction: no stored kind, no defaults
         obj = from_tree(type(before), tree) if stored is wanted else convert_object(tree, wanted, stored)
