@@ -36,12 +36,13 @@ def term_matches(term: core_v1.NodeSelectorTerm, node: Any) -> bool:
     if not term.matchExpressions and not term.matchFields:
         return False
     fields = {"metadata.name": node.metadata.name}
-    return all(_requirement_matches(r, node.metadata.labels) for r in term.matchExpressions) and all(
-        _requirement_matches(r, fields) for r in term.matchFields
+    return all(requirement_matches(r, node.metadata.labels) for r in term.matchExpressions) and all(
+        requirement_matches(r, fields) for r in term.matchFields
     )
 
 
-def _requirement_matches(requirement: Any, labels: dict[str, str]) -> bool:
+def requirement_matches(requirement: Any, labels: dict[str, str]) -> bool:
+    """One expression of a node selector term."""
     value = labels.get(requirement.key)
     match requirement.operator:
         case "In":

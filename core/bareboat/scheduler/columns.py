@@ -191,6 +191,8 @@ class Columns:
             self.groups.account(i, pod, sign)
         for claim in pod.claims:
             self.claims[claim] += sign
+            if not self.claims[claim]:
+                del self.claims[claim]
         self._account_priority(pod, sign)
 
     def _account_priority(self, pod: PlacedPod, sign: int) -> None:

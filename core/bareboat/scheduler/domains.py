@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from bareboat.contracts.scheduling import BoolArray, FloatArray
 class Domains:
     """``ids`` per node, -1 where the node has no such label; ``present`` where it has."""
 
-    __slots__ = ("_safe", "count", "ids", "present")
+    __slots__ = ("_safe", "count", "ids", "numbers", "present")
 
     def __init__(self, values: Sequence[str | None]) -> None:
-        numbers: dict[str, int] = {}
+        #: the domains' values and numbers
+        self.numbers: dict[str, int] = {}
+        numbers = self.numbers
         self.ids = np.array([-1 if v is None else numbers.setdefault(v, len(numbers)) for v in values], dtype=np.int64)
         self.present: BoolArray = self.ids >= 0
         self.count = len(numbers)
@@ -27,6 +29,12 @@ class Domains:
         sums: FloatArray = np.bincount(self._safe, weights=weights, minlength=self.count + 1).astype(np.float64, copy=False)
         sums[self.count] = 0.0
         return sums
+
+    def where(self, holds: Callable[[str | None], bool]) -> BoolArray:
+        """Nodes whose value satisfies the condition, asked once per value (and once for None)."""
+        answers = np.array([*(holds(value) for value in self.numbers), holds(None)], dtype=bool)
+        satisfied: BoolArray = answers[self._safe]
+        return satisfied
 
     def at_nodes(self, totals: FloatArray) -> FloatArray:
         """The domain's total at each of its nodes, 0 where there is no domain."""

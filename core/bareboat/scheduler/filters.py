@@ -15,12 +15,14 @@ from bareboat.models import core_v1
 from bareboat.models.selectors import NOTHING, Selector
 from bareboat.scheduler.columns import Columns
 from bareboat.scheduler.interpod import InterPod
+from bareboat.scheduler.placed import claims_of
 from bareboat.scheduler.requests import PodUse, pod_request, ports_clash
 from bareboat.scheduler.spread import Spread
 from bareboat.scheduler.static import StaticFit, StaticFits
+from bareboat.scheduler.storage import Storage
 from bareboat.scheduler.terms import Namespaces
 from bareboat.scheduler.verdict import EVERYTHING, FACTS, ROOM, Verdict
-from bareboat.scheduler.volumes import NoVolumes, PodVolumes, Volumes
+from bareboat.scheduler.volumes import NoVolumes, PodVolumes
 
 PORTS = "node(s) didn't have free ports for the requested pod ports"
 
@@ -28,10 +30,10 @@ PORTS = "node(s) didn't have free ports for the requested pod ports"
 class Surroundings:
     """What a decision needs to know beside nodes and pods; empty unless a scheduler fills it."""
 
-    def __init__(self, volumes: Volumes | None = None) -> None:
+    def __init__(self, storage: Storage | None = None) -> None:
         #: labels of every namespace
         self.namespaces: Mapping[str, Mapping[str, str]] = {}
-        self.volumes = volumes
+        self.storage = storage
 
     def selector_of(self, pod: core_v1.Pod) -> Selector:
         """What selects the pod's siblings, for the default spread; nothing by default."""
@@ -51,7 +53,9 @@ class Asking:
         spaces: Namespaces = around.namespaces
         self.interpod = InterPod(pod, columns, spaces)
         self.spread = Spread(pod, columns, static, around.selector_of(pod))
-        self.volumes: PodVolumes | NoVolumes = around.volumes.of(pod, columns) if around.volumes and pod.spec.volumes else NoVolumes()
+        self.volumes = NoVolumes()
+        if around.storage is not None and claims_of(pod):
+            self.volumes = PodVolumes(pod, columns, around.storage)
 
     def plain(self) -> bool:
         """Whether only amounts decide once the static facts hold."""

@@ -32,7 +32,10 @@ from bareboat.scheduler.preemption import Outcome, Preemption
 from bareboat.scheduler.queue import SchedulingQueue
 from bareboat.scheduler.requests import PodUse, pod_use
 from bareboat.scheduler.siblings import Siblings
-from bareboat.scheduler.verdict import EVERYTHING, FACTS, POD_GONE
+from bareboat.scheduler.storage import Storage
+from bareboat.scheduler.verdict import EVERYTHING, FACTS, POD_GONE, VOLUME
+from bareboat.scheduler.volume_binding import NotBound, VolumeBinding
+from bareboat.scheduler.volumes import Plan
 
 log = logging.getLogger("bareboat.scheduler")
 
@@ -68,7 +71,10 @@ class Scheduler:
         self._changes = Changes(self._columns, self._queue, self._nominations, informers, self._wants, self._busy.__contains__)
         self._siblings = Siblings(informers)
         self._budgets = informers.of(policy_v1.PodDisruptionBudget)
-        self._placement = Placement(self._columns, policies, ids, Known(self._changes, self._siblings), self._nominations)
+        self._storage = Storage(informers, lambda: self._queue.wake(VOLUME))
+        self._volumes = VolumeBinding(client, self._storage)
+        around = Known(self._changes, self._siblings, self._storage)
+        self._placement = Placement(self._columns, policies, ids, around, self._nominations)
         self._preemption = Preemption(self._columns, self._placement.filters, self._nominations, self._budgets.list, ids)
         self._evictions = Evictions(client, events, clock)
 
@@ -77,6 +83,7 @@ class Scheduler:
         await self._changes.synced()
         await self._siblings.synced()
         await self._budgets.synced()
+        await self._storage.synced()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 for _ in range(BATCH):
@@ -93,7 +100,12 @@ class Scheduler:
         if not decision.node:
             self._refuse(key, pod, use, decision, tasks)
             return
+        plan = decision.asking.volumes.plan(decision.node) if decision.asking else Plan(decision.node, {})
         self._assume(key, pod, decision.node, use)
+        if plan.claims:
+            self._volumes.promise(plan)
+            tasks.create_task(self._bind_with_volumes(key, pod, plan), name=f"bind-{key}")
+            return
         await self._binding.acquire()
         tasks.create_task(self._bind(key, pod, decision.node), name=f"bind-{key}")
 
@@ -105,6 +117,19 @@ class Scheduler:
         pod.spec.nodeName = node
         self._nominations.remove(key)
         self._columns.put_pod(PlacedPod(key, pod, use))
+
+    async def _bind_with_volumes(self, key: str, pod: core_v1.Pod, plan: Plan) -> None:
+        try:
+            await self._volumes.bind(plan)
+        except (NotBound, ApiError) as error:
+            self._events.event(pod, "Warning", "FailedScheduling", f'running PreBind plugin "VolumeBinding": {error}')
+            self._forget(key)
+            self._queue.fail(key, pod.spec.priority or 0)
+            return
+        finally:
+            self._volumes.release(plan)
+        await self._binding.acquire()
+        await self._bind(key, pod, plan.node)
 
     async def _bind(self, key: str, pod: core_v1.Pod, node: str) -> None:
         meta = pod.metadata
@@ -183,8 +208,8 @@ class Scheduler:
 class Known(Surroundings):
     """What the informers know beside nodes and pods."""
 
-    def __init__(self, changes: Changes, siblings: Siblings) -> None:
-        super().__init__()
+    def __init__(self, changes: Changes, siblings: Siblings, storage: Storage) -> None:
+        super().__init__(storage)
         self.namespaces = changes.namespaces
         self._siblings = siblings
 

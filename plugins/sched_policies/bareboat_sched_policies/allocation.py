@@ -2,40 +2,114 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 
 from bareboat.contracts.scheduling import FloatArray, NodeArrays, PodRequest, SchedulingPolicy
+from bareboat_sched_policies.options import Options
 
-RESOURCES = ("cpu", "memory")
-
-
-def used_shares(pod: PodRequest, nodes: NodeArrays) -> FloatArray:
-    """Rows cpu and memory, one column per node: the share in use after placing the pod, 1 where a node offers none."""
-    rows = []
-    for resource in RESOURCES:
-        allocatable = nodes.allocatable[resource]
-        wanted = nodes.nonzero_requested[resource] + pod.nonzero.get(resource, 0.0)
-        share = np.ones_like(allocatable)
-        np.divide(wanted, allocatable, out=share, where=allocatable > 0)
-        rows.append(np.minimum(share, 1.0))
-    return np.vstack(rows)
+#: Containers without a request count as something for these.
+ASSUMED = ("cpu", "memory")
 
 
-class LeastAllocated(SchedulingPolicy):
-    """100 for an empty node, 0 for a full one: the mean free share of CPU and memory."""
+def used_share(resource: str, pod: PodRequest, nodes: NodeArrays) -> FloatArray | None:
+    """Per node: the share in use after placing the pod, 1 where a node offers none; None if it does not concern the pod."""
+    wanted = pod.nonzero if resource in ASSUMED else pod.requests
+    offered = nodes.allocatable.get(resource)
+    if offered is None or (resource not in ASSUMED and not wanted.get(resource)):
+        return None
+    taken = (nodes.nonzero_requested if resource in ASSUMED else nodes.requested)[resource]
+    share = np.ones_like(offered)
+    np.divide(taken + wanted.get(resource, 0.0), offered, out=share, where=offered > 0)
+    return np.minimum(share, 1.0, out=share)
+
+
+class Weighted(SchedulingPolicy):
+    """The weighted mean of one score per resource."""
+
+    #: Whether a resource with score 0 counts.
+    counts_zero = True
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+
+    @abstractmethod
+    def rate(self, share: FloatArray, offered: FloatArray) -> FloatArray:
+        """0..100 for the share of one resource that is in use."""
+
+    def score(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray:
+        total = np.zeros(len(nodes.names))
+        weights = np.zeros(len(nodes.names))
+        for resource, weight in self.options.resources.items():
+            share = used_share(resource, pod, nodes)
+            if share is None:
+                continue
+            rated = self.rate(share, nodes.allocatable[resource])
+            total += weight * rated
+            weights += weight if self.counts_zero else np.where(rated > 0, weight, 0)
+        mean: FloatArray = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
+        return mean
+
+
+class LeastAllocated(Weighted):
+    """100 for an empty node, 0 for a full one."""
 
     name = "least-allocated"
 
-    def score(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray:
-        free: FloatArray = (1.0 - used_shares(pod, nodes)).mean(axis=0) * 100.0
+    def rate(self, share: FloatArray, offered: FloatArray) -> FloatArray:
+        del offered
+        free: FloatArray = (1.0 - share) * 100.0
         return free
 
 
+class MostAllocated(Weighted):
+    """100 for a full node, 0 for an empty one or one that offers nothing: fill nodes one after the other."""
+
+    name = "most-allocated"
+
+    def rate(self, share: FloatArray, offered: FloatArray) -> FloatArray:
+        return np.where(offered > 0, share * 100.0, 0.0)
+
+
+class RequestedToCapacity(Weighted):
+    """What the shape says for the share in use, straight lines between its points."""
+
+    name = "requested-to-capacity"
+    counts_zero = False
+
+    def rate(self, share: FloatArray, offered: FloatArray) -> FloatArray:
+        del offered
+        at = [float(point.utilization) for point in self.options.shape]
+        scores = [point.score * 10.0 for point in self.options.shape]
+        return np.interp(share * 100.0, at, scores)
+
+
 class BalancedAllocation(SchedulingPolicy):
-    """100 where CPU and memory are used in equal shares; less the further apart they are (standard deviation)."""
+    """100 where CPU and memory are used in equal shares; less the further apart they are (standard deviation).
+
+    A pod that asks for nothing does not care.
+    """
 
     name = "balanced-allocation"
 
-    def score(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray:
-        balanced: FloatArray = (1.0 - used_shares(pod, nodes).std(axis=0)) * 100.0
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+
+    def score(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray | None:
+        if not any(pod.requests.get(resource) for resource in self.options.resources):
+            return None
+        shares = []
+        for resource in self.options.resources:
+            offered = nodes.allocatable.get(resource)
+            wanted = pod.requests.get(resource, 0.0)
+            if offered is None or (resource not in ASSUMED and not wanted):
+                continue
+            share = np.ones_like(offered)
+            np.divide(nodes.requested[resource] + wanted, offered, out=share, where=offered > 0)
+            shares.append(np.minimum(share, 1.0, out=share))
+        if len(shares) == 2:  # the usual case, without the cost of a mean
+            halves: FloatArray = 100.0 - np.abs(shares[0] - shares[1]) * 50.0
+            return halves
+        balanced: FloatArray = (1.0 - np.vstack(shares).std(axis=0)) * 100.0
         return balanced

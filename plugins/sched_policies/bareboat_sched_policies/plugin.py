@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from bareboat.contracts.hooks import hookimpl
 from bareboat.contracts.scheduling import SchedulingPolicy
+from bareboat_sched_policies.options import Options
 
 
 @hookimpl
-def bareboat_scheduling_policies() -> list[SchedulingPolicy]:
-    from bareboat_sched_policies.allocation import BalancedAllocation, LeastAllocated
+def bareboat_scheduling_policies(options: dict[str, Any]) -> list[SchedulingPolicy]:
+    from bareboat_sched_policies.allocation import BalancedAllocation, LeastAllocated, MostAllocated, RequestedToCapacity
 
-    return [LeastAllocated(), BalancedAllocation()]
+    chosen = msgspec.convert(options, Options)
+    return [LeastAllocated(chosen), MostAllocated(chosen), RequestedToCapacity(chosen), BalancedAllocation(chosen)]

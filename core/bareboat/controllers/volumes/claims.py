@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.client.client import Client
-from bareboat.controllers.volumes.matching import best, class_of_claim, misfit, refers_to
 from bareboat.models import core_v1, storage_v1
 from bareboat.models.codec import copy
+from bareboat.models.volume_fit import best, class_of_claim, misfit, refers_to
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import Informer
 
