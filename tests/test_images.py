@@ -127,3 +127,17 @@ def test_a_log_that_grows_long_is_rotated_while_it_is_written(cluster):
     (current,) = logs.glob("default_talker_*/c/0.log")
     assert current.stat().st_size < 2_000_000
     cluster.kubectl("delete", "pod", "talker", "--now")
+
+
+def test_the_files_of_an_image_are_a_volume(cluster, tmp_path):
+    image = oci.build([oci.busybox(), [("greeting", b"good day\n"), ("more", b"to you\n")]])
+    cluster.bareboat("image", "load", str(oci.write_docker_archive(tmp_path / "data.tar", image, ["files.example/data:1"])))
+    volumes = [{"name": "v", "image": {"reference": "files.example/data:1", "pullPolicy": "IfNotPresent"}}]
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    script = ["sh", "-c", "cat /v/greeting /v/more; touch /v/x; sleep 1000"]
+    create(cluster, pod("shown", "host", volumes=volumes, container={"image": "host", "command": script, "volumeMounts": mounts}))
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/shown", "--timeout=30s")
+    text = cluster.until(lambda: (t := cluster.kubectl("logs", "shown").stdout).count("\n") > 2 and t)
+    assert text.startswith("good day\nto you\n")
+    assert "Read-only file system" in text
+    cluster.kubectl("delete", "pod", "shown", "--now")

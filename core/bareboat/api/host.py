@@ -8,6 +8,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bareboat.api.conversion import convert_object
 from bareboat.api.kinds.registry import strategy_for
 from bareboat.api.managed.atoms import of_type
@@ -19,7 +21,9 @@ from bareboat.client.webhooks import WebhookCaller
 from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.auth import Attributes, Decision, Reader, UserInfo
 from bareboat.models.codec import from_tree, to_tree
+from bareboat.models.custom import CustomObject
 from bareboat.models.scheme import Resource, Scheme
+from bareboat.models.selectors import Selector
 from bareboat.models.status import BadRequest
 
 if TYPE_CHECKING:
@@ -67,7 +71,7 @@ class Host:
         """See contracts.admission.AdmissionHost.tree."""
         tree = to_tree(obj)
         wanted = self._resource(request, version)
-        if wanted is None:
+        if wanted is None or (wanted.custom and not isinstance(obj, CustomObject)):
             return tree
         if wanted.custom:
             found: list[Tree] = await self._service.custom.converter.convert(self._definition(wanted), [deepcopy(tree)], wanted.api_version)
@@ -79,11 +83,11 @@ class Host:
         """See contracts.admission.AdmissionHost.object."""
         before = request.object if request.object is not None else request.old
         wanted = self._resource(request, version)
-        if wanted is not None and wanted.custom:
+        if wanted is not None and wanted.custom and isinstance(before, CustomObject):
             own = self._resource(request, "") or wanted
             [tree] = await self._service.custom.converter.convert(self._definition(wanted), [tree], own.api_version)
             return self._service.custom.kind(own).applied(tree)
-        stored = None if wanted is None else self._scheme.storage(wanted.group, wanted.plural)
+        stored = None if wanted is None or wanted.custom else self._scheme.storage(wanted.group, wanted.plural)
         if stored is None or wanted is None or type(before) is not stored.type:
             return from_tree(type(before), tree)  # a Binding, an Eviction: no stored kind, no defaults
         obj = from_tree(type(before), tree) if stored is wanted else convert_object(tree, wanted, stored)
@@ -102,6 +106,20 @@ class Host:
         atom = self._service.custom.kind(wanted).version.atom if wanted.custom else of_type(wanted.type_key)
         result: Tree = merge(deepcopy(tree), configuration, atom)
         return result
+
+    async def objects(self, api_version: str, kind: str, namespace: str, name: str, selector: Selector | None) -> list[Tree]:
+        """See contracts.admission.AdmissionHost.objects."""
+        resource = self._scheme.by_kind(api_version, kind)
+        if resource is None:
+            raise ValueError(f'no matches for kind "{kind}" in version "{api_version}"')
+        stored = resource if resource.custom else self._scheme.storage(resource.group, resource.plural)
+        prefix = f"{stored.key}/{namespace if resource.namespaced else ''}/"
+        one = self._service.log.get(prefix + name) if name else None
+        entries = [one] if one is not None else [] if name else list(self._service.log.scan(prefix))
+        if resource.custom:
+            entries = await self._service.custom.kind(resource).seen(entries)
+        found: list[Tree] = [msgspec.json.decode(entry.data) for entry in entries]
+        return [tree for tree in found if selector is None or selector.matches(tree["metadata"].get("labels") or {})]
 
     def resource(self, api_version: str, kind: str) -> tuple[str, bool] | None:
         """See contracts.admission.AdmissionHost.resource."""

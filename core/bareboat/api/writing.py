@@ -166,15 +166,20 @@ async def write_changed(
     part: SubresourceStrategy | None = None,
     *,
     tracked: bool = False,
+    admitted: bool = False,
 ) -> Entry:
-    """The same for a changed object. Raises CompareFailed if ``current`` is no longer the newest; the verb decides what then."""
+    """The same for a changed object. Raises CompareFailed if ``current`` is no longer the newest; the verb decides what then.
+
+    ``admitted``: as the object that the subresource takes.
+    """
     name = current.key.rpartition("/")[2]
     _keep_identity(op, new, old)
     if not tracked:
         ownership.track_change(op, new, old, part)
-    request = admission_request(op, "UPDATE", new, old, name)
-    await service.admission.mutate(request)
-    new = request.object
+    if not admitted:
+        request = admission_request(op, "UPDATE", new, old, name)
+        await service.admission.mutate(request)
+        new = request.object
     context: WriteContext = op.context()
     (part or op.strategy).prepare_update(new, old, context)
     ownership.settle(new, old)
@@ -189,7 +194,8 @@ async def write_changed(
         op.warnings.extend(op.strategy.warnings(new, old))
     checked = admission_request(op, "UPDATE", copy(new), old, name)
     try:
-        await service.admission.validate(checked)
+        if not admitted:
+            await service.admission.validate(checked)
         return await _put_changed(service, op, new, old, current, allocation)
     finally:
         _end(checked)

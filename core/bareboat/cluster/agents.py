@@ -148,7 +148,7 @@ class Agents:
             await drivers.close()
             pods = self._layout.node(node) / "pods"
             for directory in pods.iterdir() if pods.exists() else ():
-                Volumes(directory, _nothing, _nothing, {}).tear_down()
+                Volumes(directory, _nothing, _nothing, {}, _nothing).tear_down()
 
     def _transport(self, pki: Authority, server: str, node: str) -> HttpsTransport:
         pair = pki.client(f"node-{node}", f"system:node:{node}", ("system:nodes",))

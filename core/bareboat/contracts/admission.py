@@ -18,6 +18,7 @@ import msgspec
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.contracts.auth import Attributes, Decision, UserInfo
+from bareboat.models.selectors import Selector
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 #: Values of ``AdmissionPlugin.stage``.
@@ -88,6 +89,11 @@ class AdmissionHost(Protocol):
 
     def merged(self, request: AdmissionRequest, tree: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
         """What server-side apply of the configuration makes of the tree, as if nobody owned anything. Raises ApiError."""
+        ...
+
+    async def objects(self, api_version: str, kind: str, namespace: str, name: str, selector: Selector | None) -> list[dict[str, Any]]:
+        """Stored objects of any served kind as trees: the one of that name, or those that the selector selects. Cluster-wide kinds
+        ignore the namespace. Raises ValueError for a kind that nobody serves."""
         ...
 
     def versions(self, group: str, resource: str) -> list[tuple[str, str]]:

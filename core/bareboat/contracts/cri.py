@@ -367,6 +367,15 @@ class ImageLoading:
         raise NotImplementedError
 
 
+class ImageVolumes:
+    """Mixin: the files of an image as a volume."""
+
+    async def mount_image(self, image: str, path: str) -> None:
+        """Mount them read-only at ``path``, an empty directory of the node, which the node unmounts. ``image`` is what pull_image
+        returned. Mounted already: success. NotFound: image unknown; InvalidConfig: it has no files of its own."""
+        raise NotImplementedError
+
+
 class LogReopening:
     """Mixin: logs that the node rotates."""
 

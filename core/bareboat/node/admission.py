@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from bareboat.models import core_v1
 from bareboat.node.allocations import Allocations, requests_of
 
+MEMORY_TAINT = "node.kubernetes.io/memory-pressure"
 AFFINITY = "NodeAffinity"
 #: What a pod may set without harm to others: each has a namespace of its own in the kernel.
 SAFE_SYSCTLS = re.compile(
@@ -23,6 +24,14 @@ SAFE_SYSCTLS = re.compile(
 def refusal(pod: core_v1.Pod, labels: Mapping[str, str], allocations: Allocations) -> tuple[str, str] | None:
     """(reason, message)."""
     return _sysctls(pod) or _room(pod, allocations) or _affinity(pod, labels)
+
+
+def under_pressure(pod: core_v1.Pod) -> tuple[str, str] | None:
+    """When memory is short a pod that asks for none is not taken."""
+    tolerates = any(t.key == MEMORY_TAINT or (t.operator == "Exists" and not t.key) for t in pod.spec.tolerations)
+    if tolerates or pod.status.qosClass != "BestEffort":
+        return None
+    return "Evicted", "The node was low on resource: [MemoryPressure]. "
 
 
 def _sysctls(pod: core_v1.Pod) -> tuple[str, str] | None:

@@ -27,6 +27,7 @@ from bareboat.node.dns.zone import Zone, dns_address
 from bareboat.node.image_face import ImageFace
 from bareboat.node.log_rotation import LogRotation
 from bareboat.node.machine import look
+from bareboat.node.pressure import Pressure
 from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
 from bareboat.node.retention import Disk, Retention
@@ -75,6 +76,8 @@ class NodeAgent:
         self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
         self.services.labels = self._node_network.labels
+        self._pressure = Pressure(self.stats.current, self._pods.list, self._evict, clock)
+        self.services.memory_is_short = lambda: self._pressure.memory
         self._zone = Zone(config.domain, self._informers) if proxy is not None and self._runtime.capabilities.reachable else None
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
@@ -98,6 +101,7 @@ class NodeAgent:
         await self.services.handlers.learn()
         runtime = f"{version.runtime_name}://{version.runtime_version}"
         registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
+        registration.memory_is_short = self.services.memory_is_short
         registration.known = self._node_network.node
         self.services.allocatable.update(registration.capacity)
         await self._register(registration)
@@ -112,6 +116,7 @@ class NodeAgent:
                 ("status", registration.run_status),
                 ("stats", self.stats.run),
                 ("retention", self._retention().run),
+                *([("pressure", self._pressure.run)] if self._runtime.capabilities.reachable else []),
                 ("log rotation", LogRotation(self._runtime, self._clock).run),
             ):
                 self._tasks.spawn(supervise(f"{self.config.name} {name}", service, self._clock, Backoff(1.0, 30.0)), name=name)
@@ -185,6 +190,11 @@ class NodeAgent:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.poke()
+
+    def _evict(self, pod: core_v1.Pod, message: str) -> None:
+        worker = self._workers.get(pod.metadata.uid)
+        if worker is not None:
+            worker.evict(message)
 
     def _start(self, key: str, uid: str) -> None:
         worker = PodWorker(self.services, key, uid)

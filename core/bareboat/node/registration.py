@@ -48,6 +48,7 @@ class Registration:
         self._clock = clock
         self._runtime_version = runtime_version
         self._written = -WRITE_EVERY
+        self.memory_is_short: Callable[[], bool] = lambda: False
         #: The Node as it was seen last, where somebody watches it.
         self.known: Callable[[], core_v1.Node | None] = lambda: None
         self._lease: coordination_v1.Lease | None = None
@@ -150,7 +151,11 @@ class Registration:
         message = "the agent is posting ready status" if health.ready else health.message
         facts = [("Ready", health.ready, reason, message)]
         facts += [
-            ("MemoryPressure", False, "KubeletHasSufficientMemory", "the agent has sufficient memory available"),
+            (
+                ("MemoryPressure", True, "KubeletHasInsufficientMemory", "the agent has insufficient memory available")
+                if self.memory_is_short()
+                else ("MemoryPressure", False, "KubeletHasSufficientMemory", "the agent has sufficient memory available")
+            ),
             ("DiskPressure", False, "KubeletHasNoDiskPressure", "the agent has no disk pressure"),
             ("PIDPressure", False, "KubeletHasSufficientPID", "the agent has sufficient PID available"),
         ]

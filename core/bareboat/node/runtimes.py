@@ -68,6 +68,7 @@ class Combined(
     cri.Events,
     cri.ImageRemoval,
     cri.ImageLoading,
+    cri.ImageVolumes,
     cri.LogReopening,
     cri.Update,
     cri.RuntimeDriver,
@@ -207,6 +208,11 @@ class Combined(
         if not isinstance(self._default, cri.ImageLoading):
             raise Unsupported("the node's default runtime does not load images from files")
         return await self._default.load_image(path, tag)
+
+    async def mount_image(self, image: str, path: str) -> None:
+        if not isinstance(self._default, cri.ImageVolumes):
+            raise Unsupported("the node's default runtime does not offer images as volumes")
+        await self._default.mount_image(image, path)
 
     async def remove_image(self, image: str) -> None:
         for runtime in self._all:

@@ -54,6 +54,7 @@ class NodeServices:
         self.handlers = Handlers(runtimes, clock, self.find)
         self.allocatable: dict[str, str] = {}
         self.allocations = Allocations(self.allocatable)
+        self.memory_is_short: Callable[[], bool] = lambda: False
         self.labels: Callable[[], Mapping[str, str]] = dict
         self._pods = pods
         self._services = services

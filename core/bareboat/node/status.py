@@ -160,6 +160,14 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, *, has_sandbox: bool
     put("PodScheduled", True)
 
 
+def disrupted(pod: core_v1.Pod, status: core_v1.PodStatus, message: str, now: str) -> None:
+    """For Jobs and others who tell a pod's own failure from the node's."""
+    set_condition(status.conditions, "DisruptionTarget", "True", "TerminationByKubelet", message, now, cls=core_v1.PodCondition)
+    condition = get_condition(status.conditions, "DisruptionTarget")
+    assert condition is not None
+    condition.observedGeneration = pod.metadata.generation or 0
+
+
 def _closed_gates(pod: core_v1.Pod, status: core_v1.PodStatus) -> list[str]:
     """Why the pod's readiness gates keep it from being ready."""
     found = []

@@ -21,11 +21,13 @@ from bareboat.node.environment import ConfigError, expand, field, resource
 
 Files = dict[str, tuple[bytes, int]]
 TokenSource = Callable[[core_v1.Pod, Any], Awaitable[str]]
+Image = Callable[[core_v1.Pod, core_v1.Volume, Path], Awaitable[None]]
 Find = Callable[[type[Any], str, str], Awaitable[Any]]
 
 
 #: Every pod shows this one, and it hardly ever changes.
 ROOT_CA = "kube-root-ca.crt"
+READ_ONLY = ("configMap", "secret", "downwardAPI", "projected", "image")
 SOON, LATER = 10.0, 60.0
 
 
@@ -36,7 +38,8 @@ class MountFailed(Exception):
 class Volumes:
     """The volumes of one pod under one directory."""
 
-    def __init__(self, directory: Path, find: Find, token: TokenSource, allocatable: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, find: Find, token: TokenSource, allocatable: Mapping[str, str], image: Image) -> None:
+        self._image = image
         self._directory = directory
         self._find = find
         self._token = token
@@ -59,6 +62,8 @@ class Volumes:
             self._empty_dir(pod, volume)
         elif volume.hostPath is not None:
             _check_host_path(volume)
+        elif volume.image is not None:
+            await self._image(pod, volume, self.path(volume))
         elif any(getattr(volume, s) is not None for s in ("configMap", "secret", "downwardAPI", "projected")):
             group = pod.spec.securityContext.fsGroup if pod.spec.securityContext is not None else None
             files = await self._files(pod, volume)
@@ -154,8 +159,10 @@ class Volumes:
             source = Path(volume.hostPath.path) if volume.hostPath is not None else self.path(volume)
             part = mount.subPath or (expand(mount.subPathExpr, environment) if mount.subPathExpr else "")
             if part:
-                source = _sub_path(source, part)
-            readonly = mount.readOnly or any(getattr(volume, s) is not None for s in ("configMap", "secret", "downwardAPI", "projected"))
+                source = _sub_path(source, part, make=volume.image is None)
+            readonly = mount.readOnly or any(
+                getattr(volume, s) is not None for s in ("configMap", "secret", "downwardAPI", "projected", "image")
+            )
             found.append(
                 cri.Mount(
                     container_path=mount.mountPath, host_path=str(source), readonly=readonly, propagation=mount.mountPropagation or "None"
@@ -188,7 +195,7 @@ def refresh_after(pod: core_v1.Pod) -> float:
     return SOON if edited else LATER
 
 
-def _sub_path(source: Path, part: str) -> Path:
+def _sub_path(source: Path, part: str, *, make: bool) -> Path:
     """Made if it is not there. Links in the volume are followed, as long as they stay in it."""
     if part.startswith("/") or ".." in part.split("/"):
         raise ConfigError(f"subPath {part!r} leads out of the volume")
@@ -197,6 +204,8 @@ def _sub_path(source: Path, part: str) -> Path:
         raise ConfigError(f"failed to prepare subPath for volumeMount: {part} leads out of the volume")
     try:
         if not resolved.exists():
+            if not make:
+                raise ConfigError(f"failed to prepare subPath for volumeMount: {part} does not exist in the image")
             resolved.mkdir(mode=0o750, parents=True)
             resolved.chmod(source.stat().st_mode & 0o7777)
     except OSError as error:

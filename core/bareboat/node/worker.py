@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 from bareboat.base.tasks import Tasks
 from bareboat.contracts.errors import DriverError
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError, NotFound
-from bareboat.node import admission, restarts, translation
+from bareboat.node import admission, restarts, status, translation
 from bareboat.node.containers import RESYNC, RETRY, Containers
+from bareboat.node.image_volumes import mount_image
 from bareboat.node.interruption import Interrupted, unless
 from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import PodFiles
@@ -43,7 +45,7 @@ class PodWorker:
         self._tasks = Tasks()
         self._state = PodState(key, uid)
         self._files = PodFiles(node.pod_directory(uid), node.log_directory(key, uid))
-        self._volumes = Volumes(node.pod_directory(uid), node.find, node.token, node.allocatable)
+        self._volumes = Volumes(node.pod_directory(uid), node.find, node.token, node.allocatable, self._mount_image)
         self._monitors = Monitors(node, self._tasks, self.poke)
         self._sandboxing = Sandboxing(node, self._state, self._files, self._observe)
         self._containers = Containers(node, self._state, self._files, self._volumes, self._monitors, self._observe)
@@ -51,6 +53,12 @@ class PodWorker:
         self._reporting = Reporting(node, self._state, self._containers.resizing)
         self._last_pod: core_v1.Pod | None = None
         self._admitted = False
+        self._evicted = ""
+
+    def evict(self, message: str) -> None:
+        """The node needs what the pod has."""
+        self._evicted = message
+        self.poke()
 
     def poke(self) -> None:
         self._wake.set()
@@ -109,6 +117,9 @@ class PodWorker:
         if left is not None and left <= 0:
             await self._fail(pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
             return RESYNC
+        if self._evicted:
+            await self._fail(pod, "Evicted", self._evicted)
+            return RESYNC
         try:
             async with asyncio.timeout(left):
                 wait = await unless(self._is_going, self._wake, self._bring_up(pod))
@@ -147,11 +158,14 @@ class PodWorker:
         self._volumes.release()
 
     async def _fail(self, pod: core_v1.Pod, reason: str, message: str) -> None:
-        await self._stop(pod, translation.grace_of(pod))
+        self._event(pod, "Warning" if self._evicted else "Normal", reason, message)
+        await self._stop(pod, 0.0 if self._evicted else translation.grace_of(pod))
         self._containers.read_messages(pod)
         await self._sandboxing.release()
-        await self._reporting.write(pod, self._reporting.compose(pod, failed=(reason, message), over=True))
-        self._event(pod, "Normal", reason, message)
+        found = self._reporting.compose(pod, failed=(reason, message), over=True)
+        if self._evicted:
+            status.disrupted(pod, found, message, self._node.clock.timestamp())
+        await self._reporting.write(pod, found)
 
     async def _refusal(self, pod: core_v1.Pod) -> tuple[str, str] | None:
         """Asked once, before anything of the pod is here."""
@@ -159,6 +173,8 @@ class PodWorker:
             return None
         new = not self._state.newest() and self._state.sandbox is None and not pod.status.containerStatuses
         refused = admission.refusal(pod, self._node.labels(), self._node.allocations) if new else None
+        if new and refused is None and self._node.memory_is_short():
+            refused = admission.under_pressure(pod)
         if refused is not None and refused[0] == admission.AFFINITY:  # the scheduler may know of a label sooner
             node = await self._node.client.get(core_v1.Node, self._node.config.name)
             refused = admission.refusal(pod, node.metadata.labels, self._node.allocations)
@@ -239,12 +255,15 @@ class PodWorker:
         self._files.remove_logs()
         await self._node.runtime_state.refresh()
 
+    async def _mount_image(self, pod: core_v1.Pod, volume: core_v1.Volume, path: Path) -> None:
+        await mount_image(self._node, pod, volume, path, self._event)
+
     def _pod(self) -> core_v1.Pod | None:
         return self._node.pod(self.key, self.uid)
 
     def _is_going(self) -> bool:
         pod = self._pod()
-        return pod is None or pod.metadata.deletionTimestamp is not None or _deadline_moved(pod, self._last_pod)
+        return pod is None or pod.metadata.deletionTimestamp is not None or self._evicted != "" or _deadline_moved(pod, self._last_pod)
 
     async def _observe(self, pod: core_v1.Pod | None) -> None:
         """What the runtime has of this pod."""

@@ -1,5 +1,6 @@
 """A kernel with its own admission plugins, and a real HTTPS server that answers reviews as a test tells it to."""
 
+import asyncio
 import base64
 import datetime
 import ipaddress
@@ -93,6 +94,10 @@ class World:
         body = json.dumps(tree).encode() if tree is not None else b""
         asked = {k: [v] for k, v in query.items()}
         return await self.kernel.service.handle(ApiRequest(ADMIN, method, path, asked, body, content_type))
+
+    async def established(self, path):
+        while "Established" not in str(json.loads((await self.send("GET", path)).body)["status"].get("conditions")):
+            await asyncio.sleep(0.01)
 
     async def refused(self, doing):
         with pytest.raises(ApiError) as caught:

@@ -286,3 +286,18 @@ async def test_a_service_is_reached_through_its_ready_endpoints(world, hook):
     stored = b"{" + encoded[len(head("EndpointSlice", "discovery.k8s.io/v1")) :]  # below validation, which keeps loopback addresses out
     await world.kernel.log.write("discovery.k8s.io/endpointslices/default/hook-1", stored)
     assert (await world.refused(config_map(world))).message == 'admission webhook "v.example.com" denied the request: reached'
+
+
+async def test_scaling_is_shown_as_a_scale(world, hook):
+    hook.answers["v"] = lambda request: patch({"op": "replace", "path": "/spec/replicas", "value": 2})
+    rule = {"operations": ["UPDATE"], "apiGroups": ["apps"], "apiVersions": ["*"], "resources": ["deployments/scale"]}
+    await configure(world, {"name": "v.example.com", "clientConfig": hook.client("v"), "rules": [rule]}, mutating=True)
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    await world.create(apps_v1.Deployment, {"metadata": {"name": "d"}, "spec": spec})
+    path = "/apis/apps/v1/namespaces/default/deployments/d/scale"
+    response = await world.send("PATCH", path, {"spec": {"replicas": 9}}, "application/merge-patch+json")
+    assert (response.status, json.loads(response.body)["spec"]["replicas"]) == (200, 2)
+    [(_, request)] = hook.asked
+    assert request["kind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    assert (request["object"]["spec"], request["oldObject"]["spec"]) == ({"replicas": 9}, {"replicas": 1})

@@ -10,9 +10,12 @@ import pytest
 from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, Sandbox
 from bareboat.models import core_v1, meta_v1
-from bareboat.models.codec import from_tree, to_tree
+from bareboat.models.codec import copy, from_tree, to_tree
+from bareboat.models.meta import get_condition
 from bareboat.node.allocations import Allocations
+from bareboat.node.pressure import Pressure
 from bareboat.node.runtime_state import RuntimeState
+from bareboat.node.stats import PodUse
 from bareboat.node.status_patch import MERGE_KEYS
 from bareboat.node.worker import PodWorker
 
@@ -45,6 +48,9 @@ class Runtime:
     async def start_container(self, identity):
         self.change(identity, state="RUNNING", started_at=time.time_ns(), pid=1)
 
+    async def stop_container(self, identity, grace):
+        self.change(identity, state="EXITED", exit_code=137, finished_at=time.time_ns(), reason="Error")
+
     async def stop_pod_sandbox(self, identity):
         self.lose(identity)
 
@@ -73,6 +79,7 @@ class Node(SimpleNamespace):
         self.runtime, self.clock = Runtime(), SystemClock()
         self.runtime_state = RuntimeState(self.runtime, self.clock, lambda _: None)
         self.network, self.allocatable = None, {}
+        self.memory_is_short = lambda: False
         self.allocations, self.labels = Allocations(self.allocatable), dict
         self.config = SimpleNamespace(internal_ip="10.0.0.1", domain="cluster.local", dns_servers=())
         self.images = images = SimpleNamespace(ensure=self.ensure)
@@ -217,3 +224,57 @@ async def test_a_pod_that_is_deleted_while_its_image_is_pulled_goes_at_once(node
         await running
     assert gone == ["p"]
     assert pulled.runtime.sandboxes == {}
+
+
+async def test_a_pod_is_evicted_when_the_node_runs_out_of_memory(node):
+    hungry, told = node("Always"), []
+    await hungry.look()
+    hungry.found.spec.containers[0].resources.requests = {"memory": "1Mi"}
+    used = PodUse(sandbox=hungry.runtime.sandboxes["s0"], containers=[])
+    calm = SimpleNamespace(pods=[used], machine=SimpleNamespace(memory_available=8 << 30))
+    short = SimpleNamespace(pods=[used], machine=SimpleNamespace(memory_available=1 << 20))
+    pressure = Pressure(None, lambda: [hungry.found], lambda pod, message: told.append((pod, message)), hungry.clock)
+    pressure.look(calm)
+    assert not told
+    assert not pressure.memory
+    pressure.look(short)
+    assert pressure.memory
+    assert told[0][1].startswith("The node was low on resource: memory. Threshold quantity: 100Mi, available: 1024Ki.")
+    hungry.worker.evict(told[0][1])
+    await hungry.look()
+    assert (hungry.found.status.phase, hungry.found.status.reason) == ("Failed", "Evicted")
+    assert get_condition(hungry.found.status.conditions, "DisruptionTarget").reason == "TerminationByKubelet"
+    assert hungry.runtime.sandboxes["s0"].state == "NOTREADY"
+
+
+async def test_a_pod_is_stopped_at_its_deadline_while_it_is_still_pulling(node):
+    late = node("Always")
+    late.found.spec.activeDeadlineSeconds = 1
+    late.found.status.startTime = late.clock.timestamp()
+
+    async def ensure(pod, container, event):
+        await asyncio.sleep(3600)
+
+    late.images.ensure = ensure
+    running = asyncio.ensure_future(late.worker.run())
+    async with asyncio.timeout(5):
+        while late.found.status.phase != "Failed":
+            await asyncio.sleep(0.02)
+    running.cancel()
+    assert late.found.status.reason == "DeadlineExceeded"
+
+
+async def test_what_others_wrote_into_the_status_stays(node):
+    gated = node("Always")
+    gated.found.spec.readinessGates = [core_v1.PodReadinessGate(conditionType="g")]
+    await gated.look()
+    assert get_condition(gated.found.status.conditions, "Ready").status == "False"
+    stale = copy(gated.found)
+    gated.found.status.conditions.append(core_v1.PodCondition(type="g", status="True"))
+    gated.pod = lambda key, uid: stale  # the agent has not seen it yet
+    gated.runtime.end("a", 1)
+    await gated.look(1)
+    gated.pod = lambda key, uid: gated.found
+    assert get_condition(gated.found.status.conditions, "g").status == "True"
+    await gated.look()
+    assert get_condition(gated.found.status.conditions, "Ready").status == "True"

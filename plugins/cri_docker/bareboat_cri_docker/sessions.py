@@ -10,16 +10,15 @@ import asyncio
 import ctypes
 import os
 import signal
-import socket
-import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bareboat.contracts.cri import Attach, Exec, LogReopening, PortForward, Size, Streams
 from bareboat.contracts.errors import DriverError, InvalidConfig, NotFound, Unavailable
+from bareboat.contracts.pod_network import connection as pod_connection
 from bareboat_cri_docker import translate
-from bareboat_cri_docker.streams import DockerStreams, SocketStreams
+from bareboat_cri_docker.streams import DockerStreams
 
 if TYPE_CHECKING:
     from bareboat.contracts.driver import Host
@@ -131,7 +130,7 @@ class Sessions(Exec, Attach, PortForward, LogReopening):
             raise NotFound(f"no sandbox {sandbox_id}")
         if not sandbox.pid:
             raise Unavailable(f"sandbox {sandbox_id} is not ready", reason="SandboxNotReady")
-        return SocketStreams(await _on_own_thread(lambda: connect_inside(sandbox.pid, port)))
+        return await pod_connection(lambda: enter_network(sandbox.pid), port)
 
 
 def create_exec(engine: Engine, container_id: str, command: tuple[str, ...], tty: bool, stdin: bool) -> str:
@@ -140,8 +139,8 @@ def create_exec(engine: Engine, container_id: str, command: tuple[str, ...], tty
     return str(engine.docker.api.exec_create(container_id, list(command), **wanted)["Id"])
 
 
-def connect_inside(pid: int, port: int) -> socket.socket:
-    """Connect to a port on a pod's loopback. The calling thread is in the pod's network namespace afterwards: throw it away."""
+def enter_network(pid: int) -> None:
+    """The calling thread is in the network namespace of a pod's process afterwards: throw it away."""
     try:
         with open(f"/proc/{pid}/ns/net") as namespace:
             libc = ctypes.CDLL(None, use_errno=True)
@@ -149,42 +148,3 @@ def connect_inside(pid: int, port: int) -> socket.socket:
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     except OSError as error:
         raise Unavailable(f"cannot enter the network of process {pid}: {error}") from error
-    problem = OSError()
-    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-        try:
-            connection = socket.socket(family, socket.SOCK_STREAM)
-        except OSError:  # no IPv6 on this machine
-            continue
-        try:
-            connection.settimeout(10)
-            connection.connect((address, port))
-        except OSError as error:
-            connection.close()
-            problem = error if family == socket.AF_INET else problem
-        else:
-            return connection
-    raise Unavailable(f"nothing answers on port {port} of the pod: {problem}", reason="PortForwardFailed") from problem
-
-
-def _on_own_thread(call: Callable[[], socket.socket]) -> Awaitable[socket.socket]:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[socket.socket] = loop.create_future()
-
-    def settle(result: socket.socket | None, error: Exception | None) -> None:
-        if future.cancelled():
-            if result is not None:
-                result.close()
-        elif error is not None:
-            future.set_exception(error)
-        elif result is not None:
-            future.set_result(result)
-
-    def work() -> None:
-        try:
-            outcome: tuple[socket.socket | None, Exception | None] = (call(), None)
-        except Exception as error:  # noqa: BLE001  it is raised where the call is awaited
-            outcome = (None, error)
-        loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=work, name="port-forward", daemon=True).start()
-    return future

@@ -7,7 +7,6 @@ output or for the end, reads; what was read for the other is kept. Nothing is re
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -108,40 +107,3 @@ class DockerStreams:
         while channel and not data:  # an empty frame is not the end
             channel, data = await self._connection.read_frame()
         return ("stderr" if channel == 2 else "stdout"), data
-
-
-class SocketStreams:
-    """A TCP connection to a port of the pod."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self._socket = connection
-        self._ended = asyncio.Event()
-
-    async def write_stdin(self, data: bytes) -> None:
-        with suppress(ConnectionError):
-            await asyncio.get_running_loop().sock_sendall(self._socket, data)
-
-    async def close_stdin(self) -> None:
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-
-    async def resize(self, size: Size) -> None:
-        """A connection has no size."""
-
-    async def output(self) -> AsyncIterator[Output]:
-        try:
-            while data := await asyncio.get_running_loop().sock_recv(self._socket, 65536):
-                yield "stdout", data
-        except OSError:
-            return
-        finally:
-            self._ended.set()
-
-    async def wait(self) -> int:
-        await self._ended.wait()
-        return 0
-
-    async def close(self) -> None:
-        self._ended.set()
-        self._socket.close()

@@ -25,6 +25,7 @@ from bareboat.contracts.cri import (
     Image,
     ImageLoading,
     ImageRemoval,
+    ImageVolumes,
     Progress,
     Resources,
     RuntimeDriver,
@@ -39,6 +40,7 @@ from bareboat.contracts.driver import Health, Host
 from bareboat.contracts.errors import Conflict, SkipPlugin
 from bareboat_cri_process import archives, monitors, translate
 from bareboat_cri_process.engine import Engine
+from bareboat_cri_process.image_volumes import mount_layers
 from bareboat_cri_process.layout import Layout
 from bareboat_cri_process.options import ProcessOptions
 from bareboat_cri_process.pull import Puller
@@ -50,7 +52,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Update, RuntimeDriver):
+class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, ImageVolumes, Update, RuntimeDriver):
     """Containers as processes of this machine."""
 
     Options = ProcessOptions
@@ -166,6 +168,9 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Up
 
     async def load_image(self, path: str, tag: str = "") -> list[str]:
         return [image.id for image in await self._call(archives.load, self.engine.images, Path(path), tag)]
+
+    async def mount_image(self, image: str, path: str) -> None:
+        await self._call(mount_layers, self.engine.images, image, path)
 
     async def remove_image(self, image: str) -> None:
         found = self.engine.images.find(image)

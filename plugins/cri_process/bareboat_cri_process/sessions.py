@@ -10,15 +10,14 @@ import asyncio
 import ctypes
 import os
 import socket
-import threading
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from bareboat.contracts.cri import Attach, Exec, LogReopening, PortForward, Streams
 from bareboat.contracts.errors import InvalidConfig, NotFound, Unavailable
+from bareboat.contracts.pod_network import connection
 from bareboat_cri_process import monitors, translate
 from bareboat_cri_process.container import exec_program
-from bareboat_cri_process.streams import ConnectionStreams, MonitorStreams
+from bareboat_cri_process.streams import MonitorStreams
 from bareboat_cri_process.syscalls import CLONE_NEWNET
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class Sessions(Exec, Attach, PortForward, LogReopening):
 
     async def port_forward(self, sandbox_id: str, port: int) -> Streams:
         self.engine.sandbox_record(sandbox_id)
-        return ConnectionStreams(await _on_own_thread(lambda: connect_inside(self.engine, sandbox_id, port)))
+        return await connection(lambda: enter_network(self.engine, sandbox_id), port)
 
 
 def start_exec(engine: Engine, container_id: str, command: tuple[str, ...], tty: bool, stdin: bool) -> socket.socket:
@@ -117,8 +116,8 @@ def start_exec(engine: Engine, container_id: str, command: tuple[str, ...], tty:
     return ours
 
 
-def connect_inside(engine: Engine, sandbox_id: str, port: int) -> socket.socket:
-    """Connect to a port on the pod's loopback. The calling thread is in the pod's network namespace afterwards: throw it away."""
+def enter_network(engine: Engine, sandbox_id: str) -> None:
+    """The calling thread is in the pod's network namespace afterwards: throw it away."""
     pause = monitors.monitor_fd(engine.sandboxes.path(sandbox_id))
     if pause < 0:
         raise Unavailable(f"sandbox {sandbox_id} is not ready", reason="SandboxNotReady")
@@ -128,39 +127,3 @@ def connect_inside(engine: Engine, sandbox_id: str, port: int) -> socket.socket:
             raise Unavailable(f"cannot enter the network of sandbox {sandbox_id}: {os.strerror(ctypes.get_errno())}")
     finally:
         os.close(pause)
-    problem = OSError()
-    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-        try:
-            connection = socket.socket(family, socket.SOCK_STREAM)
-            connection.settimeout(10)
-            connection.connect((address, port))
-        except OSError as error:
-            connection.close()
-            problem = error if family == socket.AF_INET else problem
-        else:
-            return connection
-    raise Unavailable(f"nothing answers on port {port} of sandbox {sandbox_id}: {problem}", reason="PortForwardFailed") from problem
-
-
-def _on_own_thread(call: Callable[[], socket.socket]) -> Awaitable[socket.socket]:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[socket.socket] = loop.create_future()
-
-    def settle(result: socket.socket | None, error: Exception | None) -> None:
-        if future.cancelled():
-            if result is not None:
-                result.close()
-        elif error is not None:
-            future.set_exception(error)
-        elif result is not None:
-            future.set_result(result)
-
-    def work() -> None:
-        try:
-            outcome: tuple[socket.socket | None, Exception | None] = (call(), None)
-        except Exception as error:  # noqa: BLE001  it is raised where the call is awaited
-            outcome = (None, error)
-        loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=work, name="port-forward", daemon=True).start()
-    return future

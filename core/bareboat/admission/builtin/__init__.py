@@ -12,6 +12,8 @@ def builtin(reader: Reader, host: AdmissionHost) -> list[AdmissionPlugin]:
     from bareboat.admission.builtin.priority import Priority
     from bareboat.admission.builtin.service_account import ServiceAccount
     from bareboat.admission.builtin.tolerations import DefaultTolerationSeconds, TaintNodesByCondition
+    from bareboat.admission.policies.mutating import MutatingAdmissionPolicy
+    from bareboat.admission.policies.validating import ValidatingAdmissionPolicy
     from bareboat.admission.webhooks.plugin import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
 
     return [
@@ -20,6 +22,8 @@ def builtin(reader: Reader, host: AdmissionHost) -> list[AdmissionPlugin]:
         TaintNodesByCondition(),
         Priority(reader),
         DefaultTolerationSeconds(),
+        MutatingAdmissionPolicy(reader, host),
+        ValidatingAdmissionPolicy(reader, host),
         MutatingAdmissionWebhook(reader, host),
         ValidatingAdmissionWebhook(reader, host),
     ]

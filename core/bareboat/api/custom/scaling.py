@@ -32,6 +32,7 @@ async def run(service: Service, op: Operation) -> ApiResponse:
     from bareboat.api.verbs.apply import APPLY_PATCH
     from bareboat.api.verbs.patch import check_options
     from bareboat.api.verbs.read import find
+    from bareboat.api.verbs.scale import admitted
     from bareboat.api.verbs.update import TRIES
     from bareboat.api.writing import conflict, load, write_changed
 
@@ -46,8 +47,13 @@ async def run(service: Service, op: Operation) -> ApiResponse:
         current = service.log.newest(op.key(op.info.name)) or find(service, op)
         old = await load(op, current)
         new = _applied(op, old) if applying else _changed(op, old, current)
+        asked = _scale(op, new, current)
+        replicas = asked.spec.replicas
+        asked = await admitted(service, op, asked, _scale(op, old, current))
+        if asked.spec.replicas != replicas:
+            _put(new.content, _paths(op)["specReplicasPath"], asked.spec.replicas or 0)
         try:
-            entry = await write_changed(service, op, new, old, current, tracked=applying)
+            entry = await write_changed(service, op, new, old, current, tracked=applying, admitted=True)
         except CompareFailed:
             continue
         return answers.data(encode(_scale(op, await load(op, entry), entry)), form)

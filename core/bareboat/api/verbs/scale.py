@@ -12,7 +12,7 @@ from bareboat.api.verbs.apply import APPLY_PATCH, applied, parse_config
 from bareboat.api.verbs.patch import apply_document, check_options, read_patch
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
-from bareboat.api.writing import check_name, conflict, decode_tree, load, write_changed
+from bareboat.api.writing import admission_request, check_name, conflict, decode_tree, load, write_changed
 from bareboat.models import autoscaling_v1, meta_v1
 from bareboat.models.codec import copy, encode, to_tree
 from bareboat.models.selectors import from_label_selector, from_labels
@@ -53,15 +53,24 @@ async def run(service: Service, op: Operation) -> ApiResponse:
             tree = apply_document(op, autoscaling_v1.Scale, to_tree(_scale(old, current)), media, document)
             wanted = decode_tree(op, autoscaling_v1.Scale, _json(tree), "Scale")
         _check(op, wanted, current)
+        wanted = await admitted(service, op, wanted, _scale(old, current))
         if not applying:
             new = copy(old)
-            new.spec.replicas = wanted.spec.replicas
+        new.spec.replicas = wanted.spec.replicas
         try:
-            entry = await write_changed(service, op, new, old, current, tracked=applying)
+            entry = await write_changed(service, op, new, old, current, tracked=applying, admitted=True)
         except CompareFailed:
             continue
         return answers.data(encode(_scale(await load(op, entry), entry)), form)
     raise conflict(op, op.info.name, "too many writers at once; try again")
+
+
+async def admitted(service: Service, op: Operation, wanted: autoscaling_v1.Scale, old: autoscaling_v1.Scale) -> autoscaling_v1.Scale:
+    """The Scale as admission leaves it. Raises ApiError."""
+    request = admission_request(op, "UPDATE", wanted, old, op.info.name)
+    await service.admission.admit(request)
+    scale: autoscaling_v1.Scale = request.object
+    return scale
 
 
 def _read_config(op: Operation) -> dict[str, Any]:

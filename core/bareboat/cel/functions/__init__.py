@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bareboat.cel.functions import addresses, lists, quantities, texts, times, urls, versions
+from bareboat.cel.functions import addresses, authorizer, lists, patches, quantities, texts, times, urls, versions
 from bareboat.cel.functions.function import Function
 
 ALL: tuple[Function, ...] = (
@@ -13,4 +13,6 @@ ALL: tuple[Function, ...] = (
     *lists.FUNCTIONS,
     *versions.FUNCTIONS,
     *times.FUNCTIONS,
+    *authorizer.FUNCTIONS,
+    *patches.FUNCTIONS,
 )

@@ -1,0 +1,166 @@
+"""The rules of a pod's life, one by one: who restarts, what phase that makes, what the node takes, in which order things stop."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from bareboat.base.clock import SystemClock
+from bareboat.contracts.cri import Container, ContainerConfig
+from bareboat.models import core_v1, meta_v1
+from bareboat.node import admission, restarts, status, translation
+from bareboat.node.allocations import Allocations, requests_of
+from bareboat.node.pod_files import hosts, resolv_conf
+from bareboat.node.pod_state import PodState
+from bareboat.node.status import Observed
+from bareboat.node.termination import Termination
+
+
+def pod(policy="Always", inits=(), containers=("a",), **spec):
+    def made(names):
+        return [n if isinstance(n, core_v1.Container) else core_v1.Container(name=n, image="i") for n in names]
+
+    spec = core_v1.PodSpec(containers=made(containers), initContainers=made(inits), restartPolicy=policy, **spec)
+    return core_v1.Pod(metadata=meta_v1.ObjectMeta(name="p", namespace="d", uid="u"), spec=spec)
+
+
+def sidecar(name):
+    return core_v1.Container(name=name, image="i", restartPolicy="Always")
+
+
+def attempt(name, state, code=0):
+    config = ContainerConfig(name=name, image="i")
+    return Container(id=name, sandbox_id="s", config=config, state=state, image_id="i", created_at=1, exit_code=code)
+
+
+def phase(found, over=False, **states):
+    seen = {name: Observed(attempts=[attempt(name, *state)]) for name, state in states.items()}
+    told = core_v1.PodStatus()
+    told.containerStatuses = [status.container_status("r", c, seen.get(c.name, Observed()), False) for c in found.spec.containers]
+    told.initContainerStatuses = [status.container_status("r", c, seen.get(c.name, Observed()), False) for c in found.spec.initContainers]
+    return status.phase(found, told, ready_to_run=status.initialized(found, seen), over=over)
+
+
+RULED = core_v1.Container(
+    name="a",
+    image="i",
+    restartPolicy="Never",
+    restartPolicyRules=[
+        core_v1.ContainerRestartRule(action="Restart", exitCodes=core_v1.ContainerRestartRuleOnExitCodes(operator="In", values=[42]))
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "container", "code", "again"),
+    [
+        *(("Always", "a", 0, True), ("OnFailure", "a", 0, False), ("OnFailure", "a", 1, True), ("Never", "a", 1, False)),
+        *(("Always", RULED, 42, True), ("Always", RULED, 1, False), ("Never", sidecar("a"), 0, True)),
+    ],
+)
+def test_a_container_restarts_by_its_rules_then_its_own_policy_then_the_pods(policy, container, code, again):
+    found = pod(policy, containers=[container])
+    assert restarts.restarts(found, found.spec.containers[0], code) is again
+
+
+def test_the_phase_follows_from_what_the_containers_did():
+    assert phase(pod()) == "Pending"
+    assert phase(pod(), a=("RUNNING",)) == "Running"
+    assert phase(pod(), a=("EXITED", 1)) == "Running"
+    assert phase(pod("Never", containers="ab"), a=("EXITED", 0), b=("RUNNING",)) == "Running"
+    assert phase(pod("Never", containers="ab"), a=("EXITED", 0), b=("EXITED", 2)) == "Failed"
+    assert phase(pod("OnFailure"), a=("EXITED", 0)) == "Succeeded"
+    assert phase(pod("Never", containers=[RULED]), a=("EXITED", 42)) == "Running"
+    assert phase(pod("Never", inits="i"), i=("EXITED", 1)) == "Failed"
+    assert phase(pod(inits="i"), i=("EXITED", 1)) == "Pending"
+
+
+def test_a_pod_that_is_over_has_succeeded_or_failed_whatever_its_policy():
+    assert phase(pod(), over=True, a=("EXITED", 0)) == "Succeeded"
+    assert phase(pod(), over=True, a=("EXITED", 137)) == "Failed"
+
+
+def test_a_sidecar_that_restarts_does_not_take_the_pod_back_to_initializing():
+    assert phase(pod(inits=[sidecar("s")]), s=("RUNNING",)) == "Pending"
+    assert phase(pod(inits=[sidecar("s")]), s=("EXITED", 1), a=("RUNNING",)) == "Running"
+
+
+def test_a_node_takes_what_it_has_room_for():
+    room = Allocations({"cpu": "2", "memory": "1Gi", "pods": "2"})
+
+    def asking(cpu):
+        found = pod(containers=[core_v1.Container(name="a", image="i", resources=core_v1.ResourceRequirements(requests={"cpu": cpu}))])
+        found.metadata.uid = cpu
+        return found
+
+    room.set("other", requests_of(asking("1500m")))
+    assert admission.refusal(asking("500m"), {}, room) is None
+    message = "Node didn't have enough resource: cpu, requested: 501, used: 1500, capacity: 2000"
+    assert admission.refusal(asking("501m"), {}, room) == ("OutOfcpu", message)
+    room.set("another", {})
+    assert admission.refusal(asking("1m"), {}, room) == ("OutOfpods", "Node didn't have enough resource: pods")
+
+
+def test_requests_count_the_largest_init_container_sidecars_and_overhead():
+    def sized(name, cpu, policy=""):
+        needs = core_v1.ResourceRequirements(requests={"cpu": cpu})
+        return core_v1.Container(name=name, image="i", resources=needs, restartPolicy=policy or None)
+
+    found = pod(inits=[sized("s", "1", "Always"), sized("i", "5")], containers=[sized("a", "2"), sized("b", "2")], overhead={"cpu": "100m"})
+    assert requests_of(found) == {"cpu": 6100}
+
+
+def test_only_safe_sysctls_are_set():
+    def with_sysctl(name, **spec):
+        return pod(securityContext=core_v1.PodSecurityContext(sysctls=[core_v1.Sysctl(name=name, value="1")]), **spec)
+
+    room = Allocations({})
+    assert admission.refusal(with_sysctl("net.ipv4.tcp_syncookies"), {}, room) is None
+    assert admission.refusal(with_sysctl("net/ipv4/tcp_syncookies"), {}, room) is None
+    assert admission.refusal(with_sysctl("kernel.msgmax"), {}, room) == (
+        "SysctlForbidden",
+        'forbidden sysctl: "kernel.msgmax" not allowlisted',
+    )
+    assert admission.refusal(with_sysctl("net.ipv4.tcp_syncookies", hostNetwork=True), {}, room)[0] == "SysctlForbidden"
+
+
+async def test_sidecars_stop_last_and_in_reverse_order():
+    stopped = []
+
+    async def stop_container(identity, grace):
+        await asyncio.sleep(0.01 if identity == "a" else 0)
+        stopped.append(identity)
+
+    node = SimpleNamespace(
+        clock=SystemClock(), events=SimpleNamespace(event=lambda *_: None), runtime=SimpleNamespace(stop_container=stop_container)
+    )
+    found, state = pod(inits=[sidecar("s1"), sidecar("s2")], containers="ab"), PodState("d/p", "u")
+    state.observe(found, [], [attempt(name, "RUNNING") for name in ("s1", "s2", "a", "b")])
+    assert await Termination(node, state).stop(found, 5.0)
+    assert stopped == ["b", "a", "s2", "s1"]
+
+
+def test_resolv_conf_is_the_clusters_the_nodes_or_the_pods():
+    text = resolv_conf(pod(dnsPolicy="ClusterFirst"), "cluster.local", ["10.96.0.10"])
+    assert text.startswith("nameserver 10.96.0.10\nsearch d.svc.cluster.local svc.cluster.local cluster.local")
+    assert "options ndots:5" in text
+    assert "10.96.0.10" not in resolv_conf(pod(dnsPolicy="ClusterFirst", hostNetwork=True), "cluster.local", ["10.96.0.10"])
+    options = [core_v1.PodDNSConfigOption(name="ndots", value="2"), core_v1.PodDNSConfigOption(name="edns0")]
+    own = core_v1.PodDNSConfig(nameservers=["192.0.2.1"], searches=["a.b"], options=options)
+    text = resolv_conf(pod(dnsPolicy="None", dnsConfig=own), "cluster.local", ["10.96.0.10"])
+    assert text == "nameserver 192.0.2.1\nsearch a.b\noptions ndots:2 edns0\n"
+
+
+def test_hosts_names_the_pod_and_its_aliases():
+    found = pod(hostname="h", subdomain="s", hostAliases=[core_v1.HostAlias(ip="192.0.2.7", hostnames=["x", "y"])])
+    text = hosts(found, "10.0.0.2", "cluster.local")
+    assert text.startswith("# Kubernetes-managed hosts file.\n")
+    assert "10.0.0.2\th.s.d.svc.cluster.local\th\n" in text
+    assert text.endswith("# Entries added by HostAliases.\n192.0.2.7\tx\ty\n")
+
+
+def test_the_host_name_is_the_full_one_where_the_pod_wants_it():
+    assert translation.kernel_hostname(pod(hostname="h", subdomain="s"), "cluster.local") == "h"
+    assert (
+        translation.kernel_hostname(pod(hostname="h", subdomain="s", setHostnameAsFQDN=True), "cluster.local") == "h.s.d.svc.cluster.local"
+    )
