@@ -48,6 +48,7 @@ from bareboat.controllers.nodes import NodeAddressController
 from bareboat.controllers.registry import BUILTIN
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
+from bareboat.plugins.problems import PluginErrors, Problem
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
@@ -149,7 +150,10 @@ class ControlPlane:
         return ordered(contributed, self._cluster.authorization, "authorization")
 
     def _admission(self, reader: LogReader, host: Host) -> list[Any]:
-        contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
+        try:
+            contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
+        except ValueError as error:
+            raise PluginErrors([Problem(plugin="admission", group="bareboat.plugins", message=str(error))]) from error
         return ordered(contributed, self._cluster.admission, "admission")
 
     async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys) -> None:

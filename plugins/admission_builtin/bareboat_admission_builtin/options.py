@@ -43,5 +43,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def parse(options: dict[str, Any]) -> Options:
-    """Raises msgspec.ValidationError, which names the path and what is wrong with it."""
-    return msgspec.convert(options, Options)
+    """Raises ValueError, which names the path and what is wrong with it."""
+    try:
+        return msgspec.convert(options, Options)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"admission-builtin: options: {error}; allowed: {', '.join(Options.__struct_fields__)}") from error

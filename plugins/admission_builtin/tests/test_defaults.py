@@ -119,3 +119,8 @@ async def test_a_bound_pod_has_the_zone_of_its_node(world):
     )
     pod = await world.client.get(core_v1.Pod, "p", "default")
     assert pod.metadata.labels == {"topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "own"}
+
+
+async def test_an_option_that_is_none_is_told(make_world):
+    with pytest.raises(ValueError, match="admission-builtin: options: Object contains unknown field `enabled`"):
+        await make_world({"enabled": []})

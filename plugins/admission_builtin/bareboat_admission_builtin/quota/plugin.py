@@ -21,8 +21,8 @@ from bareboat_admission_builtin.quota.evaluation import Claim, charge
 
 #: Rounds of compare-and-swap before the client is told.
 TRIES = 10
-#: Seconds that a reserved object has, once written, to reach the controller.
-SETTLING = 1.0
+#: Seconds that a reserved object has, once written, to reach the controller's cache.
+SETTLING = 0.25
 CONTROLLER = "system:serviceaccount:kube-system:resourcequota-controller"
 #: What may come to use more while it lives; (resource, subresource).
 _GROWING = frozenset({("services", ""), ("persistentvolumeclaims", ""), ("pods", "resize")})
@@ -140,21 +140,28 @@ class ResourceQuota(AdmissionPlugin):
         def ended() -> None:
             reserved.writing -= 1
             reserved.until = self._host.clock.monotonic() + SETTLING
+            reserved.uncounted = True
 
         return ended
 
 
 class _Reserved:
-    """How many writes that a quota counts are under way, and until when the last of them may not be visible yet."""
+    """How many writes that a quota counts are under way, until when the last of them may not be visible yet, and whether a count
+    that saw it has been asked for."""
 
-    __slots__ = ("until", "writing")
+    __slots__ = ("uncounted", "until", "writing")
 
     def __init__(self) -> None:
         self.writing = 0
         self.until = 0.0
+        self.uncounted = False
 
     def open(self, now: float) -> bool:
-        return self.writing > 0 or now < self.until
+        """A count that arrives now may have begun before the last object could be seen: it is refused once, and the next is newer."""
+        if self.writing > 0 or now < self.until:
+            return True
+        refused, self.uncounted = self.uncounted, False
+        return refused
 
 
 def _charge_all(claims: list[Claim], quotas: dict[str, core_v1.ResourceQuota]) -> list[str]:
