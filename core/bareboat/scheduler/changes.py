@@ -15,7 +15,7 @@ from bareboat.scheduler.columns import Columns, static_changed
 from bareboat.scheduler.nominations import Nominations
 from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.queue import SchedulingQueue
-from bareboat.scheduler.requests import pod_use
+from bareboat.scheduler.requests import PodUse, PodUses
 from bareboat.scheduler.verdict import NODE, POD_GONE, POD_PLACED
 
 ENDED = ("Succeeded", "Failed")
@@ -35,6 +35,9 @@ class Changes:
     ) -> None:
         self._columns, self._queue, self._nominations = columns, queue, nominations
         self._wants, self._busy = wants, busy
+        self.uses = PodUses()
+        #: what a pod was decided on, and where it will be: its binding, when it comes, tells nothing new
+        self._assumed: dict[str, tuple[bytes | None, bytes]] = {}
         #: labels of every namespace
         self.namespaces: dict[str, dict[str, str]] = {}
         self.pods = informers.of(core_v1.Pod)
@@ -48,7 +51,25 @@ class Changes:
         for informer in (self._spaces, self._nodes, self.pods):
             await informer.synced()
 
+    def assume(self, key: str, pod: core_v1.Pod, use: PodUse, node: str) -> None:
+        """The pod takes its room from now on."""
+        pod.spec.nodeName = node
+        self._nominations.remove(key)
+        self._assumed[key] = (self.pods.raw(key), f'"nodeName":"{node}"'.encode())
+        self._columns.put_pod(PlacedPod(key, pod, use))
+
+    def forget(self, key: str) -> None:
+        """The pod was not bound after all."""
+        self._assumed.pop(key, None)
+        self._columns.remove_pod(key)
+        self._queue.wake(POD_GONE)
+
     def _pod_changed(self, key: str, old: bytes | None, new: bytes | None) -> None:
+        known, place = self._assumed.pop(key, (None, b""))
+        if known is not None and new is not None and old is known and place in new:
+            self._queue.remove(key)
+            self._queue.wake(POD_PLACED)
+            return
         pod = self.pods.get(key) if new is not None else None
         if pod is None or pod.status.phase in ENDED:
             self._gone(key)
@@ -71,7 +92,7 @@ class Changes:
         self._queue.remove(key)
         self._nominations.remove(key)
         before = self._columns.placed().get(key)
-        after = PlacedPod(key, pod, pod_use(pod))
+        after = PlacedPod(key, pod, self.uses.of(pod))
         self._columns.put_pod(after)
         if before is None or before.labels != after.labels or before.terminating != after.terminating:
             self._queue.wake(POD_PLACED)
@@ -92,7 +113,7 @@ class Changes:
 
     def _nominate(self, key: str, pod: core_v1.Pod, node: str) -> None:
         if node:
-            self._nominations.put(key, pod, pod_use(pod), node)
+            self._nominations.put(key, pod, self.uses.of(pod), node)
         elif self._nominations.remove(key):
             self._queue.wake(POD_GONE)
             self._queue.wake_some([key])

@@ -139,7 +139,12 @@ class Columns:
 
     def put_pod(self, pod: PlacedPod) -> None:
         """Place a pod (again): it may have moved or changed since."""
-        self.remove_pod(pod.key)
+        before = self._placed.get(pod.key)
+        if before is not None:
+            if before.takes_as(pod) and (i := self.index.get(pod.node)) is not None:
+                self._placed[pod.key] = self.pods[i][pod.key] = pod
+                return
+            self.remove_pod(pod.key)
         self._placed[pod.key] = pod
         i = self.index.get(pod.node)
         if i is None:

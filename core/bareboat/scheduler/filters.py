@@ -112,18 +112,18 @@ class Filters:
                 continue
             offered = nodes.allocatable.get(resource)
             if offered is None:
-                enough = impossible = np.zeros(len(before), dtype=bool)
-                impossible = ~impossible
+                offered = np.zeros(len(before))
+                enough = np.zeros(len(before), dtype=bool)
             else:
                 enough = nodes.requested[resource] + wanted <= offered
-                impossible = offered < wanted
             short = before & ~enough
             count = int(np.count_nonzero(short))
-            if count:
-                reason = "Too many pods" if resource == "pods" else f"Insufficient {resource}"
-                verdict.blame[reason] += count
-                verdict.refusals.append((short, reason))
-                verdict.hints |= ROOM
-                verdict.fits &= enough
-                if resource != "pods":
-                    verdict.hopeless |= short & impossible
+            if not count:
+                continue
+            reason = "Too many pods" if resource == "pods" else f"Insufficient {resource}"
+            verdict.blame[reason] += count
+            verdict.refusals.append((short, reason))
+            verdict.hints |= ROOM
+            verdict.fits &= enough
+            if resource != "pods":
+                verdict.hopeless |= short & (offered < wanted)

@@ -47,14 +47,16 @@ class InterPod:
 
     def score(self, fits: BoolArray) -> FloatArray | None:
         """0..100 over the nodes that fit; None if nobody cares."""
+        theirs = [(term, weights) for term, weights in self._columns.groups.of("score") if self._meant(term)]
+        if not (self._liked or self._disliked or theirs):
+            return None
         total = np.zeros(len(self._columns))
         for term, weight in self._liked:
             total += self._amount(term, self._count((term,))) * weight
         for term, weight in self._disliked:
             total -= self._amount(term, self._count((term,))) * weight
-        for term, weights in self._columns.groups.of("score"):
-            if self._meant(term):
-                total += self._amount(term, weights[: len(self._columns)])
+        for term, weights in theirs:
+            total += self._amount(term, weights[: len(self._columns)])
         low, high = total[fits].min(), total[fits].max()
         if low == high:
             return None

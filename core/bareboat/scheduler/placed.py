@@ -49,9 +49,22 @@ class PlacedPod:
         """Sorts the most important first: by priority, then who runs longest; who has not started counts as started now."""
         return -self.priority, self.started or "~"
 
+    def takes_as(self, other: PlacedPod) -> bool:
+        """Whether the other, a later state of the same pod, counts in every sum as this one does."""
+        return (
+            self.use is other.use
+            and self.node == other.node
+            and self.terminating == other.terminating
+            and self.labels == other.labels
+            and self.priority == other.priority
+            and self.claims == other.claims
+        )
+
 
 def claims_of(pod: core_v1.Pod) -> list[str]:
     """Keys of the claims that the pod's volumes stand for."""
+    if not pod.spec.volumes:
+        return []
     namespace, name = pod.metadata.namespace, pod.metadata.name
     named = [v.persistentVolumeClaim.claimName for v in pod.spec.volumes if v.persistentVolumeClaim]
     own = [f"{name}-{v.name}" for v in pod.spec.volumes if v.ephemeral]

@@ -20,6 +20,8 @@ DEFAULT_MEMORY = 200.0 * 2**20
 
 HostPort = tuple[str, str, int]
 
+_ENCODER = msgspec.json.Encoder()
+
 
 class PodUse(msgspec.Struct, frozen=True, kw_only=True):
     """What a placed pod takes from its node; ``ports`` are (host IP, protocol, port)."""
@@ -37,6 +39,28 @@ def amount(resource: str, quantity: str) -> float:
 
 def amounts(resources: Mapping[str, str]) -> dict[str, float]:
     return {name: amount(name, value) for name, value in resources.items()}
+
+
+class PodUses:
+    """Remembers the shares of pods by what they are made of: pods of one template get the same object."""
+
+    def __init__(self, size: int = 4096) -> None:
+        self._size = size
+        self._known: dict[bytes, PodUse] = {}
+
+    def of(self, pod: core_v1.Pod) -> PodUse:
+        spec, status = pod.spec, pod.status
+        containers = [(c.resources.requests, c.ports, c.restartPolicy) for c in (*spec.initContainers, *spec.containers)]
+        whole = spec.resources.requests if spec.resources else None
+        granted = [(s.name, s.resources.requests) for s in (*status.containerStatuses, *status.initContainerStatuses) if s.resources]
+        named = [c.name for c in (*spec.initContainers, *spec.containers)] if granted else None
+        shape = _ENCODER.encode((len(spec.initContainers), containers, whole, spec.overhead, granted, named))
+        found = self._known.get(shape)
+        if found is None:
+            if len(self._known) >= self._size:
+                self._known.clear()
+            found = self._known[shape] = pod_use(pod)
+        return found
 
 
 def pod_use(pod: core_v1.Pod) -> PodUse:

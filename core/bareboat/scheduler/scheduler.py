@@ -30,10 +30,10 @@ from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.placement import Decision, Placement
 from bareboat.scheduler.preemption import Outcome, Preemption
 from bareboat.scheduler.queue import SchedulingQueue
-from bareboat.scheduler.requests import PodUse, pod_use
+from bareboat.scheduler.requests import PodUse
 from bareboat.scheduler.siblings import Siblings
 from bareboat.scheduler.storage import Storage
-from bareboat.scheduler.verdict import EVERYTHING, FACTS, POD_GONE, VOLUME
+from bareboat.scheduler.verdict import EVERYTHING, FACTS, VOLUME
 from bareboat.scheduler.volume_binding import NotBound, VolumeBinding
 from bareboat.scheduler.volumes import Plan
 
@@ -95,13 +95,13 @@ class Scheduler:
         pod = self._changes.pods.get(key)
         if pod is None or not self._wants(pod):
             return
-        use = pod_use(pod)
+        use = self._changes.uses.of(pod)
         decision = self._placement.decide(pod, use, key)
         if not decision.node:
             self._refuse(key, pod, use, decision, tasks)
             return
         plan = decision.asking.volumes.plan(decision.node) if decision.asking else Plan(decision.node, {})
-        self._assume(key, pod, decision.node, use)
+        self._changes.assume(key, pod, use, decision.node)
         if plan.claims:
             self._volumes.promise(plan)
             tasks.create_task(self._bind_with_volumes(key, pod, plan), name=f"bind-{key}")
@@ -113,17 +113,12 @@ class Scheduler:
         spec = pod.spec
         return not spec.nodeName and spec.schedulerName == self.name and not pod.metadata.deletionTimestamp and not spec.schedulingGates
 
-    def _assume(self, key: str, pod: core_v1.Pod, node: str, use: PodUse) -> None:
-        pod.spec.nodeName = node
-        self._nominations.remove(key)
-        self._columns.put_pod(PlacedPod(key, pod, use))
-
     async def _bind_with_volumes(self, key: str, pod: core_v1.Pod, plan: Plan) -> None:
         try:
             await self._volumes.bind(plan)
         except (NotBound, ApiError) as error:
             self._events.event(pod, "Warning", "FailedScheduling", f'running PreBind plugin "VolumeBinding": {error}')
-            self._forget(key)
+            self._changes.forget(key)
             self._queue.fail(key, pod.spec.priority or 0)
             return
         finally:
@@ -141,19 +136,15 @@ class Scheduler:
         try:
             await self._client.post(path, binding)
         except (NotFound, Conflict):
-            self._forget(key)  # gone or bound by another: the informer tells which
+            self._changes.forget(key)  # gone or bound by another: the informer tells which
         except ApiError as error:
             log.warning("binding %s to %s failed: %s", key, node, error)
-            self._forget(key)
+            self._changes.forget(key)
             self._queue.fail(key, pod.spec.priority or 0)
         else:
             self._events.event(pod, "Normal", "Scheduled", f"Successfully assigned {key} to {node}")
         finally:
             self._binding.release()
-
-    def _forget(self, key: str) -> None:
-        self._columns.remove_pod(key)
-        self._queue.wake(POD_GONE)
 
     def _refuse(self, key: str, pod: core_v1.Pod, use: PodUse, decision: Decision, tasks: asyncio.TaskGroup) -> None:
         priority = pod.spec.priority or 0

@@ -15,6 +15,7 @@ from bareboat_admission_builtin.pod_security.plugin import PodSecurity
 from bareboat_admission_builtin.quota.plugin import ResourceQuota
 from bareboat_admission_builtin.runtime_class import RuntimeClass
 from bareboat_admission_builtin.services import DenyServiceExternalIPs
+from bareboat_admission_builtin.topology import PodTopologyLabels
 
 Makers = dict[str, Callable[[], AdmissionPlugin]]
 OFF_BY_DEFAULT = frozenset(
@@ -54,6 +55,7 @@ def _makers(reader: Reader, host: AdmissionHost, options: Options) -> Makers:
         "CertificateApproval": lambda: certificates.CertificateApproval(host),
         "CertificateSigning": lambda: certificates.CertificateSigning(host),
         "CertificateSubjectRestriction": certificates.CertificateSubjectRestriction,
+        "PodTopologyLabels": lambda: PodTopologyLabels(reader),
         "DefaultIngressClass": lambda: defaults.DefaultIngressClass(reader),
         "DenyServiceExternalIPs": DenyServiceExternalIPs,
         "ResourceQuota": lambda: ResourceQuota(reader, host),

@@ -108,3 +108,14 @@ async def test_external_addresses_are_refused_where_that_is_on(make_world):
 async def test_an_unknown_name_in_the_options_is_told(make_world):
     with pytest.raises(ValueError, match="there is no plugin 'Quota'"):
         await make_world({"enable": ["Quota"]})
+
+
+async def test_a_bound_pod_has_the_zone_of_its_node(world):
+    labels = {"topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "r", "other": "x"}
+    await world.create(core_v1.Node, {"metadata": {"name": "n", "labels": labels}})
+    await world.pod(labels={"topology.kubernetes.io/region": "own"})
+    await world.client.post(
+        "/api/v1/namespaces/default/pods/p/binding", {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    )
+    pod = await world.client.get(core_v1.Pod, "p", "default")
+    assert pod.metadata.labels == {"topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "own"}

@@ -20,8 +20,14 @@ def used_share(resource: str, pod: PodRequest, nodes: NodeArrays) -> FloatArray 
     if offered is None or (resource not in ASSUMED and not wanted.get(resource)):
         return None
     taken = (nodes.nonzero_requested if resource in ASSUMED else nodes.requested)[resource]
-    share = np.ones_like(offered)
-    np.divide(taken + wanted.get(resource, 0.0), offered, out=share, where=offered > 0)
+    return share_of(taken + wanted.get(resource, 0.0), offered)
+
+
+def share_of(taken: FloatArray, offered: FloatArray) -> FloatArray:
+    """At most 1, and 1 where nothing is offered. Takes ``taken`` over."""
+    if offered.all():
+        return np.minimum(np.divide(taken, offered, out=taken), 1.0, out=taken)
+    share = np.divide(taken, offered, out=np.ones_like(taken), where=offered > 0)
     return np.minimum(share, 1.0, out=share)
 
 
@@ -39,6 +45,8 @@ class Weighted(SchedulingPolicy):
         """0..100 for the share of one resource that is in use."""
 
     def score(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray:
+        if self.counts_zero:
+            return self._mean(pod, nodes)
         total = np.zeros(len(nodes.names))
         weights = np.zeros(len(nodes.names))
         for resource, weight in self.options.resources.items():
@@ -47,9 +55,18 @@ class Weighted(SchedulingPolicy):
                 continue
             rated = self.rate(share, nodes.allocatable[resource])
             total += weight * rated
-            weights += weight if self.counts_zero else np.where(rated > 0, weight, 0)
+            weights += np.where(rated > 0, weight, 0)
         mean: FloatArray = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
         return mean
+
+    def _mean(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray:
+        total, weights = np.zeros(len(nodes.names)), 0
+        for resource, weight in self.options.resources.items():
+            share = used_share(resource, pod, nodes)
+            if share is not None:
+                total += weight * self.rate(share, nodes.allocatable[resource])
+                weights += weight
+        return total / (weights or 1)
 
 
 class LeastAllocated(Weighted):
@@ -105,9 +122,7 @@ class BalancedAllocation(SchedulingPolicy):
             wanted = pod.requests.get(resource, 0.0)
             if offered is None or (resource not in ASSUMED and not wanted):
                 continue
-            share = np.ones_like(offered)
-            np.divide(nodes.requested[resource] + wanted, offered, out=share, where=offered > 0)
-            shares.append(np.minimum(share, 1.0, out=share))
+            shares.append(share_of(nodes.requested[resource] + wanted, offered))
         if len(shares) == 2:  # the usual case, without the cost of a mean
             halves: FloatArray = 100.0 - np.abs(shares[0] - shares[1]) * 50.0
             return halves

@@ -58,6 +58,9 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
     else:
         check_name(op, binding)
     _check_target(binding)
+    asked = admission_request(op, "CREATE", binding, None, pod_name)
+    await service.admission.admit(asked)
+    binding = asked.object
     pods = service.scheme.storage("", "pods")
     key = f"{pods.key}/{op.info.namespace}/{pod_name}"
     for _ in range(TRIES):
@@ -69,9 +72,9 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         pod.spec.nodeName = binding.target.name
         pod.status.nominatedNodeName = ""
         pod.metadata.annotations = {**pod.metadata.annotations, **binding.metadata.annotations}
+        pod.metadata.labels = {**binding.metadata.labels, **pod.metadata.labels}
         conditions = pod.status.conditions
         set_condition(conditions, "PodScheduled", "True", "", "", op.clock.timestamp(), cls=core_v1.PodCondition)
-        await service.admission.admit(admission_request(op, "CREATE", binding, None, pod_name))
         if op.dry_run:
             break
         try:
