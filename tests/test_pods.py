@@ -158,7 +158,7 @@ def test_unschedulable_pods_say_why_and_run_when_there_is_room(cluster):
     message = cluster.until(
         lambda: next((c["message"] for c in status(cluster, "picky").get("conditions", []) if c["status"] == "False"), "")
     )
-    assert message == "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+    assert message.startswith("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.")
     cluster.kubectl("label", "node", "n1", "disk=ssd")
     cluster.until(lambda: status(cluster, "picky")["phase"] == "Running")
     cluster.kubectl("label", "node", "n1", "disk-")

@@ -1,4 +1,4 @@
-"""Whether a node takes a pod that was bound to it: the last word after the scheduler, as upstream's kubelet has it. Pure.
+"""Whether a node takes a pod that was bound to it: the last word after the scheduler, as upstream's kubelet has it.
 
 What comes in: a pod of which nothing runs yet, and what the node is and has left. What goes out: the reason and message with which it is
 turned away (phase Failed), or None.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from bareboat.models import core_v1
 from bareboat.node.allocations import Allocations, requests_of
 
 MEMORY_TAINT = "node.kubernetes.io/memory-pressure"
+APP_ARMOR = Path("/sys/kernel/security/apparmor")
 AFFINITY = "NodeAffinity"
 #: What a pod may set without harm to others: each has a namespace of its own in the kernel.
 SAFE_SYSCTLS = re.compile(
@@ -23,7 +25,7 @@ SAFE_SYSCTLS = re.compile(
 
 def refusal(pod: core_v1.Pod, labels: Mapping[str, str], allocations: Allocations) -> tuple[str, str] | None:
     """(reason, message)."""
-    return _sysctls(pod) or _room(pod, allocations) or _affinity(pod, labels)
+    return _sysctls(pod) or _app_armor(pod) or _room(pod, allocations) or _affinity(pod, labels)
 
 
 def under_pressure(pod: core_v1.Pod) -> tuple[str, str] | None:
@@ -44,6 +46,16 @@ def _sysctls(pod: core_v1.Pod) -> tuple[str, str] | None:
             where = "network" if name.startswith("net.") else "ipc"
             return "SysctlForbidden", f'forbidden sysctl: "{sysctl.name}" not allowed with host {where} enabled'
     return None
+
+
+def _app_armor(pod: core_v1.Pod) -> tuple[str, str] | None:
+    """A profile that nobody would enforce is no protection."""
+    containers = [*pod.spec.initContainers, *pod.spec.containers]
+    securities = [pod.spec.securityContext, *(container.securityContext for container in containers)]
+    profiles = [s.appArmorProfile for s in securities if s is not None and s.appArmorProfile is not None]
+    if all(profile.type == "Unconfined" for profile in profiles) or APP_ARMOR.exists():
+        return None
+    return "AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"
 
 
 def _room(pod: core_v1.Pod, allocations: Allocations) -> tuple[str, str] | None:

@@ -43,12 +43,21 @@ class Monitors:
         """Start the container's probes unless they have been; without probes it is ready and started at once."""
         if found.id in self._running:
             return
+        told = _told(pod, found)
+        if told is not None:  # by an agent before this one: nothing has happened to the container since
+            seen.started, seen.ready = bool(told.started), told.ready
         if container.startupProbe is None:
             seen.started = True
         if container.readinessProbe is None and container.startupProbe is None:
             seen.ready = True
         work = _Monitor(self._node, pod, container, found, seen, address, self._poke, lambda: self._killing).run()
         self._running[found.id] = self._tasks.spawn(work, name=f"probes-{container.name}")
+
+
+def _told(pod: core_v1.Pod, found: cri.Container) -> core_v1.ContainerStatus | None:
+    """What the API has of this very container."""
+    statuses = [*pod.status.containerStatuses, *pod.status.initContainerStatuses]
+    return next((s for s in statuses if s.containerID.endswith(f"://{found.id}") and s.state.running is not None), None)
 
 
 class _Monitor:
@@ -77,7 +86,7 @@ class _Monitor:
     async def run(self) -> None:
         container, seen = self._container, self._seen
         try:
-            if container.startupProbe is not None:
+            if container.startupProbe is not None and not seen.started:
                 await self._alive("Startup", container.startupProbe, once=True)
                 seen.started = True
                 seen.ready = container.readinessProbe is None

@@ -57,6 +57,7 @@ def container_status(
     status.restartCount = current.config.attempt
     status.containerID = f"{runtime}://{current.id}"
     status.imageID = current.image_id
+    status.volumeMounts = [_mounted(mount) for mount in container.volumeMounts]
     if current.state == "RUNNING":
         status.state = core_v1.ContainerState(running=core_v1.ContainerStateRunning(startedAt=moment(current.started_at)))
         status.ready, status.started = seen.ready, seen.started
@@ -78,6 +79,11 @@ def container_status(
             terminated=_terminated(runtime, seen.attempts[-2], seen.messages.get(seen.attempts[-2].id, ""))
         )
     return status
+
+
+def _mounted(mount: core_v1.VolumeMount) -> core_v1.VolumeMountStatus:
+    deep = "Disabled" if mount.readOnly else None
+    return core_v1.VolumeMountStatus(name=mount.name, mountPath=mount.mountPath, readOnly=mount.readOnly, recursiveReadOnly=deep)
 
 
 def is_sidecar(container: core_v1.Container) -> bool:

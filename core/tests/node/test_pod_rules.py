@@ -10,6 +10,7 @@ from bareboat.contracts.cri import Container, ContainerConfig
 from bareboat.models import core_v1, meta_v1
 from bareboat.node import admission, restarts, status, translation
 from bareboat.node.allocations import Allocations, requests_of
+from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import hosts, resolv_conf
 from bareboat.node.pod_state import PodState
 from bareboat.node.status import Observed
@@ -164,3 +165,26 @@ def test_the_host_name_is_the_full_one_where_the_pod_wants_it():
     assert (
         translation.kernel_hostname(pod(hostname="h", subdomain="s", setHostnameAsFQDN=True), "cluster.local") == "h.s.d.svc.cluster.local"
     )
+
+
+def test_an_agent_that_starts_again_goes_on_from_what_was_told_of_a_container():
+    """Its readiness does not flap while the first probe is on its way, and its startup probe is not asked again."""
+    probe = core_v1.Probe(exec=core_v1.ExecAction(command=["x"]))
+    found = pod(containers=[core_v1.Container(name="a", image="i", readinessProbe=probe, startupProbe=probe)])
+    running = core_v1.ContainerState(running=core_v1.ContainerStateRunning())
+    found.status.containerStatuses = [
+        core_v1.ContainerStatus(name="a", image="i", containerID="r://a", ready=True, started=True, state=running)
+    ]
+    tasks = SimpleNamespace(spawn=lambda work, name: work.close())
+    for identity, expected in (("a", True), ("other", False)):
+        seen = Observed()
+        Monitors(None, tasks, lambda: None).watch(found, found.spec.containers[0], attempt(identity, "RUNNING"), seen, "")
+        assert (seen.ready, seen.started) == (expected, expected)
+
+
+def test_a_profile_that_nobody_enforces_is_refused(monkeypatch, tmp_path):
+    security = core_v1.PodSecurityContext(appArmorProfile=core_v1.AppArmorProfile(type="RuntimeDefault"))
+    monkeypatch.setattr(admission, "APP_ARMOR", tmp_path / "none")
+    assert admission.refusal(pod(securityContext=security), {}, Allocations({}))[0] == "AppArmor"
+    monkeypatch.setattr(admission, "APP_ARMOR", tmp_path)
+    assert admission.refusal(pod(securityContext=security), {}, Allocations({})) is None
