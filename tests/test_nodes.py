@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 
+from bareboat.cluster.layout import Layout
 from tests.conftest import Cluster
 
 WEB = """
@@ -90,7 +91,7 @@ def test_a_node_is_added_and_removed_without_a_trace(three):
     routes = three.host("ip", "route")
     assert made["podCIDR"] not in routes
     assert nodes(three)["n3"]["podCIDR"] in routes
-    assert "-n4" not in three.host("ip", "netns", "list")
+    assert f"{Layout(three.data_dir).instance()}-n4" not in three.host("ip", "netns", "list")
     assert not (three.data_dir / "nodes" / "n4").exists()
 
 
