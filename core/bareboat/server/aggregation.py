@@ -13,6 +13,7 @@ import logging
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bareboat.server")
 APIService = apiregistration_v1.APIService
+Pairs = list[tuple[str, str]]
 #: Seconds between looks at a server, and for how long it may take to answer one.
 EVERY, PATIENCE = 10.0, 5.0
 CONFIG = "extension-apiserver-authentication"
@@ -80,15 +82,13 @@ class Aggregator:
         if remote.fault is not None:
             raise ServiceUnavailable("service unavailable")
         query = [(k, v) for k, values in request.query.items() for v in values]
-        headers = {**forwarded(request), **identity(request.user)}
+        headers = [*forwarded(request).items(), *identity(request.user)]
         try:
             return returned(await self._send(remote, request.method, request.path, query, request.body, headers))
         except (OSError, NoEndpoint) as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 
-    async def _send(
-        self, remote: Remote, method: str, path: str, query: list[tuple[str, str]], body: bytes, headers: dict[str, str]
-    ) -> Any:
+    async def _send(self, remote: Remote, method: str, path: str, query: Pairs, body: bytes, headers: Pairs) -> Any:
         """Raises OSError, NoEndpoint."""
         import aiohttp
 
@@ -159,7 +159,7 @@ class Aggregator:
         who = UserInfo(name="system:kube-aggregator", groups=("system:masters",))
         try:
             async with asyncio.timeout(PATIENCE):
-                response = await self._send(remote, "GET", path, [], b"", {"accept": "application/json", **identity(who)})
+                response = await self._send(remote, "GET", path, [], b"", [("accept", "application/json"), *identity(who)])
                 body = await response.read()
         except NoEndpoint as error:
             return "MissingEndpoints", str(error)
@@ -200,9 +200,9 @@ class Aggregator:
             await self._client.patch(core_v1.ConfigMap, CONFIG, {"data": data}, "kube-system")
 
 
-def identity(user: UserInfo) -> dict[str, str]:
-    """The headers that tell another server who asks."""
-    headers = {"x-remote-user": user.name, "x-remote-group": ",".join(user.groups)}
+def identity(user: UserInfo) -> Pairs:
+    """The headers that tell another server who asks; one for every group."""
+    headers = [("x-remote-user", user.name), *(("x-remote-group", group) for group in user.groups)]
     if user.uid:
-        headers["x-remote-uid"] = user.uid
-    return headers
+        headers.append(("x-remote-uid", user.uid))
+    return [*headers, *((f"x-remote-extra-{quote(key.lower())}", value) for key, values in user.extra.items() for value in values)]

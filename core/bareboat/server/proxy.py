@@ -112,7 +112,7 @@ def split(name: str) -> tuple[str, str, str]:
 
 def forwarded(request: ApiRequest) -> dict[str, str]:
     """The client's headers, less what is between it and this server."""
-    kept = {k: v for k, v in request.headers.items() if k not in _KEPT_BACK and not k.startswith("impersonate-")}
+    kept = {k: v for k, v in request.headers.items() if k not in _KEPT_BACK and not k.startswith(("impersonate-", "x-remote-"))}
     forwarded = [request.headers.get("x-forwarded-for", ""), request.remote]
     kept["x-forwarded-for"] = ", ".join(part for part in forwarded if part)
     kept["accept-encoding"] = "identity"

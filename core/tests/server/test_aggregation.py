@@ -39,7 +39,7 @@ async def backend(tmp_path):
         if request.path == GROUP:
             return web.json_response({"kind": "APIResourceList", "groupVersion": "things.example.com/v1", "resources": LISTED})
         who = dict(request.transport.get_extra_info("ssl_object").getpeercert()["subject"][-1])
-        shown = {"user": request.headers["x-remote-user"], "groups": request.headers["x-remote-group"], "proxy": who["commonName"]}
+        shown = {"user": request.headers["x-remote-user"], "groups": request.headers.getall("x-remote-group"), "proxy": who["commonName"]}
         return web.json_response(
             {**shown, "path": request.path_qs, "method": request.method, "body": (await request.read()).decode()}, status=201
         )
@@ -128,7 +128,7 @@ async def test_requests_go_to_the_server_with_the_user_s_identity(world):
     assert response.status == 201
     assert await whole(response) == {
         "user": "anna",
-        "groups": "people,system:authenticated",
+        "groups": ["people", "system:authenticated"],
         "proxy": "front-proxy-client",
         "path": f"{GROUP}/namespaces/ns/things?dryRun=All",
         "method": "POST",
