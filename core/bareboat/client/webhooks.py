@@ -14,15 +14,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bareboat.base.ids import Ids
+from bareboat.client.endpoints import NoEndpoint, endpoint
 from bareboat.contracts.auth import Reader
-from bareboat.models import core_v1, discovery_v1
+from bareboat.models import core_v1
 
 if TYPE_CHECKING:
     import aiohttp
 
-#: Bytes of an answer at most.
+#: Bytes of an answer at most, unless the caller says otherwise.
 LIMIT = 4 << 20
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 class WebhookFailed(ValueError):
@@ -45,23 +45,23 @@ class WebhookCaller:
         self._ids = ids
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, client: Mapping[str, Any], review: bytes, timeout: float = 30.0) -> bytes:
-        """``timeout`` in seconds. Raises WebhookFailed."""
+    async def post(self, client: Mapping[str, Any], review: bytes, timeout: float = 30.0, *, limit: int = LIMIT) -> bytes:
+        """``timeout`` in seconds, ``limit`` in bytes of the answer. Raises WebhookFailed."""
         import aiohttp
 
         address = self._address(client, timeout)
         try:
             async with asyncio.timeout(timeout):
                 try:
-                    return await self._post(address, client, review)
+                    return await self._post(address, client, review, limit)
                 except aiohttp.ServerDisconnectedError:  # a kept connection that the other side had closed
-                    return await self._post(address, client, review)
+                    return await self._post(address, client, review, limit)
         except TimeoutError as error:
             raise WebhookFailed(f'Post "{address.shown}": context deadline exceeded') from error
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
             raise WebhookFailed(f'Post "{address.shown}": {error}') from error
 
-    async def _post(self, address: Address, client: Mapping[str, Any], review: bytes) -> bytes:
+    async def _post(self, address: Address, client: Mapping[str, Any], review: bytes, limit: int) -> bytes:
         more: dict[str, Any] = {"server_hostname": address.server_name} if address.server_name else {}
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if address.server_name:
@@ -69,11 +69,11 @@ class WebhookCaller:
         if not address.url.startswith("http://"):
             more["ssl"] = _trust(client.get("caBundle") or "")
         async with self._open().post(address.url, data=review, headers=headers, allow_redirects=False, **more) as answer:
-            data = await answer.content.read(LIMIT + 1)
-            while len(data) <= LIMIT and (chunk := await answer.content.read(LIMIT + 1)):
+            data = await answer.content.read(limit + 1)
+            while len(data) <= limit and (chunk := await answer.content.read(limit + 1)):
                 data += chunk
-            if len(data) > LIMIT:
-                raise WebhookFailed(f'Post "{address.shown}": the answer is larger than {LIMIT} bytes')
+            if len(data) > limit:
+                raise WebhookFailed(f'Post "{address.shown}": the answer is larger than {limit} bytes')
             if answer.status != 200:
                 text = data[:256].decode(errors="replace").strip()
                 raise WebhookFailed(f"an error on the server ({text!r}) has prevented the request from succeeding: status {answer.status}")
@@ -100,31 +100,17 @@ class WebhookCaller:
         server = f"{name}.{namespace}.svc"
         shown = f"https://{server}:{port}/{path}?{wait}"
         try:
-            host, target = self._endpoint(name, namespace, port)
-        except LookupError as error:
-            raise WebhookFailed(f'Post "{shown}": {error.args[0]}') from error
-        host = f"[{host}]" if ":" in host else host
-        return Address(f"https://{host}:{target}/{path}?{wait}", shown, server)
+            where = self._endpoint(name, namespace, port)
+        except NoEndpoint as error:
+            raise WebhookFailed(f'Post "{shown}": {error}') from error
+        return Address(f"https://{where}/{path}?{wait}", shown, server)
 
-    def _endpoint(self, name: str, namespace: str, port: int) -> tuple[str, int]:
-        """One of the ready ones. Raises LookupError."""
+    def _endpoint(self, name: str, namespace: str, port: int) -> str:
+        """Where to dial. Raises NoEndpoint."""
         service = self._reader.get(core_v1.Service, name, namespace)
-        if service is None:
-            raise LookupError(f'service "{name}" not found')
-        if service.spec.type == "ExternalName":
-            return service.spec.externalName, port
-        named = [p for p in service.spec.ports if p.port == port]
-        if not named:
-            raise LookupError(f'no service port {port} found for service "{name}"')
-        found: list[tuple[str, int]] = []
-        for piece in self._reader.list(discovery_v1.EndpointSlice, namespace):
-            if piece.metadata.labels.get(SERVICE_LABEL) == name:
-                ports = [p.port for p in piece.ports if (p.name or "") == (named[0].name or "") and p.port]
-                ready = [a for e in piece.endpoints if e.conditions.ready is not False for a in e.addresses]
-                found += [(address, number) for address in ready for number in ports]
-        if not found:
-            raise LookupError(f'no endpoints available for service "{name}"')
-        return found[int(self._ids.fraction() * len(found)) % len(found)]
+        if service is not None and service.spec.type == "ExternalName":
+            return f"{service.spec.externalName}:{port}"
+        return endpoint(self._reader, self._ids, namespace, name, port)
 
     async def close(self) -> None:
         if self._session is not None:

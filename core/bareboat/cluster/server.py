@@ -63,7 +63,6 @@ from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
-from bareboat.server.webhooks import Webhooks
 from bareboat.store.log import Log
 
 log = logging.getLogger("bareboat.server")
@@ -101,7 +100,6 @@ class ControlPlane:
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
         self.service.allocations.rebuild()
-        self._webhooks = self.service.custom.converter.caller = Webhooks(reader, self.ids)
         self.service.custom.load()
         self._spawn("definitions", Lifecycle(self.service).run)
         keys = Keys(signing_key(self._layout.pki / "sa.key"))
@@ -127,7 +125,6 @@ class ControlPlane:
         await self._tasks.cancel()
         await self._listener.stop()
         await self._connector.close()
-        await self._webhooks.close()
         await self._admission_host.close()
         await self.log.stop()
         self._host.close()

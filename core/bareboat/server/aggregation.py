@@ -21,12 +21,12 @@ from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.client.client import Client
+from bareboat.client.endpoints import NoEndpoint, endpoint
 from bareboat.contracts.auth import Reader, UserInfo
 from bareboat.models import apiregistration_v1, core_v1, meta_v1
 from bareboat.models.meta import set_condition
 from bareboat.models.status import AlreadyExists, ApiError, ServiceUnavailable
 from bareboat.server.agents import Agents
-from bareboat.server.endpoints import NoEndpoint, endpoint
 from bareboat.server.proxy import forwarded, returned
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Remote:
     spec: apiregistration_v1.APIServiceSpec
     resources: list[dict[str, Any]] = field(default_factory=list)
     fault: tuple[str, str] | None = ("FailedDiscoveryCheck", "it has not been asked yet")
+    #: made at the first look; certificates are not read for every request
+    tls: ssl.SSLContext | None = None
 
 
 class Aggregator:
@@ -75,6 +77,8 @@ class Aggregator:
 
     async def answer(self, request: ApiRequest) -> ApiResponse | None:
         """None for what this server answers itself. Raises ServiceUnavailable."""
+        if not self._remotes:
+            return None
         parts = request.path.split("/", 4)
         remote = self._remotes.get((parts[2], parts[3])) if len(parts) > 3 and parts[1] == "apis" else None
         if remote is None:
@@ -94,6 +98,8 @@ class Aggregator:
 
         service = remote.spec.service
         assert service is not None
+        if remote.tls is None:
+            remote.tls = self._tls(remote.spec)
         where = endpoint(self._reader, self._ids, service.namespace, service.name, str(service.port or 443))
         name = f"{service.name}.{service.namespace}.svc"
         try:
@@ -103,7 +109,7 @@ class Aggregator:
                 params=query,
                 data=body or None,
                 headers=headers,
-                ssl=self._tls(remote.spec),
+                ssl=remote.tls,
                 server_hostname=name,
                 allow_redirects=False,
             )

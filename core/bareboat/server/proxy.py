@@ -18,11 +18,11 @@ from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.api.service import Service
 from bareboat.api.writing import admission_request
 from bareboat.base.ids import Ids
+from bareboat.client.endpoints import NoEndpoint, endpoint, host
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
 from bareboat.models.status import BadRequest, NotFound, ServiceUnavailable
 from bareboat.server.agents import Agents, chunks
-from bareboat.server.endpoints import NoEndpoint, endpoint, host
 
 _HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"))
 _KEPT_BACK = _HOP | {"authorization", "content-length", "host", "accept-encoding"}

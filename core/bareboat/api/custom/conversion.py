@@ -18,10 +18,14 @@ from bareboat.models.status import InternalError
 Tree = dict[str, Any]
 
 
+#: Bytes of an answer at most: it carries a whole list.
+LIMIT = 64 << 20
+
+
 class Caller(Protocol):
     """Posts a review to where a client configuration points. Raises OSError or ValueError with what went wrong."""
 
-    async def post(self, client: Tree, review: bytes) -> bytes: ...
+    async def post(self, client: Tree, review: bytes, *, limit: int) -> bytes: ...
 
 
 class Converter:
@@ -62,7 +66,7 @@ class Converter:
             "apiVersion": "apiextensions.k8s.io/v1",
             "request": {"uid": uid, "desiredAPIVersion": target, "objects": trees},
         }
-        answer = msgspec.json.decode(await self.caller.post(hook.get("clientConfig") or {}, msgspec.json.encode(review)))
+        answer = msgspec.json.decode(await self.caller.post(hook.get("clientConfig") or {}, msgspec.json.encode(review), limit=LIMIT))
         return _checked(answer, uid, len(trees))
 
 

@@ -11,14 +11,15 @@ class NoEndpoint(Exception):
     """The Service, its port or its endpoints are not there; the text says which."""
 
 
-def endpoint(reader: Reader, ids: Ids, namespace: str, name: str, port: str = "") -> str:
+def endpoint(reader: Reader, ids: Ids, namespace: str, name: str, port: str | int = "") -> str:
     """``address:port`` of a ready endpoint. ``port`` is a name or number of the Service, "" its only or unnamed one. Raises NoEndpoint."""
     service = reader.get(core_v1.Service, name, namespace)
     if service is None:
         raise NoEndpoint(f'service "{name}" not found')
     wanted = _port(service, port)
     if wanted is None:
-        raise NoEndpoint(f'no service port "{port}" found for service "{name}"')
+        shown = port if isinstance(port, int) else f'"{port}"'
+        raise NoEndpoint(f'no service port {shown} found for service "{name}"')
     ready = [
         (found.addresses[0], p.port)
         for piece in reader.list(discovery_v1.EndpointSlice, namespace)
@@ -38,8 +39,8 @@ def host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _port(service: core_v1.Service, port: str) -> core_v1.ServicePort | None:
+def _port(service: core_v1.Service, port: str | int) -> core_v1.ServicePort | None:
     ports = service.spec.ports
     if not port:
         return ports[0] if len(ports) == 1 else next((p for p in ports if not p.name), None)
-    return next((p for p in ports if port in (p.name, str(p.port))), None)
+    return next((p for p in ports if str(port) in (p.name, str(p.port))), None)
