@@ -68,13 +68,14 @@ def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | 
     if part is None and entries.is_reset(new.metadata.managedFields):
         new.metadata.managedFields = []
         return
-    given = [] if part is not None else new.metadata.managedFields
-    books = _given(new, old) if given != old.metadata.managedFields else known(old)
+    were = old.metadata.managedFields
+    own = part is None and new.metadata.managedFields != were
+    books = _given(new, old) if own else known(old)
     if not books:
         new.metadata.managedFields = []
         return
     changed = manager_of(op, part).updated(books, tree_of(op, old), _sent(op, tree_of(op, new)), owner(op), op.clock.timestamp())
-    new.metadata.managedFields = old.metadata.managedFields if changed is books and books == known(old) else entries.write(changed)
+    new.metadata.managedFields = were if changed is books and not own else entries.write(changed)
 
 
 def settle(new: Any, old: Any) -> None:

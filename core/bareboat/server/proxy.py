@@ -9,6 +9,7 @@ Bodies and answers are streamed. What the server itself means to the client (its
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from typing import Any
 from urllib.parse import urlencode
@@ -60,7 +61,7 @@ class Proxy:
         pod = self._reader.get(core_v1.Pod, name, namespace)
         if pod is None:
             raise NotFound.of("pods", name)
-        if not pod.status.podIP:
+        if not proxyable(pod.status.podIP):
             raise BadRequest("address not allowed")
         if not port:
             port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports), "80")
@@ -96,6 +97,15 @@ def _to_the_root(request: ApiRequest) -> ApiResponse:
     """Where the client ends up when it asks for the proxy itself: relative links need the slash."""
     query = urlencode([(k, v) for k, values in request.query.items() for v in values])
     return ApiResponse(301, headers={"location": f"{request.path}/" + (f"?{query}" if query else "")})
+
+
+def proxyable(address: str) -> bool:
+    """Whether it can be a pod's: whoever writes a status must not lead the server to itself or to what only its machine reaches."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
 
 
 def split(name: str) -> tuple[str, str, str]:

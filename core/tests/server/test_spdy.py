@@ -110,3 +110,28 @@ async def test_a_stream_number_that_is_taken_is_refused():
     back = spdy.Reader()
     frames = [f for _ in range(pipe.back.qsize()) for f in back.feed(pipe.back.get_nowait())]
     assert [(f.type, f.stream) for f in frames] == [(spdy.SYN_REPLY, 1), (spdy.RST_STREAM, 1), (spdy.RST_STREAM, 2)]
+
+
+async def test_a_stream_that_nobody_reads_holds_back_the_connection():
+    pipe, writer = Pipes(), spdy.Writer()
+    session = Session(pipe)
+    running = asyncio.create_task(session.run())
+    pipe.there.put_nowait(writer.syn_stream(1, {}))
+    stream = await anext(session.accepted())
+    for _ in range(40):
+        pipe.there.put_nowait(writer.data(1, b"x" * 100_000))
+    pipe.there.put_nowait(b"")
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert pipe.there.qsize() > 20  # most of it was not even taken from the client
+    read = 0
+    while data := await stream.read():
+        read += len(data)
+    assert read == 4_000_000
+    await running
+
+
+async def test_a_frame_that_is_too_long_ends_the_session():
+    reader = spdy.Reader()
+    with pytest.raises(spdy.ProtocolError, match="longer than"):
+        list(reader.feed(b"\x00\x00\x00\x01\x00\xff\xff\xff"))

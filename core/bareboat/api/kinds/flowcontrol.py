@@ -33,7 +33,14 @@ class ConditionStatus(SubresourceStrategy):
         return causes
 
 
-class FlowSchemaStrategy(KindStrategy):
+class FairnessStrategy(KindStrategy):
+    """Says that the rules are kept only."""
+
+    def warnings(self, obj: Any, old: Any | None) -> list[str]:
+        return ["API priority and fairness is not enforced by this server"]
+
+
+class FlowSchemaStrategy(FairnessStrategy):
     subresources = {"status": ConditionStatus()}
 
     def default(self, obj: Any) -> None:
@@ -151,7 +158,7 @@ def _url_fault(path: str) -> str:
     return "wildcard can only do suffix matching" if stars > 1 or (stars == 1 and not path.endswith("/*")) else ""
 
 
-class PriorityLevelStrategy(KindStrategy):
+class PriorityLevelStrategy(FairnessStrategy):
     subresources = {"status": ConditionStatus()}
 
     def default(self, obj: Any) -> None:

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from bareboat.server.streams import spdy
 from bareboat.server.streams.pipes import Pipe
 
-#: Pieces of one stream that wait for their reader before the connection is read no further.
-WAITING = 256
+#: Bytes of one stream that wait for their reader before the connection is read no further.
+WAITING = 1 << 20
 #: Streams of one connection at a time.
 STREAMS = 1000
 _REFUSED, _CANCEL, _PROTOCOL = 3, 5, 1
@@ -26,7 +26,10 @@ class Stream:
         self.number = number
         self._session = session
         self._headers = headers
-        self._incoming: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
+        self._incoming: asyncio.Queue[bytes] = asyncio.Queue()
+        self._held = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._over = False
         self._closed = False
 
@@ -38,6 +41,9 @@ class Stream:
         if self._over and self._incoming.empty():
             return b""
         data = await self._incoming.get()
+        self._held -= len(data)
+        if self._held < WAITING:
+            self._room.set()
         if not data:
             self._over = True
         return data
@@ -57,7 +63,12 @@ class Stream:
         await self._session.send(self._session.writer.reset(self.number, _CANCEL))
 
     async def feed(self, data: bytes) -> None:
-        await self._incoming.put(data)
+        """Waits while too much is unread."""
+        await self._room.wait()
+        self._incoming.put_nowait(data)
+        self._held += len(data)
+        if self._held >= WAITING:
+            self._room.clear()
 
     def cut(self) -> None:
         """The connection is gone: readers see the end once they have read what came."""

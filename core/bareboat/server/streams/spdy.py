@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = 1, 2, 3, 4, 6, 7, 8, 9
 FIN = 0x01
-#: Longest frame that is taken.
-MOST = 1 << 24
+#: Longest frame that is taken, and most that a block of headers may unfold to, in bytes.
+MOST = 1 << 20
 #: Largest payload that is put into one data frame.
 PIECE = 1 << 15
 _VERSION = 3
@@ -77,6 +77,8 @@ class Reader:
         while len(buffer) >= 8:
             first, second = struct.unpack_from(">II", buffer)
             length = second & 0xFFFFFF
+            if length > MOST:
+                raise ProtocolError(f"a SPDY frame of {length} bytes is longer than {MOST}")
             if len(buffer) < 8 + length:
                 return
             payload = bytes(buffer[8 : 8 + length])

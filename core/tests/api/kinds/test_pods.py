@@ -197,6 +197,8 @@ def test_a_request_is_its_limit_by_default(defaulted):
         ("spec/terminationGracePeriodSeconds", -1, "must be >= 0"),
         (f"{C}/ports/1", {"containerPort": 80}, "duplicate port definition"),
         ("spec/hostAliases", [{"ip": "::ffff:1.2.3.4"}], "non-standard IP address"),
+        ("spec/hostUsers", False, "spec.hostUsers: user namespaces are not offered here"),
+        ("spec/resourceClaims", [{"name": "r", "resourceClaimName": "c"}], "spec.resourceClaims: devices are not allocated here"),
     ],
 )
 def test_a_client_is_warned(warnings, path, value, words):

@@ -184,6 +184,10 @@ def test_some_of_it_stays_for_ever(update, name, path, value, causes):
     assert "; ".join(update(NAMED[name], path, value)) == causes
 
 
+def test_who_writes_a_network_policy_is_told_that_nobody_enforces_it(warnings):
+    assert warnings(NAMED["policy"]) == ["no network policy driver is enabled: this NetworkPolicy is kept, not enforced"]
+
+
 @pytest.mark.parametrize(("name", "path", "value", "words"), WARNED)
 def test_a_client_is_warned(warnings, name, path, value, words):
     assert any(words in text for text in warnings(NAMED[name], path, value))

@@ -57,11 +57,21 @@ def pod_warnings(meta: Any, spec: Any, at: str) -> list[str]:
     for part in ("initContainers", "containers"):
         for i, container in enumerate(getattr(spec, part)):
             texts += _container(container, f"{at}.{part}[{i}]")
-    texts += _ports(spec, at)
+    texts += _ports(spec, at) + _not_honoured(spec, at)
     if spec.terminationGracePeriodSeconds is not None and spec.terminationGracePeriodSeconds < 0:
         texts.append(f"{at}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1")
     for name, value in spec.overhead.items():
         texts += _fractional(name, value, f"{at}.overhead[{name}]")
+    return texts
+
+
+def _not_honoured(spec: Any, at: str) -> list[str]:
+    """What is kept and has no effect on the nodes that there are."""
+    texts = []
+    if spec.hostUsers is False:
+        texts.append(f"{at}.hostUsers: user namespaces are not offered here; the pod runs in the node's")
+    if spec.resourceClaims:
+        texts.append(f"{at}.resourceClaims: devices are not allocated here; the pod runs without them")
     return texts
 
 

@@ -16,6 +16,7 @@ from bareboat.models.names import dns1123_subdomain, port_name
 from bareboat.models.status import Cause
 
 _TYPES = ("Egress", "Ingress")
+_NOT_ENFORCED = "no network policy driver is enabled: this NetworkPolicy is kept, not enforced"
 
 
 class NetworkPolicyStrategy(KindStrategy):
@@ -44,7 +45,7 @@ class NetworkPolicyStrategy(KindStrategy):
         return self.validate_create(new)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
-        texts: list[str] = []
+        texts = [_NOT_ENFORCED]
         for part, side in (("ingress", "from_"), ("egress", "to")):
             for i, rule in enumerate(getattr(obj.spec, part)):
                 for j, peer in enumerate(getattr(rule, side)):
