@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from bareboat.server.streams import spdy
+from bareboat.server.streams import commands, forwarding, spdy
 from bareboat.server.streams.session import Session
 
 
@@ -14,6 +14,7 @@ class Pipes:
 
     def __init__(self):
         self.there, self.back = asyncio.Queue(), asyncio.Queue()
+        self.closed = False
 
     async def read(self):
         return await self.there.get()
@@ -22,7 +23,7 @@ class Pipes:
         self.back.put_nowait(data)
 
     async def close(self):
-        self.back.put_nowait(b"")
+        self.closed = True
 
 
 def test_the_dictionary_is_the_one_of_the_protocol():
@@ -135,3 +136,39 @@ async def test_a_frame_that_is_too_long_ends_the_session():
     reader = spdy.Reader()
     with pytest.raises(spdy.ProtocolError, match="longer than"):
         list(reader.feed(b"\x00\x00\x00\x01\x00\xff\xff\xff"))
+
+
+class Agent:
+    """An agent's WebSocket that says nothing."""
+
+    closed = False
+
+    async def close(self):
+        self.closed = True
+
+    async def send_bytes(self, data):
+        pass
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("start", [b"", spdy.Writer().syn_stream(1, {"streamtype": "error"})], ids=["at once", "after the streams"])
+async def test_a_command_whose_client_speaks_no_spdy_ends_quietly(start):
+    pipe, agent = Pipes(), Agent()
+    pipe.there.put_nowait(start + b"\x80\x02\x00\x01\x00\x00\x00\x00")
+    async with asyncio.timeout(5):
+        await commands.over_spdy(pipe, agent, {"error"}, status=True)
+    assert agent.closed
+    assert pipe.closed
+
+
+async def test_a_port_forward_whose_client_speaks_no_spdy_ends_quietly():
+    pipe = Pipes()
+    pipe.there.put_nowait(b"\x80\x02\x00\x01\x00\x00\x00\x00")
+    async with asyncio.timeout(5):
+        await forwarding.over_spdy(pipe, None)
+    assert pipe.closed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bareboat.server.streams.channels import CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT, Dialect, error_words
 from bareboat.server.streams.pipes import Pipe
 from bareboat.server.streams.session import Session, Stream
+from bareboat.server.streams.spdy import ProtocolError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -50,7 +51,7 @@ async def over_spdy(pipe: Pipe, agent: aiohttp.ClientWebSocketResponse, names: s
         if len(streams) == len(names):
             await first_of(_up_streams(streams, agent), _down_streams(streams, agent, status=status), _until(reading))
             await _ended(streams)
-    except (ConnectionError, TimeoutError) as error:
+    except (ConnectionError, TimeoutError, ProtocolError) as error:
         log.debug("stream ended: %s", error)
     finally:
         reading.cancel()

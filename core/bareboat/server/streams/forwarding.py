@@ -18,6 +18,7 @@ from bareboat.server.streams.channels import CLOSE, Dialect
 from bareboat.server.streams.commands import first_of, frames
 from bareboat.server.streams.pipes import Pipe
 from bareboat.server.streams.session import Session, Stream
+from bareboat.server.streams.spdy import ProtocolError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -49,7 +50,7 @@ async def over_spdy(pipe: Pipe, dial: Dial) -> None:
                     group.create_task(_connection(session, pair["data"], pair["error"], dial), name="forward")
                 else:
                     await stream.reset()
-    except* ConnectionError as gone:
+    except* (ConnectionError, ProtocolError) as gone:
         log.debug("port-forward ended: %s", gone.exceptions[0])
     finally:
         await pipe.close()
