@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from bareboat.contracts.command_results import finished
 from bareboat.contracts.cri import Attach, Exec, LogReopening, PortForward, Size, Streams
 from bareboat.contracts.errors import DriverError, InvalidConfig, NotFound, Unavailable
 from bareboat.contracts.pod_network import connection as pod_connection
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from bareboat.contracts.driver import Host
     from bareboat_cri_docker.engine import Engine
 
-_CAP = 16 << 20
 _CLONE_NEWNET = 0x40000000
 _TRIES, _PAUSE = 50, 0.02
 #: The daemon insists on a sequence of keys that lets go of a terminal; nobody types this one.
@@ -85,16 +85,7 @@ class Sessions(Exec, Attach, PortForward, LogReopening):
             self.host.log.debug("a terminal has ended before it was resized: %s", error)
 
     async def exec_sync(self, container_id: str, command: tuple[str, ...], timeout: float) -> tuple[int, bytes, bytes]:
-        streams = await self.exec(container_id, command)
-        kept = {"stdout": bytearray(), "stderr": bytearray()}
-        try:
-            async with asyncio.timeout(timeout if timeout > 0 else None):
-                async for stream, data in streams.output():
-                    kept[stream] += data[: _CAP - len(kept[stream])]
-                code = await streams.wait()
-        finally:
-            await streams.close()
-        return code, bytes(kept["stdout"]), bytes(kept["stderr"])
+        return await finished(await self.exec(container_id, command), timeout)
 
     async def attach(self, container_id: str) -> Streams:
         try:

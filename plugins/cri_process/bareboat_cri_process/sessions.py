@@ -6,12 +6,12 @@ the command's monitor sees the socket close and kills the command. Containers do
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import socket
 from typing import TYPE_CHECKING
 
+from bareboat.contracts.command_results import finished
 from bareboat.contracts.cri import Attach, Exec, LogReopening, PortForward, Streams
 from bareboat.contracts.errors import InvalidConfig, NotFound, Unavailable
 from bareboat.contracts.pod_network import connection
@@ -23,8 +23,6 @@ from bareboat_cri_process.syscalls import CLONE_NEWNET
 if TYPE_CHECKING:
     from bareboat.contracts.driver import Host
     from bareboat_cri_process.engine import Engine
-
-_CAP = 16 << 20
 
 
 class Sessions(Exec, Attach, PortForward, LogReopening):
@@ -41,16 +39,7 @@ class Sessions(Exec, Attach, PortForward, LogReopening):
         return MonitorStreams(connection)
 
     async def exec_sync(self, container_id: str, command: tuple[str, ...], timeout: float) -> tuple[int, bytes, bytes]:
-        streams = await self.exec(container_id, command)
-        kept = {"stdout": bytearray(), "stderr": bytearray()}
-        try:
-            async with asyncio.timeout(timeout if timeout > 0 else None):
-                async for stream, data in streams.output():
-                    kept[stream] += data[: _CAP - len(kept[stream])]
-                code = await streams.wait()
-        finally:
-            await streams.close()
-        return code, bytes(kept["stdout"]), bytes(kept["stderr"])
+        return await finished(await self.exec(container_id, command), timeout)
 
     async def attach(self, container_id: str) -> MonitorStreams:
         record = self.engine.container_record(container_id)
