@@ -3,17 +3,8 @@
 import msgspec
 import pytest
 
-from bareboat.testing.kernel import Kernel
-
 pytestmark = pytest.mark.virtual_time
 MODERN = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 @pytest.fixture

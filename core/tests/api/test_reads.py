@@ -1,30 +1,11 @@
 """The fine print of reading: which parameters go together, pages, revisions, and what a scrape counts."""
 
-import msgspec
 import pytest
 
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
-from bareboat.testing.kernel import Kernel
 
 pytestmark = pytest.mark.virtual_time
 CM = "/api/v1/namespaces/default/configmaps"
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
-
-
-@pytest.fixture
-def send(kernel):
-    async def send(method, path, tree=None, **query):
-        data = msgspec.json.encode(tree) if tree is not None else b""
-        answer = await kernel.client.transport.request(method, path, query=query, body=data)
-        return answer.status, msgspec.json.decode(answer.body)
-
-    return send
 
 
 @pytest.mark.parametrize(

@@ -4,30 +4,12 @@ import msgspec
 import pytest
 
 from bareboat.client.client import checked
-from bareboat.testing.kernel import Kernel
 
 pytestmark = pytest.mark.virtual_time
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 CM = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
-
-
-@pytest.fixture
-def send(kernel):
-    async def send(method, path, tree=None, media="application/json", **query):
-        data = msgspec.json.encode(tree) if tree is not None else b""
-        answer = await kernel.client.transport.request(method, path, query=query, body=data, content_type=media)
-        return answer.status, msgspec.json.decode(answer.body)
-
-    return send
 
 
 @pytest.fixture

@@ -1,0 +1,30 @@
+"""A kernel in memory, and ways to ask it: typed, and as raw requests."""
+
+import msgspec
+import pytest
+
+from bareboat.testing.kernel import Kernel
+
+
+@pytest.fixture
+async def kernel():
+    kernel = await Kernel().start()
+    yield kernel
+    await kernel.stop()
+
+
+@pytest.fixture
+def client(kernel):
+    return kernel.client
+
+
+@pytest.fixture
+def send(kernel):
+    """Status and tree of the answer to one request."""
+
+    async def send(method, path, tree=None, media="application/json", **query):
+        data = msgspec.json.encode(tree) if tree is not None else b""
+        answer = await kernel.client.transport.request(method, path, query=query, body=data, content_type=media)
+        return answer.status, msgspec.json.decode(answer.body)
+
+    return send
