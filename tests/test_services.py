@@ -255,3 +255,43 @@ def test_a_service_withdraws_from_pods_that_end_and_are_not_ready(pair):
     pair.kubectl("delete", "pod", "gated", "--wait=false")
     pair.until(lambda: ask(pair, "client-n2", spec["clusterIP"], 80) == {"-"})
     pair.kubectl("delete", "service", "gated")
+
+
+def test_network_policies_keep_pods_apart(pair):
+    server, address = "server-n1-1", pair.get("pod", "server-n1-1")["status"]["podIP"]
+    pair.kubectl("label", "pod", server, "guarded=yes")
+    pair.kubectl("label", "pod", "client-n2", "role=friend")
+    rules = {"podSelector": {"matchLabels": {"guarded": "yes"}}, "policyTypes": ["Ingress"]}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "guard"}, "spec": rules}
+    done = pair.kubectl("apply", "-f", "-", input=json.dumps(policy))
+    assert "Warning" not in done.stderr
+    try:
+        for client in ("client-n1", "client-n2"):
+            pair.until(lambda client=client: ask(pair, client, address, 8080) == {"-"})
+        friends = [{"from": [{"podSelector": {"matchLabels": {"role": "friend"}}}], "ports": [{"port": 8080}]}]
+        apply(pair, {**policy, "spec": {**rules, "ingress": friends}})
+        pair.until(lambda: ask(pair, "client-n2", address, 8080) == {server})
+        assert ask(pair, "client-n2", address, 8081) == {"-"}
+        assert ask(pair, "client-n1", address, 8080) == {"-"}
+        apply(
+            pair,
+            {
+                **policy,
+                "metadata": {"name": "quiet"},
+                "spec": {"podSelector": {"matchLabels": {"role": "friend"}}, "policyTypes": ["Egress"]},
+            },
+        )
+        pair.until(lambda: ask(pair, "client-n2", address, 8080) == {"-"})
+        names = {
+            "to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
+            "ports": [{"port": 53, "protocol": "UDP"}],
+        }
+        spec = {"podSelector": {"matchLabels": {"role": "friend"}}, "policyTypes": ["Egress"], "egress": [names]}
+        assert pair.kubectl("exec", "client-n2", "--", "getent", "hosts", "kubernetes.default", check=False).stdout == ""
+        apply(pair, {**policy, "metadata": {"name": "quiet"}, "spec": spec})
+        pair.until(lambda: pair.kubectl("exec", "client-n2", "--", "getent", "hosts", "kubernetes.default", check=False).stdout)
+        conditions = pair.get("node", "n1")["status"]["conditions"]
+        assert next(c["status"] for c in conditions if c["type"] == "NetworkPolicyReady") == "True"
+    finally:
+        pair.kubectl("delete", "networkpolicy", "guard", "quiet", "--ignore-not-found")
+    pair.until(lambda: ask(pair, "client-n1", address, 8080) == {server})
