@@ -28,6 +28,7 @@ from bareboat.models.meta import set_condition
 from bareboat.models.status import AlreadyExists, ApiError, ServiceUnavailable
 from bareboat.server.agents import Agents
 from bareboat.server.proxy import forwarded, returned
+from bareboat.server.tunnel import Target, is_upgrade, tunnelled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,21 +88,36 @@ class Aggregator:
             raise ServiceUnavailable("service unavailable")
         query = [(k, v) for k, values in request.query.items() for v in values]
         headers = [*forwarded(request).items(), *identity(request.user)]
+        if is_upgrade(request):
+            return await self._tunnel(remote, request, query, headers)
         try:
             return returned(await self._send(remote, request.method, request.path, query, request.body, headers))
         except (OSError, NoEndpoint) as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 
-    async def _send(self, remote: Remote, method: str, path: str, query: Pairs, body: bytes, headers: Pairs) -> Any:
-        """Raises OSError, NoEndpoint."""
-        import aiohttp
+    async def _tunnel(self, remote: Remote, request: ApiRequest, query: Pairs, headers: Pairs) -> ApiResponse:
+        """Raises ServiceUnavailable."""
+        try:
+            where, name, tls = self._place(remote)
+        except NoEndpoint as error:
+            raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+        target = Target(f"https://{where}{request.path}", query, headers, tls, name)
+        return await tunnelled(request, target, self._agents.tunnels)
 
+    def _place(self, remote: Remote) -> tuple[str, str, ssl.SSLContext]:
+        """Address, name and TLS of one of its endpoints. Raises NoEndpoint."""
         service = remote.spec.service
         assert service is not None
         if remote.tls is None:
             remote.tls = self._tls(remote.spec)
         where = endpoint(self._reader, self._ids, service.namespace, service.name, str(service.port or 443))
-        name = f"{service.name}.{service.namespace}.svc"
+        return where, f"{service.name}.{service.namespace}.svc", remote.tls
+
+    async def _send(self, remote: Remote, method: str, path: str, query: Pairs, body: bytes, headers: Pairs) -> Any:
+        """Raises OSError, NoEndpoint."""
+        import aiohttp
+
+        where, name, tls = self._place(remote)
         try:
             return await self._agents.session().request(
                 method,
@@ -109,7 +125,7 @@ class Aggregator:
                 params=query,
                 data=body or None,
                 headers=headers,
-                ssl=remote.tls,
+                ssl=tls,
                 server_hostname=name,
                 allow_redirects=False,
             )
