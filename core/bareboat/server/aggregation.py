@@ -21,7 +21,7 @@ from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.client.client import Client
-from bareboat.client.endpoints import NoEndpoint, endpoint
+from bareboat.client.endpoints import NoEndpoint, NoPort, NoService, endpoint
 from bareboat.contracts.auth import Reader, UserInfo
 from bareboat.models import apiregistration_v1, core_v1, meta_v1
 from bareboat.models.meta import set_condition
@@ -38,6 +38,8 @@ APIService = apiregistration_v1.APIService
 Pairs = list[tuple[str, str]]
 #: Seconds between looks at a server, and for how long it may take to answer one.
 EVERY, PATIENCE = 10.0, 5.0
+#: The most that a list of resources may weigh.
+LARGEST = 4 << 20
 CONFIG = "extension-apiserver-authentication"
 COMMON_NAME = "front-proxy-client"
 
@@ -140,6 +142,10 @@ class Aggregator:
             context.load_cert_chain(*self._identity)
         return context
 
+    def look(self) -> None:
+        """At all of them again, now."""
+        self._changed.set()
+
     def _registered(self, namespace: str, name: str) -> None:
         del namespace
         found = self._reader.get(APIService, name)
@@ -157,8 +163,9 @@ class Aggregator:
         await self._publish(ca_pem)
         while True:
             self._changed.clear()
-            for found in list(self._reader.list(APIService)):
-                await self._look(found)
+            async with asyncio.TaskGroup() as looks:  # all at once: one that hangs must not keep the others waiting
+                for found in list(self._reader.list(APIService)):
+                    looks.create_task(self._look(found), name=f"look at {found.metadata.name}")
             try:
                 async with asyncio.timeout(EVERY):
                     await self._changed.wait()
@@ -182,9 +189,9 @@ class Aggregator:
         try:
             async with asyncio.timeout(PATIENCE):
                 response = await self._send(remote, "GET", path, [], b"", [("accept", "application/json"), *identity(who)])
-                body = await response.read()
+                body = await _bounded(response)
         except NoEndpoint as error:
-            return "MissingEndpoints", str(error)
+            return _missing(spec.service, error)
         except (OSError, TimeoutError, ValueError) as error:
             return "FailedDiscoveryCheck", f"failing or missing response from {path}: {error}"
         if response.status != 200:
@@ -220,6 +227,29 @@ class Aggregator:
             await self._client.create(wanted)
         except AlreadyExists:
             await self._client.patch(core_v1.ConfigMap, CONFIG, {"data": data}, "kube-system")
+
+
+async def _bounded(response: Any) -> bytes:
+    """Raises ValueError for a body that is no list of resources, whatever it says."""
+    try:
+        body: bytes = await response.content.read(LARGEST + 1)
+        while more := await response.content.read(LARGEST + 1 - len(body)):
+            body += more
+    finally:
+        response.close()
+    if len(body) > LARGEST:
+        raise ValueError(f"the answer is longer than {LARGEST} bytes")
+    return body
+
+
+def _missing(service: Any, error: NoEndpoint) -> tuple[str, str]:
+    """Reason and message of the condition."""
+    where = f'service/{service.name} in "{service.namespace}"'
+    if isinstance(error, NoService):
+        return "ServiceNotFound", f"{where} is not present"
+    if isinstance(error, NoPort):
+        return "ServicePortError", f"{where} is not listening on port {service.port or 443}"
+    return "MissingEndpoints", f"endpoints for {where} have no addresses"
 
 
 def identity(user: UserInfo) -> Pairs:

@@ -4,7 +4,8 @@
     services/[scheme:]NAME[:PORT]/proxy/PATH     one of the Service's ready endpoints; PORT is a name or number of the Service
     nodes/NAME[:PORT]/proxy/PATH                 the agent's own API
 
-Answers are streamed, upgrades (WebSocket, SPDY) passed through. What the server itself means to the client (its credentials, hop-by-hop headers) stays here.
+Answers are streamed, upgrades (WebSocket, SPDY) are passed through. What the server itself means to the client (its
+credentials, hop-by-hop headers) stays here.
 """
 
 from __future__ import annotations

@@ -42,10 +42,11 @@ def is_upgrade(request: ApiRequest) -> bool:
 
 async def tunnelled(request: ApiRequest, target: Target, open_: set[TransportPipe]) -> ApiResponse:
     """Returns when both sides are done; ``open_`` has the client's until then. Raises ServiceUnavailable, BadRequest."""
+    asked = _asked(request, target)
     try:
         async with asyncio.timeout(PATIENCE):
             reader, writer = await _dial(target)
-            writer.write(_asked(request, target))
+            writer.write(asked)
             await writer.drain()
             head = await reader.readuntil(b"\r\n\r\n")
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
