@@ -88,7 +88,7 @@ class Service:
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return answers.failure(InternalError("Internal Server Error", reason="InternalError"))
-        response.warnings = warnings
+        response.warnings = answers.bounded(warnings)
         return response
 
     async def authorize(self, request: ApiRequest, info: RequestInfo) -> None:
