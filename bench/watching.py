@@ -25,9 +25,8 @@ class _Watcher(asyncio.BufferedProtocol):
         self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._request)
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport.write(self._request)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._owner.buffer
