@@ -15,6 +15,7 @@ from bareboat.api import answers, body
 from bareboat.api.custom.kinds import CustomKinds
 from bareboat.api.custom.rows import head_of
 from bareboat.api.documents import Documents
+from bareboat.api.indexes import Indexes
 from bareboat.api.kinds.registry import deprecations, strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
@@ -57,6 +58,7 @@ class Service:
         from bareboat.api.verbs.dispatch import Verbs
 
         self.allocations = Allocations(store_log)
+        self.indexes = Indexes(store_log)
         self.custom = CustomKinds(store_log, scheme, ids)
         self.documents.custom = self.custom
         scheme.subscribe(self.documents.forget)
