@@ -111,6 +111,9 @@ class SharedLog(Log):
         except DriverError as error:
             raise StoreFailed(str(error)) from error
 
+    async def probe(self) -> None:
+        """The tick asks."""
+
     async def settled(self, entry: Entry) -> Entry:
         if entry.revision < PROVISIONAL:
             return entry
@@ -145,7 +148,7 @@ class SharedLog(Log):
                     self._work.clear()
                 try:
                     await self._commit()
-                except DriverError as error:
+                except Exception as error:  # noqa: BLE001  whatever it is: every waiter is told, and the next batch gets its chance
                     self._lose_all(error)
                 self._under_way = []
 
@@ -233,9 +236,9 @@ class SharedLog(Log):
         for p, guarded in lost:
             p.fail(Raced(f"{p.key}: another server was faster") if guarded else Overtaken(p.key, self._index.entries.get(p.key)))
 
-    def _lose_all(self, error: DriverError) -> None:
+    def _lose_all(self, error: Exception) -> None:
         dropped = [*self._under_way, *self._waiting]
-        log.error("%d writes were not stored: %s", len(dropped), error)
+        log.error("%d writes were not stored: %s", len(dropped), error, exc_info=None if isinstance(error, DriverError) else error)
         self._under_way, self._waiting = [], []
         self._work.clear()
         self._lost(error)
@@ -250,7 +253,7 @@ class SharedLog(Log):
         if self._newest.get(p.key) is p:
             del self._newest[p.key], self._overlay[p.key]
 
-    def _lost(self, error: DriverError) -> None:
+    def _lost(self, error: Exception) -> None:
         if not self.fault:
             log.error("the store cannot be reached; writes and fresh reads are refused until it can: %s", error)
         self.fault = str(error) or type(error).__name__
