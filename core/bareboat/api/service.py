@@ -30,6 +30,7 @@ from bareboat.store.shared import StoreUncertain
 log = logging.getLogger("bareboat.api")
 #: Decisions of one request that may be overtaken by other servers.
 TRIES = 20
+READS = ("get", "list", "watch")
 
 
 class Authority(Protocol):
@@ -86,7 +87,8 @@ class Service:
         except StoreUncertain as error:
             return answers.failure(Timeout(f"the store did not say whether it took the write: {error}"))
         except StoreFailed as error:
-            return answers.failure(ServiceUnavailable(f"the store did not take the write: {error}"))
+            asked = "cannot be read now" if info.verb in READS else "did not take the write"
+            return answers.failure(ServiceUnavailable(f"the store {asked}: {error}"))
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return answers.failure(InternalError("Internal Server Error", reason="InternalError"))
@@ -108,7 +110,7 @@ class Service:
 
     async def caught_up(self, op: Operation) -> None:
         """Until this server has seen what the request may rely on: all that was written before it, or the revision that it names."""
-        wanted = op.request.first("resourceVersion") if op.info.verb in ("get", "list", "watch") else ""
+        wanted = op.request.first("resourceVersion") if op.info.verb in READS else ""
         if not wanted:
             await self.log.fresh()
         elif wanted.isascii() and wanted.isdigit() and int(wanted) > self.log.head:

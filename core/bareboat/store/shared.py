@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bareboat.base.clock import Clock
 from bareboat.contracts.errors import DriverError
-from bareboat.contracts.store import Compacted, LostRace, Row, SharedStore, Uncertain
+from bareboat.contracts.store import Compacted, LostRace, Row, SharedStore, Store, Uncertain
 from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
 from bareboat.store.freshness import Freshness
@@ -318,3 +318,8 @@ class SharedLog(Log):
         self._overtake({change.key for change in changes})
         self._freshness.reached(head)
         await self._catch_up()
+
+
+def log_over(store: Store, clock: Clock, heads: Callable[[str], bytes]) -> Log:
+    """The log that fits the store."""
+    return SharedLog(store, clock, heads) if isinstance(store, SharedStore) else Log(store, clock, heads)

@@ -19,6 +19,9 @@ class Pool:
         self._fraction = fraction
         self._taken: Counter[int] = Counter()
 
+    def clear(self) -> None:
+        self._taken.clear()
+
     def __contains__(self, number: int) -> bool:
         return self.first <= number <= self.last
 

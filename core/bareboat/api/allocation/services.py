@@ -71,6 +71,8 @@ class Allocations:
 
     def rebuild(self) -> None:
         """Take what the Services in the log have. Called once, after the log has started."""
+        self.addresses.clear()
+        self.ports.clear()
         for entry in self._log.scan(f"{SERVICES}/"):
             service = decode(core_v1.Service, entry.data)
             for number in _addresses(service):
