@@ -64,7 +64,7 @@ from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
-from bareboat.store.log import Log
+from bareboat.store.shared import log_over
 
 log = logging.getLogger("bareboat.server")
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
@@ -145,7 +145,7 @@ class ControlPlane:
             clock=self.clock,
         )
         store = chosen.cls(chosen.options, self._host)
-        self.log = Log(store, self.clock, lambda key: head_of(self.scheme, key))
+        self.log = log_over(store, self.clock, lambda key: head_of(self.scheme, key))
         await self.log.start()
 
     def _authorizers(self, reader: LogReader) -> list[Any]:
