@@ -9,6 +9,7 @@ Rules
   else raises Conflict and writes nothing. If it raises, none of the rows exist.
 * One server has the store at a time: ``open`` raises Unavailable, naming the remedy, when another has it.
 * A store of a newer schema, or a damaged one, is refused with InvalidConfig and not made worse.
+* ``append([])`` writes nothing; after a failure it is how the kernel asks whether the store takes writes again.
 * ``compact(revision)`` forgets rows at or below ``revision`` that a later row at or below it replaces, and tombstones; what is live
   stays readable. It works in small steps: call it until it returns ``revision``.
 
@@ -23,6 +24,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from bareboat.contracts.driver import Driver
+from bareboat.contracts.errors import Conflict
 
 GROUP = "bareboat.store.v1"
 
@@ -40,6 +42,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes
     deleted: bool = False
     expires_at: float = 0.0
+
+
+def in_order(rows: Sequence[Row], head: int) -> None:
+    """For drivers: raises Conflict unless the rows follow ``head`` without gap."""
+    for expected, row in enumerate(rows, head + 1):
+        if row.revision != expected:
+            raise Conflict(f"revision {row.revision} does not follow {expected - 1}: revisions must follow {head} without gap")
 
 
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,3 +102,25 @@ class Store(Driver):
     @abstractmethod
     async def stats(self) -> StoreStats:
         """For people and metrics."""
+
+
+class Maintained(Store):
+    """Capability: what ``bareboat store`` asks for beyond the verbs. A store without it can be backed up, but not restored into."""
+
+    @abstractmethod
+    async def check(self) -> list[str]:
+        """What is wrong with the stored data as far as the back end can tell by itself, a line each; [] if nothing."""
+
+    @abstractmethod
+    async def shrink(self, limit: int) -> int:
+        """Give at most ``limit`` units of unused space back to the machine; returns the bytes that are still unused.
+
+        0 when nothing is left to do. Steps are small: writes happen between them.
+        """
+
+    @abstractmethod
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        """Replace everything by ``rows``, whose revisions go on from ``compacted`` + 1 without gap. All or nothing.
+
+        Afterwards ``compacted`` is what it says and head the last row's revision, or ``compacted`` if there are none.
+        """

@@ -41,6 +41,8 @@ class Housekeeping:
         while True:
             await self._clock.sleep(INTERVAL)
             try:
+                if self._log.fault:
+                    await self._log.probe()
                 await self.expire()
                 await self.compact()
             except DriverError as error:

@@ -216,12 +216,18 @@ class Log:
                     self._work.clear()
                 try:
                     await self.store.append([row for row, _, _ in batch])
-                except DriverError as error:
-                    self.fault = str(error)
+                except Exception as error:  # noqa: BLE001  whatever it is: every waiter is told, and the next batch gets its chance
+                    self.fault = str(error) or repr(error)
                     self._fail(batch, error)
                 else:
                     self.fault = ""
                     self._publish(batch)
+
+    async def probe(self) -> None:
+        """After a failure, ask the store whether it takes writes again. Raises DriverError while it does not."""
+        async with self._busy:
+            await self.store.append([])
+            self.fault = ""
 
     def _publish(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]]) -> None:
         for row, change, _ in batch:
@@ -239,8 +245,8 @@ class Log:
             if not future.done():
                 future.set_result(change.entry)
 
-    def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: DriverError) -> None:
-        log.error("a batch of %d writes was not stored: %s", len(batch), error)
+    def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: Exception) -> None:
+        log.error("a batch of %d writes was not stored: %s", len(batch), error, exc_info=None if isinstance(error, DriverError) else error)
         dropped, self._pending = [*batch, *self._pending], []
         self._overlay.clear()
         self._overlay_revision.clear()
