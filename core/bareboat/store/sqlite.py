@@ -30,7 +30,7 @@ class SqliteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``path`` of the file ("" = store.db in the state directory); ``checkpoint_pages``: 4 KiB WAL pages between checkpoints."""
 
     path: str = ""
-    checkpoint_pages: int = 4000
+    checkpoint_pages: int = 1000
 
 
 class SqliteStore(Maintained):
