@@ -41,6 +41,7 @@ from bareboat.cluster.pki.authority import Pair, signing_key
 from bareboat.cluster.pki.requests import RequestSigner
 from bareboat.cluster.state import write_private
 from bareboat.cluster.storage import owner, prepare
+from bareboat.cluster.storekeeping import StoreSocket
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
@@ -64,6 +65,7 @@ from bareboat.server.shell import Shell
 from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
 from bareboat.store.log import Log
+from bareboat.store.maintenance import Maintenance
 
 log = logging.getLogger("bareboat.server")
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
@@ -127,14 +129,18 @@ class ControlPlane:
         await self._listener.stop()
         await self._connector.close()
         await self._admission_host.close()
+        await self._store_socket.stop()
         await self.log.stop()
         self._host.close()
 
     async def _start_store(self) -> None:
-        self.owner = owner(self._cluster, self._layout, self.ids)
+        whose = owner(self._cluster, self._layout, self.ids)
         store, self._host = prepare(self._cluster, self._layout, self._plugins.store, self.clock)
         self.log = Log(store, self.clock, lambda key: head_of(self.scheme, key))
         await self.log.start()
+        keeping = Maintenance(self.log, self.scheme, self.clock, cluster=whose.name, instance=whose.id)
+        self._store_socket = StoreSocket(self._layout, keeping)
+        await self._store_socket.start()
 
     def _authorizers(self, reader: LogReader) -> list[Any]:
         contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)

@@ -110,9 +110,13 @@ class Log:
 
     def row(self, entry: Entry) -> Row:
         """The entry as it is stored (sealed, if its resource is)."""
-        value = strip(self._heads(resource_of(entry.key)), entry.revision, entry.data)
+        value = self.stored(entry)
         row = Row(key=entry.key, revision=entry.revision, created=entry.created, previous=0, value=value, expires_at=entry.expires_at)
         return self.seals.seal(row)
+
+    def stored(self, entry: Entry) -> bytes:
+        """The bytes that were written, in the clear."""
+        return strip(self._heads(resource_of(entry.key)), entry.revision, entry.data)
 
     def stale(self, key: str) -> bool:
         """It is stored under a key that no longer writes, so that even a write that changes nothing is worth it."""

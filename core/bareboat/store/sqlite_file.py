@@ -199,8 +199,11 @@ class SqliteFile:
         return target
 
     def shrink(self, limit: int) -> int:
-        """Give back at most ``limit`` free pages; returns the bytes that are still free."""
-        return self._give_back(limit, spare=False)
+        """Give back at most ``limit`` free pages; returns the bytes that are still free. The last step empties the WAL too."""
+        left = self._give_back(limit, spare=False)
+        if not left:
+            self.checkpoint()
+        return left
 
     def _give_back(self, limit: int, *, spare: bool) -> int:
         free, pages, size = (self._number(name) for name in ("freelist_count", "page_count", "page_size"))
