@@ -6,6 +6,9 @@ label's value, or Pods' keys by node. Equal sets of values are kept once: thousa
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from bareboat.models.selectors import Selector
@@ -44,7 +47,7 @@ class _Index:
 
     def __init__(self, log: Log, prefix: str, field: str) -> None:
         self._field = field
-        self._decode = msgspec.json.Decoder(_Placed if field else _Labeled).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_Placed if field else _Labeled).decode
         self._terms: dict[str, Terms] = {}
         self._known: dict[Terms, Terms] = {}
         self._keys: dict[Term, set[str]] = {}
@@ -54,7 +57,7 @@ class _Index:
 
     def keys(self, terms: list[Term]) -> set[str]:
         """What carries all of them."""
-        found = sorted((self._keys.get(term, frozenset()) for term in terms), key=len)
+        found = sorted((self._keys.get(term, set()) for term in terms), key=len)
         return set(found[0]).intersection(*found[1:]) if len(found) > 1 else set(found[0])
 
     def _changed(self, change: Change) -> None:

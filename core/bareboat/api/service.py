@@ -53,6 +53,8 @@ class Service:
         self.admission = admission
         self.clock = clock
         self.ids = ids
+        #: how long Events are kept
+        self.event_seconds = 3600.0
         self.documents = Documents(scheme)
         self.requests = RequestMetrics()
         #: answers for the groups of other servers; None from it: it is ours

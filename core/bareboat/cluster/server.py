@@ -30,9 +30,8 @@ from bareboat.base.tasks import Tasks, supervise
 from bareboat.client import kubeconfig
 from bareboat.client.client import Client
 from bareboat.cluster.bootstrap import Bootstrap
-from bareboat.cluster.driver_host import DriverHost
 from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
-from bareboat.cluster.file.reading import node_port_range
+from bareboat.cluster.file.reading import node_port_range, seconds
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
@@ -41,6 +40,8 @@ from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.cluster.pki.authority import Pair, signing_key
 from bareboat.cluster.pki.requests import RequestSigner
 from bareboat.cluster.state import write_private
+from bareboat.cluster.storage import owner, prepare
+from bareboat.cluster.storekeeping import StoreSocket
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
@@ -64,6 +65,7 @@ from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
+from bareboat.store.maintenance import Maintenance
 from bareboat.store.shared import log_over
 
 log = logging.getLogger("bareboat.server")
@@ -96,6 +98,7 @@ class ControlPlane:
         host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
+        self.service.event_seconds = seconds(self._cluster.server.eventTTL)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
         capabilities.CURRENT.network_policies = self._cluster.node.networkPolicy is not None
         host.attach(self.service)
@@ -128,6 +131,7 @@ class ControlPlane:
         await self._listener.stop()
         await self._connector.close()
         await self._admission_host.close()
+        await self._store_socket.stop()
         await self.log.stop()
         self._host.close()
 
@@ -136,17 +140,13 @@ class ControlPlane:
         return [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER, *policies]
 
     async def _start_store(self) -> None:
-        chosen = self._plugins.store
-        self._host = DriverHost(
-            name=f"store-{chosen.plugin.name}",
-            node_name="",
-            instance=self._layout.instance(),
-            state_dir=self._layout.server,
-            clock=self.clock,
-        )
-        store = chosen.cls(chosen.options, self._host)
+        whose = owner(self._cluster, self._layout, self.ids)
+        store, self._host = prepare(self._cluster, self._layout, self._plugins.store, self.clock)
         self.log = log_over(store, self.clock, lambda key: head_of(self.scheme, key))
         await self.log.start()
+        keeping = Maintenance(self.log, self.scheme, self.clock, cluster=whose.name, instance=whose.id)
+        self._store_socket = StoreSocket(self._layout, keeping)
+        await self._store_socket.start()
 
     def _authorizers(self, reader: LogReader) -> list[Any]:
         contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)
