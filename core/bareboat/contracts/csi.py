@@ -231,7 +231,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What the driver offers. Each of the first ten goes with the mixin of that name; the suite checks that they agree.
 
     ``cloning``: volumes from volumes. ``topology``: volumes are not reachable from everywhere. ``mount_group``: see VolumeCapability.
-    ``ephemeral``: volumes inline in pods. ``scope``: whose volumes the controller verbs reach, see above.
+    ``single_node_multi_writer``: knows the last two access modes. ``ephemeral``: volumes inline in pods. ``scope``: whose volumes the
+    controller verbs reach, see above.
     """
 
     provisioning: bool = False
@@ -247,6 +248,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     cloning: bool = False
     topology: bool = False
     mount_group: bool = False
+    single_node_multi_writer: bool = False
     ephemeral: bool = False
     scope: Literal["cluster", "node"] = "cluster"
 
