@@ -11,6 +11,7 @@ node:
   network: {use: bridge}
   proxy: {use: nftables}
   networkPolicy: {use: nftables}
+  storage: [{use: local}]
 plugins: [{use: rbac}, {use: sched-policies}, {use: admission-builtin}]
 authorization: [node, rbac]
 scheduling: [{use: least-allocated, weight: 1}, {use: balanced-allocation, weight: 1}]
@@ -69,12 +70,17 @@ class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every node loads. The first runtime is the default. ``networkPolicy: null``: NetworkPolicies are kept, not enforced."""
+    """What every node loads. The first runtime is the default. ``storage`` are the storage drivers, ``buckets`` the object stores.
+
+    ``networkPolicy: null``: NetworkPolicies are kept, not enforced.
+    """
 
     runtimes: list[Runtime] = msgspec.field(default_factory=lambda: [Runtime(use="process")])
     network: Use = Use(use="bridge")
     proxy: Use = Use(use="nftables")
     networkPolicy: Use | None = Use(use="nftables")
+    storage: list[Use] = []
+    buckets: list[Use] = []
     labels: dict[str, str] = {}
     maxPods: Annotated[int, msgspec.Meta(ge=1)] = 110
 
