@@ -76,6 +76,5 @@ class Housekeeping:
             self._heads.appendleft((now - KEEP_SECONDS, old))
         target = min(old, self._log.head - KEEP_REVISIONS)
         while self._log.compacted < target:
-            async with self._log._busy:
-                self._log.compacted = await self._log.store.compact(target, STEP)
+            await self._log.forget(target, STEP)
             await self._clock.sleep(0.01)

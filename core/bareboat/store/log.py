@@ -48,7 +48,9 @@ class StoreFailed(Exception):
 class Log:
     """``heads`` gives what served bytes of a resource ("apps/deployments") start with (entry.head)."""
 
-    def __init__(self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW, broadcast: Broadcast | None = None
+    ) -> None:
         self.store = store
         self.head = 0
         self.compacted = 0
@@ -58,7 +60,7 @@ class Log:
         self._index = Index()
         self._window_size = window
         self._window = Window(window, 0)
-        self._broadcast = Broadcast()
+        self._broadcast = Broadcast() if broadcast is None else broadcast
         self._overlay: dict[str, Entry | None] = {}
         self._overlay_revision: dict[str, int] = {}
         self._pending: list[tuple[Row, Change, asyncio.Future[Entry]]] = []
@@ -157,6 +159,11 @@ class Log:
         recent = (c for c in self._window.after(upto) if c.key.startswith(prefix))
         subscription.replay([*stored, *recent], after)
         return subscription
+
+    async def forget(self, revision: int, step: int) -> None:
+        """Compact up to ``revision``, ``step`` rows looked at; ``compacted`` is how far it came. Raises DriverError."""
+        async with self._busy:
+            self.compacted = await self.store.compact(revision, step)
 
     def tap(self, prefix: str, callback: Callable[[Change], None]) -> None:
         """See Broadcast.tap."""
