@@ -63,9 +63,12 @@ class Listener:
             await asyncio.sleep(0.005)
         return self.port
 
-    async def stop(self) -> None:
-        """Stop accepting, let requests finish, close what remains. Twice is fine."""
+    async def stop(self, grace: float = STOP_SECONDS + 1) -> None:
+        """Stop accepting, let requests finish for ``grace`` seconds, close what remains. Twice is fine."""
         if self._task is not None:
             self._server.should_exit = True
-            await asyncio.wait([self._task], timeout=STOP_SECONDS + 2)
+            _, unfinished = await asyncio.wait([self._task], timeout=grace)
+            for connection in list(self._server.server_state.connections) if unfinished else ():
+                connection.transport.abort()  # its peer does not answer our good-bye
+            await asyncio.wait([self._task], timeout=1)
             self._task = None
