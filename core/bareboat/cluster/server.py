@@ -20,9 +20,8 @@ from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.kinds import capabilities
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
-from bareboat.auth.authenticators import AuthenticatorChain, CertificateAuthenticator, StaticTokenAuthenticator
-from bareboat.auth.authority import Authority
-from bareboat.auth.tokens import ISSUER, Issuer, Keys, TokenAuthenticator, service_account_user
+from bareboat.auth.host import AuthHost
+from bareboat.auth.tokens import ISSUER, Issuer, Keys, service_account_user
 from bareboat.base.backoff import Backoff
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
@@ -35,6 +34,7 @@ from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, or
 from bareboat.cluster.file.reading import node_port_range
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
+from bareboat.cluster.identity import Identity
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
@@ -91,7 +91,9 @@ class ControlPlane:
         pki = CertificateAuthority(self._layout.pki, self.clock, common_name=f"bareboat-{self._cluster.name}")
         await self._start_store()
         reader = LogReader(self.log, self.scheme)
-        self.authority = Authority(self._authorizers(reader))
+        self._auth_host = AuthHost(reader, self.clock, self.ids, (ISSUER,))
+        identity = Identity(self._cluster, self._plugins.hooks, reader, self._auth_host)
+        self.authority = identity.authority()
         host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
@@ -103,7 +105,7 @@ class ControlPlane:
         self.service.custom.load()
         self._spawn("definitions", Lifecycle(self.service).run)
         keys = Keys(signing_key(self._layout.pki / "sa.key"))
-        await self._start_face(pki, reader, keys)
+        await self._start_face(pki, reader, keys, identity)
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
             [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER],
@@ -126,6 +128,7 @@ class ControlPlane:
         await self._listener.stop()
         await self._connector.close()
         await self._admission_host.close()
+        await self._auth_host.close()
         await self.log.stop()
         self._host.close()
 
@@ -142,25 +145,16 @@ class ControlPlane:
         self.log = Log(store, self.clock, lambda key: head_of(self.scheme, key))
         await self.log.start()
 
-    def _authorizers(self, reader: LogReader) -> list[Any]:
-        contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)
-        return ordered(contributed, self._cluster.authorization, "authorization")
-
     def _admission(self, reader: LogReader, host: Host) -> list[Any]:
         try:
             contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
         except ValueError as error:
             raise PluginErrors([Problem(plugin="admission", group="bareboat.plugins", message=str(error))]) from error
-        return ordered(contributed, self._cluster.admission, "admission")
+        chosen = ordered(contributed, self._cluster.admission, "admission")
+        return [*chosen, *(p for p in contributed if p.required and p not in chosen)]
 
-    async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys) -> None:
-        authenticators = [
-            CertificateAuthenticator(),
-            StaticTokenAuthenticator.from_file(self._layout.server / "tokens.json"),
-            TokenAuthenticator(keys, reader, self.clock),
-            *ordered(self._plugins.hooks.collect("bareboat_authenticators", reader=reader), self._cluster.authentication, "authentication"),
-        ]
-        chain = AuthenticatorChain(authenticators)
+    async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys, identity: Identity) -> None:
+        chain = identity.chain(keys)
         LoadedPlugins(self.service, reader, self._own_plugins(), self.clock.timestamp())
         Virtual(self.service, chain, self.authority, Issuer(keys, reader, self.clock, self.ids))
         kubelet = pki.client("kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
