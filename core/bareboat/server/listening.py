@@ -17,7 +17,7 @@ STOP_SECONDS = 5
 
 
 class Listener:
-    """``client_ca`` verifies client certificates, which stay optional: a token will do as well."""
+    """``client_ca`` verifies client certificates, which stay optional: a token will do as well. ``reload`` when the files change."""
 
     def __init__(self, app: Any, *, certificate: Path, key: Path, client_ca: Path) -> None:
         self._config = uvicorn.Config(
@@ -39,6 +39,8 @@ class Listener:
             ws_max_size=32 * 1024 * 1024,
             ws_ping_interval=None,
         )
+        self._files = certificate, key, client_ca
+        self._tls: ssl.SSLContext | None = None
         self._server = uvicorn.Server(self._config)
         self._task: asyncio.Task[None] | None = None
         self.port = 0
@@ -53,6 +55,7 @@ class Listener:
             bound.close()
             raise
         bound.listen(2048)
+        self.reload()
         self.port = int(bound.getsockname()[1])
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._server._serve([bound]), name="listener")
@@ -62,6 +65,24 @@ class Listener:
                 raise RuntimeError("the listener ended before it was ready")
             await asyncio.sleep(0.005)
         return self.port
+
+    def reload(self) -> None:
+        """Read certificate, key and CA again; connections that are open stay. Raises OSError and keeps what it had."""
+        certificate, key, client_ca = self._files
+        fresh = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        fresh.load_cert_chain(certificate, key)
+        fresh.load_verify_locations(client_ca)
+        fresh.verify_mode = ssl.CERT_OPTIONAL
+        self._tls = fresh
+        if not self._config.loaded:
+            self._config.load()
+            assert self._config.ssl is not None
+            self._config.ssl.sni_callback = self._newest
+
+    def _newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Called for each handshake, with or without a server name."""
+        assert self._tls is not None
+        connection.context = self._tls
 
     async def stop(self, grace: float = STOP_SECONDS + 1) -> None:
         """Stop accepting, let requests finish for ``grace`` seconds, close what remains. Twice is fine."""

@@ -99,6 +99,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     weight: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
 
 
+class Authentication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An authenticator of the kernel or of an enabled plugin by name; ``options`` are for those of the kernel."""
+
+    use: str
+    options: dict[str, Any] = {}
+
+
 class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. ``plugins`` enables hook plugins; the lists after it order and weigh what they contribute.
 
@@ -114,7 +121,7 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     encryption: Encryption | None = None
     node: Node = Node()
     plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies"), Use(use="admission-builtin")])
-    authentication: list[str] = []
+    authentication: list[str | Authentication] = []
     authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
     admission: list[str] = []
     controllers: list[str] = msgspec.field(default_factory=lambda: ["*"])
