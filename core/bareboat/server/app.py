@@ -17,7 +17,7 @@ from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
 from bareboat.contracts.auth import Attributes, UserInfo
-from bareboat.models.status import ApiError, InternalError
+from bareboat.models.status import ApiError, InternalError, RequestEntityTooLarge
 from bareboat.server.connector import Connector
 from bareboat.server.deadlines import Task, timed_out
 from bareboat.server.edge import Edge
@@ -105,6 +105,10 @@ class App:
             return await self._respond(visit, scope, headers, receive, send)
         except Rejected as error:
             return ApiResponse(429, f"{TEXT}\n".encode(), "text/plain; charset=utf-8", {"retry-after": str(error.retry_after)})
+        except RequestEntityTooLarge as error:
+            refused = answers.failure(error)
+            refused.headers["connection"] = "close"  # what is left of the body is not read
+            return refused
         except ApiError as error:
             return answers.failure(error)
         except ConnectionResetError:

@@ -103,13 +103,13 @@ class Server:
         finally:
             writer.transport.abort()
 
-    async def ask(self, method, path, token="tenant-a", tree=None, body=None, headers=(), connection=None):
+    async def ask(self, method, path, token="tenant-a", tree=None, body=None, headers=(), connection=None, media="application/json"):
         """One request. Without ``connection`` on one of its own."""
         reader, writer = connection or await self.connect()
         try:
             data = body if body is not None else msgspec.json.encode(tree) if tree is not None else b""
             lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token}"]
-            lines += [f"Content-Length: {len(data)}", "Content-Type: application/json"] if data else []
+            lines += [f"Content-Length: {len(data)}", f"Content-Type: {media}"] if data else []
             lines += [f"{k}: {v}" for k, v in headers]
             writer.write("\r\n".join([*lines, "", ""]).encode() + data)
             return await answer(reader)

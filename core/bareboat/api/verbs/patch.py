@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bareboat.api import answers
-from bareboat.api.body import has_empty_list, media_type, yaml_to_json
+from bareboat.api.body import has_empty_list, media_type
 from bareboat.api.conversion import convert_object
 from bareboat.api.operation import Operation
 from bareboat.api.patch.jsonpatch import apply_json_patch
@@ -22,6 +22,7 @@ from bareboat.api.verbs.apply import APPLY_PATCH, apply
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
 from bareboat.api.writing import check_name, conflict, load, write_changed
+from bareboat.api.yaml_body import yaml_to_json
 from bareboat.models.codec import DecodeError, decode_strict, to_tree
 from bareboat.models.status import BadRequest, Cause, Invalid, UnsupportedMediaType
 from bareboat.store.entry import Entry
