@@ -46,6 +46,7 @@ class NodeDrivers:
         self.runtimes: dict[str, Any] = self._runtimes(plugins.runtimes)
         self.network: Any = self._create(plugins.network)
         self.proxy: Any = self._create(plugins.proxy)
+        self.network_policy: Any = self._create(plugins.network_policy) if plugins.network_policy is not None else None
 
     def _runtimes(self, plugins: Mapping[str, LoadedDriver]) -> dict[str, Any]:
         """By handler. One entry of the file may serve two handlers; two entries of one plugin are two drivers, and share nothing."""
@@ -70,7 +71,8 @@ class NodeDrivers:
 
     @property
     def all(self) -> list[Any]:
-        return [*dict.fromkeys(self.runtimes.values()), self.network, self.proxy]
+        found = [*dict.fromkeys(self.runtimes.values()), self.network, self.proxy, self.network_policy]
+        return [driver for driver in found if driver is not None]
 
     async def open(self) -> None:
         for driver in self.all:
@@ -90,6 +92,8 @@ class NodeDrivers:
                 await runtime.remove_pod_sandbox(sandbox.id)
         await self.network.teardown()
         await self.proxy.teardown()
+        if self.network_policy is not None:
+            await self.network_policy.teardown()
         for host in self._hosts:
             if host.instance != self._layout.instance(self._node):
                 shutil.rmtree(Path("/run/bareboat") / host.instance, ignore_errors=True)
@@ -163,8 +167,8 @@ class Agents:
         return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"kubelet/bareboat ({node})")
 
     def _loaded(self) -> list[PluginSpec]:
-        loaded = [*self._plugins.runtimes.values(), self._plugins.network, self._plugins.proxy]
-        found = list(dict.fromkeys(d.plugin for d in loaded))
+        loaded = [*self._plugins.runtimes.values(), self._plugins.network, self._plugins.proxy, self._plugins.network_policy]
+        found = list(dict.fromkeys(d.plugin for d in loaded if d is not None))
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
     def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
@@ -186,6 +190,7 @@ class Agents:
             drivers.runtimes,
             drivers.network,
             drivers.proxy,
+            drivers.network_policy,
             clock=self.clock,
             ids=self.ids,
             state_dir=self._layout.node(node),

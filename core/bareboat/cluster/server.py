@@ -49,6 +49,7 @@ from bareboat.controllers.nodes import NodeAddressController
 from bareboat.controllers.registry import BUILTIN
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
+from bareboat.node.policies import access as network_policy_access
 from bareboat.plugins.problems import PluginErrors, Problem
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
@@ -101,6 +102,7 @@ class ControlPlane:
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
+        capabilities.CURRENT.network_policies = self._cluster.node.networkPolicy is not None
         host.attach(self.service)
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
@@ -111,7 +113,7 @@ class ControlPlane:
         await self._start_face(pki, reader, keys)
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
-            [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER],
+            self._bootstrap_objects(),
             networking.serviceCIDR,
             self._advertise,
             self._listener.port,
@@ -141,6 +143,10 @@ class ControlPlane:
         await self._admission_host.close()
         await self.log.stop()
         self._host.close()
+
+    def _bootstrap_objects(self) -> list[dict[str, Any]]:
+        policies = network_policy_access.OBJECTS if self._cluster.node.networkPolicy is not None else ()
+        return [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER, *policies]
 
     async def _start_store(self) -> None:
         chosen = self._plugins.store

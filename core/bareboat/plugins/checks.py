@@ -14,6 +14,7 @@ import msgspec
 from bareboat.contracts.cni import NetworkDriver
 from bareboat.contracts.cri import RuntimeDriver
 from bareboat.contracts.driver import PluginInfo
+from bareboat.contracts.netpolicy import NetworkPolicyDriver
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.contracts.store import Store
 from bareboat.plugins.inventory import DRIVER_GROUPS
@@ -22,6 +23,7 @@ BASES: dict[str, type[Any]] = {
     DRIVER_GROUPS["runtime"]: RuntimeDriver,
     DRIVER_GROUPS["network"]: NetworkDriver,
     DRIVER_GROUPS["proxy"]: ProxyDriver,
+    DRIVER_GROUPS["networkPolicy"]: NetworkPolicyDriver,
     DRIVER_GROUPS["store"]: Store,
 }
 

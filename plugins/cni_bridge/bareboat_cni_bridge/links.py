@@ -51,6 +51,7 @@ async def ensure_bridge(name: str, gateway: str, prefix: int, mtu: int, service_
     sysctl = Path("/proc/sys/net/ipv4/conf") / name
     (sysctl / "send_redirects").write_text("0")
     (sysctl / "rp_filter").write_text("2")
+    (sysctl / "route_localnet").write_text("1")  # hostPorts of 127.0.0.1; see rules.py for who is kept out
 
 
 async def drop_routes(cidrs: set[str]) -> None:

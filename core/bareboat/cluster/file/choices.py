@@ -20,6 +20,7 @@ class NodePlugins(msgspec.Struct, frozen=True, kw_only=True):
     runtimes: dict[str, LoadedDriver]
     network: LoadedDriver
     proxy: LoadedDriver
+    network_policy: LoadedDriver | None
 
 
 class ServerPlugins(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,10 +40,15 @@ def node_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = Non
     ]
     wanted.append((DRIVER_GROUPS["network"], _choice(cluster.node.network, "node.network.use", lines)))
     wanted.append((DRIVER_GROUPS["proxy"], _choice(cluster.node.proxy, "node.proxy.use", lines)))
-    *runtimes, network, proxy = loader.drivers(wanted)
+    policy = cluster.node.networkPolicy
+    if policy is not None:
+        wanted.append((DRIVER_GROUPS["networkPolicy"], _choice(policy, "node.networkPolicy.use", lines)))
+    loaded = loader.drivers(wanted)
+    network_policy = loaded.pop() if policy is not None else None
+    *runtimes, network, proxy = loaded
     by_handler = {"": runtimes[0]}
     by_handler.update({r.handler: d for r, d in zip(cluster.node.runtimes, runtimes, strict=True) if r.handler})
-    return NodePlugins(runtimes=by_handler, network=network, proxy=proxy)
+    return NodePlugins(runtimes=by_handler, network=network, proxy=proxy, network_policy=network_policy)
 
 
 def server_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> ServerPlugins:

@@ -9,6 +9,7 @@ node:
   runtimes: [{use: process}]
   network: {use: bridge}
   proxy: {use: nftables}
+  networkPolicy: {use: nftables}
 plugins: [{use: rbac}, {use: sched-policies}, {use: admission-builtin}]
 authorization: [node, rbac]
 scheduling: [{use: least-allocated, weight: 1}, {use: balanced-allocation, weight: 1}]
@@ -74,11 +75,12 @@ class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every node loads. The first runtime is the default."""
+    """What every node loads. The first runtime is the default. ``networkPolicy: null``: NetworkPolicies are kept, not enforced."""
 
     runtimes: list[Runtime] = msgspec.field(default_factory=lambda: [Runtime(use="process")])
     network: Use = Use(use="bridge")
     proxy: Use = Use(use="nftables")
+    networkPolicy: Use | None = Use(use="nftables")
     labels: dict[str, str] = {}
     maxPods: Annotated[int, msgspec.Meta(ge=1)] = 110
 
@@ -113,5 +115,5 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def fake(name: str = "bareboat") -> ClusterFile:
     """The cluster of ``bareboat up --fake``: nodes as data, no root."""
-    node = Node(runtimes=[Runtime(use="fake")], network=Use(use="fake"), proxy=Use(use="fake"))
+    node = Node(runtimes=[Runtime(use="fake")], network=Use(use="fake"), proxy=Use(use="fake"), networkPolicy=None)
     return ClusterFile(name=name, node=node)
