@@ -6,23 +6,63 @@ then it is composed (by libyaml, which would end the process on a deep one) and 
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
+from bareboat.models.codec import has_duplicates
 from bareboat.models.status import BadRequest
 
 #: Levels of nesting at most.
 DEPTH = 500
 #: Nodes that a document with aliases may unfold to, whatever its size.
 UNFOLDED = 100_000
+#: Larger documents are worked on in a thread before the request is: they take seconds.
+INLINE = 32 * 1024
 _loader: Any = None
+_ready: dict[bytes, tuple[bytes | BadRequest, list[str]]] = {}
+
+
+@asynccontextmanager
+async def unpacked(data: bytes, content_type: str, one: asyncio.Lock) -> AsyncIterator[None]:
+    """While it is entered, ``yaml_to_json`` and ``repeated_keys`` have their answers for a large body. ``one`` at a time is worked on."""
+    if len(data) <= INLINE or "yaml" not in content_type or _plain_json(data):
+        yield
+        return
+    async with one:
+        _ready[data] = await asyncio.to_thread(_both, data)
+    try:
+        yield
+    finally:
+        _ready.pop(data, None)
+
+
+def _plain_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data)
+        return not has_duplicates(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _both(data: bytes) -> tuple[bytes | BadRequest, list[str]]:
+    try:
+        return yaml_to_json(data), repeated_keys(data)
+    except BadRequest as error:
+        return error, []
 
 
 def yaml_to_json(data: bytes) -> bytes:
     """One YAML document as JSON. Duplicate keys keep the last. Raises BadRequest."""
     import yaml
 
+    if len(data) > INLINE and (ready := _ready.get(data)) is not None:
+        if isinstance(ready[0], BadRequest):
+            raise ready[0]
+        return ready[0]
     try:
         check(data)
         tree = yaml.load(data, Loader=_own_loader())  # noqa: S506  a SafeLoader
@@ -35,6 +75,8 @@ def repeated_keys(data: bytes) -> list[str]:
     """Keys that come twice in one mapping of a YAML (or JSON) document, with their lines. [] for what is no YAML: the decoder says so."""
     import yaml
 
+    if len(data) > INLINE and (ready := _ready.get(data)) is not None:
+        return ready[1]
     try:
         check(data)
         root = yaml.compose(data, Loader=_safe())

@@ -13,6 +13,7 @@ from typing import Any
 from bareboat.api import answers
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.service import Service, forbidden
+from bareboat.api.yaml_body import INLINE, unpacked
 from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
@@ -79,6 +80,7 @@ class App:
         self._fairness = edge.fairness
         self._deadlines = edge.deadlines
         self._streams = edge.streams
+        self._unpacking = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -147,6 +149,9 @@ class App:
                 request.body = await read_body(receive, headers)
             if visit.long:
                 self._deadlines.end(visit.task)
+            if len(request.body) > INLINE:
+                async with unpacked(request.body, request.content_type, self._unpacking):
+                    return await self._service.handle(request)
             return await self._service.handle(request)
         await self._authorize_path(user, scope["method"].lower(), request.path)
         query = scope["query_string"]

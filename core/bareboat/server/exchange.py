@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,6 +22,8 @@ GZIP_FROM = 128 * 1024
 PIECE = 256 * 1024
 #: Query parameters at most: a command to execute has one per word.
 PARAMETERS = 10_000
+#: Characters of all warnings together, and of one when that is exceeded.
+WARNINGS, WARNING = 4096, 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -122,7 +125,7 @@ async def send_response(
             head[1] = (b"cache-control", value.encode())
         else:
             head.append((name.encode(), value.encode()))
-    head += [(b"warning", _warning(text)) for text in dict.fromkeys(response.warnings)]
+    head += [(b"warning", text) for text in warnings(response.warnings)]
     if response.stream is not None:
         await _send_stream(response, head, receive, send)
         return
@@ -136,6 +139,16 @@ async def send_response(
         await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
     last = (len(body) - 1) // PIECE * PIECE if len(body) > PIECE else 0
     await send({"type": "http.response.body", "body": body[last:]})
+
+
+def warnings(texts: Sequence[str]) -> list[bytes]:
+    """As header values: each once; when they are long together, as upstream, cut short and no more than a few kilobytes."""
+    once = list(dict.fromkeys(texts))
+    if sum(map(len, once)) <= WARNINGS:
+        return [_warning(text) for text in once]
+    short = [text[:WARNING] for text in once[: WARNINGS // 16]]
+    kept = [text for text, end in zip(short, accumulate(map(len, short)), strict=True) if end <= WARNINGS]
+    return [_warning(text) for text in kept]
 
 
 def _warning(text: str) -> bytes:

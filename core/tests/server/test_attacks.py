@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import msgspec
 import pytest
 
 from bareboat.models import core_v1
@@ -311,6 +312,43 @@ class TestSize:
         assert answer.status == 400, answer.body[:300]
         assert time.perf_counter() - began < 5
         await fine(server)
+
+    async def test_a_long_yaml_document_does_not_stop_the_others(self, server):
+        lines = b"".join(b"  k%d: [a, b, {c: d}]\n" % i for i in range(20_000))
+        task = asyncio.create_task(
+            server.ask("POST", CONFIGMAPS, body=b"kind: ConfigMap\napiVersion: v1\nunknown:\n" + lines, media="application/yaml")
+        )
+        await asyncio.sleep(0.2)
+        assert not task.done()
+        connection, worst = await server.connect(), 0.0
+        while not task.done():
+            began = time.perf_counter()
+            assert (await server.ask("GET", CONFIGMAPS, "tenant-b", connection=connection)).status == 200
+            worst = max(worst, time.perf_counter() - began)
+            await asyncio.sleep(0.02)
+        assert (await task).status == 422
+        assert worst < 0.5
+        connection[1].transport.abort()
+
+    @pytest.mark.parametrize("doubling", ["copy", "move"])
+    async def test_a_patch_does_not_double_the_object_without_end(self, server, doubling):
+        await server.ask("POST", CONFIGMAPS, tree={**msgspec.json.decode(SMALL), "data": {"a": "b" * 500_000}})
+        paths = [("/data", "/data/x%d"), ("/data", "/data/x%d")] if doubling == "copy" else [("/data", "/x"), ("/x", "/data")]
+        operations = [
+            {"op": doubling, "from": start, "path": end.replace("%d", str(i))}
+            for i in range(4000 if doubling == "move" else 40)
+            for start, end in paths
+        ]
+        began = time.perf_counter()
+        answer = await server.ask("PATCH", f"{CONFIGMAPS}/smuggled", tree=operations, media="application/json-patch+json")
+        assert answer.status == (422 if doubling == "copy" else 200), answer.body[:200]
+        assert time.perf_counter() - began < 3
+
+    async def test_a_body_of_unknown_fields_does_not_come_back_as_headers(self, server):
+        body = SMALL[:-1] + b"," + b",".join(b'"k%d":1' % i for i in range(100_000)) + b"}"
+        answer = await server.ask("POST", CONFIGMAPS, body=body)
+        assert answer.status == 201
+        assert len(str(answer.headers)) < 10_000
 
 
 class TestPipelining:

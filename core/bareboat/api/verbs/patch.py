@@ -22,7 +22,6 @@ from bareboat.api.verbs.apply import APPLY_PATCH, apply
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
 from bareboat.api.writing import check_name, conflict, load, write_changed
-from bareboat.api.yaml_body import yaml_to_json
 from bareboat.models.codec import DecodeError, decode_strict, to_tree
 from bareboat.models.status import BadRequest, Cause, Invalid, UnsupportedMediaType
 from bareboat.store.entry import Entry
@@ -78,8 +77,8 @@ def read_patch(op: Operation) -> tuple[str, Any]:
     data = op.request.body
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = msgspec.json.decode(yaml_to_json(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"error decoding patch: {error}") from error
     wanted = list if media == JSON_PATCH else dict
     if not isinstance(document, wanted):
         raise BadRequest(f"error decoding patch: json: cannot unmarshal {type(document).__name__} into Go value of type {_go_name(wanted)}")
