@@ -36,6 +36,8 @@ class ApiRequest:
     #: of an upgrade request: a function that hands the connection over
     connection: object = None
     headers: dict[str, str] = field(default_factory=dict)
+    #: what method, path and query mean, if somebody has worked it out already
+    info: RequestInfo | None = None
 
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)

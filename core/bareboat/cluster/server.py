@@ -29,6 +29,7 @@ from bareboat.base.tasks import Tasks, supervise
 from bareboat.client.client import Client
 from bareboat.cluster import identities
 from bareboat.cluster.bootstrap import Bootstrap
+from bareboat.cluster.edge import made_edge
 from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
 from bareboat.cluster.file.reading import node_port_range, seconds
 from bareboat.cluster.file.shape import ClusterFile
@@ -62,7 +63,10 @@ from bareboat.server.agents import Agents
 from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
 from bareboat.server.connector import Connector
+from bareboat.server.fairness.keeper import Keeper
+from bareboat.server.fairness.report import collect as fairness_metrics
 from bareboat.server.health import Health
+from bareboat.server.limits import Limits
 from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
 from bareboat.server.proxy import Proxy
@@ -91,6 +95,7 @@ class ControlPlane:
         for resource in (RESOURCE, NODES, PODS):
             self.scheme.add(resource)
         self._tasks = Tasks()
+        self._stopping = False
         self.url = ""
 
     async def start(self) -> None:
@@ -124,6 +129,9 @@ class ControlPlane:
             self._advertise,
             self._listener.port,
         )
+        keeper = Keeper(self._client(KERNEL), reader, self.clock)
+        await keeper.keep()
+        self._spawn("fairness objects", keeper.run)
         await publish(self._client(KERNEL), f"https://{self._advertise}:{self._listener.port}", pki.certificate_pem, self._cluster)
         await admit_pending(self._client(KERNEL), self._layout)
         RootCaPublisher.ca_pem = ServiceAccountTokenController.ca_pem = pki.certificate_pem.decode()
@@ -138,7 +146,12 @@ class ControlPlane:
         gc.set_threshold(50_000, 50, 1000)
 
     async def stop(self) -> None:
+        """Say "not ready", wait until nobody sends requests here, then end: what is under way may finish, watches are closed."""
+        self._stopping = True
+        await self.clock.sleep(self._cluster.server.shutdownDelay)
         await self._tasks.cancel()
+        self._listener.close()
+        await self._edge.streams.close()
         await self._listener.stop()
         await self._connector.close()
         await self._admission_host.close()
@@ -186,13 +199,18 @@ class ControlPlane:
         Usage(reader, agents, self.clock).register(self.service)
         health = Health()
         health.add("store", lambda: self.log.fault)
+        health.add("shutdown", lambda: "the server is shutting down" if self._stopping else "", ready_only=True)
         lag = LoopLag(self.clock)
         self._spawn("loop lag", lag.run)
-        metrics = ServerMetrics(self.log, self.service.requests, lag)
+        self._edge = edge = made_edge(self.service, reader, self.clock, self._cluster.server)
+        self._spawn("fairness", edge.fairness.run)
+        self._spawn("deadlines", edge.deadlines.run)
+        metrics = ServerMetrics(self.log, self.service.requests, lag, [lambda: fairness_metrics(edge.fairness)])
         shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
-        app = App(self.service, chain, self.authority, health, self._connector, shell)
+        app = App(self.service, chain, self.authority, health, self._connector, shell, edge)
         serving = pki.serving("server", "kube-apiserver", self._names())
-        self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
+        limits = Limits(connections=self._cluster.server.maxConnections)
+        self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate, limits=limits)
         port = await self._listener.start(self._cluster.server.address, self._cluster.server.port)
         address = self._cluster.server.address
         self.url = f"https://{'127.0.0.1' if address in ('0.0.0.0', '127.0.0.1') else address}:{port}"  # noqa: S104

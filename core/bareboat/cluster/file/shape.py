@@ -51,6 +51,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``allowPrivileged``: containers may ask for privileged mode (upstream's ``--allow-privileged``). Left out, ``up`` allows it, as
     clusters do in which network and storage drivers run as pods, and a lone ``server`` does not, as upstream's API server.
     ``eventTTL``: how long Events are kept (``90s``, ``30m``, ``1h``).
+
+    ``maxRequestsInflight`` and ``maxMutatingRequestsInflight`` together are the seats that priority and fairness shares out.
+    ``requestTimeout``: seconds for a request that is not long-running. ``maxConnections``: 0 is as many as the process may have
+    files. ``shutdownDelay``: seconds between saying "not ready" and taking no more requests when the server is stopped.
     """
 
     address: str = "0.0.0.0"  # noqa: S104  pods and other nodes must reach it; TLS and RBAC guard it
@@ -58,6 +62,11 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     names: list[str] = []
     allowPrivileged: bool | None = None
     eventTTL: str = "1h"
+    maxRequestsInflight: Annotated[int, msgspec.Meta(ge=1)] = 400
+    maxMutatingRequestsInflight: Annotated[int, msgspec.Meta(ge=0)] = 200
+    requestTimeout: Annotated[float, msgspec.Meta(gt=0)] = 60
+    maxConnections: Annotated[int, msgspec.Meta(ge=0)] = 0
+    shutdownDelay: Annotated[float, msgspec.Meta(ge=0)] = 0
 
 
 class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

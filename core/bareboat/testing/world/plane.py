@@ -14,9 +14,10 @@ from typing import Any
 
 from bareboat.admission.builtin import builtin as builtin_admission
 from bareboat.api.service import Authority as AnyAuthority
-from bareboat.auth.authenticators import AuthenticatorChain
+from bareboat.auth.account_tokens import TokenAuthenticator
+from bareboat.auth.authenticators import AnonymousAuthenticator, AuthenticatorChain
 from bareboat.auth.authority import Authority
-from bareboat.auth.tokens import Issuer, Keys, TokenAuthenticator, service_account_user
+from bareboat.auth.tokens import ISSUER, Issuer, Keys, service_account_user
 from bareboat.base.backoff import Backoff
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
@@ -76,7 +77,8 @@ class Plane:
     def authenticators(self) -> list[Authenticator]:
         """Of the bearer tokens that this world's API issues, and what plugins contribute."""
         contributed = self._hooks.collect("bareboat_authenticators", reader=self.kernel.reader)
-        return [TokenAuthenticator(self.keys, self.kernel.reader, self.clock), *contributed]
+        tokens = TokenAuthenticator(self.keys, self.kernel.reader, self.clock, (ISSUER,))
+        return [tokens, *contributed, AnonymousAuthenticator()]
 
     def client(self, user: UserInfo, agent: str = "") -> Client:
         client = self.kernel.client_for(user)
