@@ -25,6 +25,7 @@ from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.pki.authority import Authority
+from bareboat.controllers.storage.service import StorageControllers
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.node.agent import NodeAgent
@@ -136,7 +137,10 @@ class Agents:
             for node, node_drivers, transport in zip(self._nodes, drivers, transports, strict=True):
                 agents.append(self._agent(node, node_drivers, Client(transport, Scheme.builtin()), port))
             api.serve(agents)
+            storage = [self._storage(pki, server_url, node, d) for node, d in zip(self._nodes, drivers, strict=True) if d.storage]
             async with asyncio.TaskGroup() as group:
+                for controllers in storage:
+                    group.create_task(controllers.run(), name="storage")
                 for agent in agents:
                     group.create_task(agent.run(), name=f"agent-{agent.config.name}")
                 for agent in agents:
@@ -175,6 +179,15 @@ class Agents:
             user=node,
         )
         return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"kubelet/bareboat ({node})")
+
+    def _storage(self, pki: Authority, server: str, node: str, drivers: NodeDrivers) -> StorageControllers:
+        """With an identity of their own: what volumes need is more than a node may."""
+        user = f"system:bareboat:storage:{node}"
+        pair = pki.client(f"storage-{node}", user, ("system:bareboat:storage",))
+        path = self._layout.node(node) / "storage.kubeconfig"
+        kubeconfig.write(path, server=server, ca=pki.certificate_pem, certificate=pair.certificate_pem, key=pair.key_pem, user=user)
+        client = Client(kubeconfig.load(path, user_agent=f"bareboat-storage ({node})"), Scheme.builtin())
+        return StorageControllers(node, client, drivers.storage, self.clock, self.ids)
 
     def _loaded(self) -> list[PluginSpec]:
         plugins = self._plugins

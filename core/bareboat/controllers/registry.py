@@ -25,6 +25,7 @@ from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.servicecidrs import ServiceCIDRController
 from bareboat.controllers.statefulset.controller import StatefulSetController
+from bareboat.controllers.volumes.attach import AttachDetachController
 from bareboat.controllers.volumes.binder import PersistentVolumeBinder
 from bareboat.controllers.volumes.ephemeral import EphemeralVolumeController
 from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
@@ -52,6 +53,7 @@ BUILTIN: list[type[Any]] = [
     CertificateController,
     PodGarbageCollector,
     PersistentVolumeBinder,
+    AttachDetachController,
     ClaimProtectionController,
     VolumeProtectionController,
     EphemeralVolumeController,

@@ -62,6 +62,10 @@ class NodeAuthorizer(Authorizer):
             return asked.namespace == "kube-node-lease" and (asked.name == node or asked.verb == "create")
         if where == ("certificates.k8s.io", "certificatesigningrequests"):
             return asked.verb in ("create", *_READ) and not asked.subresource
+        if where == ("storage.k8s.io", "csinodes"):
+            return asked.name == node or asked.verb == "create"
+        if where == ("", "persistentvolumeclaims") and asked.subresource == "status" and asked.verb in ("patch", "update"):
+            return self._refers(node, asked)
         if where == ("", "pods"):
             return self._own_pod(node, asked)
         if where == ("", "serviceaccounts"):
@@ -105,6 +109,8 @@ def references(pod: core_v1.Pod, resource: str) -> set[str]:
     found: set[str] = set()
     for volume in pod.spec.volumes:
         found |= _of_volume(volume, resource)
+        if resource == "persistentvolumeclaims" and volume.ephemeral is not None:
+            found.add(f"{pod.metadata.name}-{volume.name}")
     if resource == "secrets":
         found |= {s.name for s in pod.spec.imagePullSecrets}
     containers: list[Any] = [*pod.spec.containers, *pod.spec.initContainers, *pod.spec.ephemeralContainers]
@@ -128,6 +134,8 @@ def _of_volume(volume: core_v1.Volume, resource: str) -> set[str]:
         found.add(volume.configMap.name)
     if resource == "persistentvolumeclaims" and volume.persistentVolumeClaim is not None:
         found.add(volume.persistentVolumeClaim.claimName)
+    if resource == "secrets" and volume.csi is not None and volume.csi.nodePublishSecretRef is not None:
+        found.add(volume.csi.nodePublishSecretRef.name)
     for projection in volume.projected.sources if volume.projected is not None else ():
         if resource == "secrets" and projection.secret is not None:
             found.add(projection.secret.name)
