@@ -22,6 +22,7 @@ from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.node_identity import NodeIdentity
+from bareboat.controllers.storage.service import StorageControllers
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.node.agent import NodeAgent
@@ -135,9 +136,12 @@ class Agents:
             for node, node_drivers, transport in zip(self._nodes, drivers, transports, strict=True):
                 agents.append(self._agent(node, node_drivers, Client(transport, Scheme.builtin()), port))
             api.serve(agents)
+            storage = [c for node, d in zip(self._nodes, drivers, strict=True) for c in self._storage(identity, node, d)]
             async with asyncio.TaskGroup() as group:
                 for renewal in identity.renewals(listener.reload):
                     group.create_task(renewal(), name="certificates")
+                for controllers in storage:
+                    group.create_task(controllers.run(), name="storage")
                 for agent in agents:
                     group.create_task(agent.run(), name=f"agent-{agent.config.name}")
                 for agent in agents:
@@ -164,6 +168,13 @@ class Agents:
         for place in pods.iterdir() if pods.exists() else ():
             await Volumes(place, _nothing, _nothing, {}, _nothing, storage).tear_down()
         await storage.sweep(set(), pods)
+
+    def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[StorageControllers]:
+        """Under an identity of their own: what volumes need is more than a node may."""
+        transport = identity.storage(node) if drivers.storage else None
+        if transport is None:
+            return []
+        return [StorageControllers(node, Client(transport, Scheme.builtin()), drivers.storage, self.clock, self.ids)]
 
     def _loaded(self) -> list[PluginSpec]:
         plugins = self._plugins

@@ -28,6 +28,7 @@ from bareboat.controllers.servicecidrs import ServiceCIDRController
 from bareboat.controllers.statefulset.controller import StatefulSetController
 from bareboat.controllers.tokens.accounts import ServiceAccountTokenController
 from bareboat.controllers.tokens.bootstrap import BootstrapSigner, TokenCleaner
+from bareboat.controllers.volumes.attach import AttachDetachController
 from bareboat.controllers.volumes.binder import PersistentVolumeBinder
 from bareboat.controllers.volumes.ephemeral import EphemeralVolumeController
 from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
@@ -59,6 +60,7 @@ BUILTIN: list[type[Any]] = [
     CertificateController,
     PodGarbageCollector,
     PersistentVolumeBinder,
+    AttachDetachController,
     ClaimProtectionController,
     VolumeProtectionController,
     EphemeralVolumeController,

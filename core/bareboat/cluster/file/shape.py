@@ -25,6 +25,8 @@ import msgspec
 
 #: Runtimes for a cluster without a file: the first that is installed.
 RUNTIMES = ("process", "docker")
+#: Storage for a cluster without a file, if it is installed: the driver, and the plugin with its StorageClasses.
+STORAGE, STORAGE_OBJECTS = "local", "csi-local"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 

@@ -17,6 +17,7 @@ from bareboat.api.service import Authority as AnyAuthority
 from bareboat.auth.account_tokens import TokenAuthenticator
 from bareboat.auth.authenticators import AnonymousAuthenticator, AuthenticatorChain
 from bareboat.auth.authority import Authority
+from bareboat.auth.host import AuthHost
 from bareboat.auth.tokens import ISSUER, Issuer, Keys, service_account_user
 from bareboat.base.backoff import Backoff
 from bareboat.base.clock import Clock
@@ -63,6 +64,7 @@ class Plane:
         self._hooks = chosen(admission=admission, rbac=rbac, scheduler=bool(controllers), plugins=plugins)
         self._rbac = rbac
         self.keys = Keys(_signing_key())
+        self._auth_host: AuthHost | None = None
         self.kernel = Kernel(
             store=faults.store,
             clock=clock,
@@ -76,7 +78,7 @@ class Plane:
 
     def authenticators(self) -> list[Authenticator]:
         """Of the bearer tokens that this world's API issues, and what plugins contribute."""
-        contributed = self._hooks.collect("bareboat_authenticators", reader=self.kernel.reader)
+        contributed = self._hooks.collect("bareboat_authenticators", reader=self.kernel.reader, host=self._host_for(self.kernel.reader))
         tokens = TokenAuthenticator(self.keys, self.kernel.reader, self.clock, (ISSUER,))
         return [tokens, *contributed, AnonymousAuthenticator()]
 
@@ -101,14 +103,21 @@ class Plane:
 
     async def stop(self) -> None:
         await self.tasks.cancel()
+        if self._auth_host is not None:
+            await self._auth_host.close()
         await self.kernel.stop()
 
     async def moved(self, address: str, port: int) -> None:
         """The Service ``kubernetes`` leads there from now on."""
         await Bootstrap(self.client(SHARED_READS, "kube-apiserver"), self.kernel.scheme, self.clock)._endpoint(address, port)
 
+    def _host_for(self, reader: Reader) -> AuthHost:
+        if self._auth_host is None:
+            self._auth_host = AuthHost(reader, self.clock, self.ids, (ISSUER,))
+        return self._auth_host
+
     def _authority(self, reader: Reader) -> AnyAuthority:
-        contributed = {a.name: a for a in self._hooks.collect("bareboat_authorizers", reader=reader)}
+        contributed = {a.name: a for a in self._hooks.collect("bareboat_authorizers", reader=reader, host=self._host_for(reader))}
         first = [contributed.pop(name) for name in ("node", "rbac") if name in contributed]
         return Authority([*first, *contributed.values()])
 
