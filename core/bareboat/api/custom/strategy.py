@@ -109,10 +109,8 @@ def faults(version: Version, new: CustomObject, old: CustomObject | None) -> lis
     found = _faults(version, new, old)
     if len(found) <= _MOST_TOLD:
         return found
-    return [
-        *found[:_MOST_TOLD],
-        Cause("FieldValueInvalid", f"Invalid value: null: {len(found) - _MOST_TOLD} more faults are not shown", ""),
-    ]
+    more = f"Invalid value: null: {len(found) - _MOST_TOLD} more faults are not shown"
+    return [*found[:_MOST_TOLD], Cause("FieldValueInvalid", more, "")]
 
 
 def _faults(version: Version, new: CustomObject, old: CustomObject | None) -> list[Cause]:
