@@ -20,8 +20,8 @@ from bareboat.contracts.store import Store
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.scheme import Scheme
 from bareboat.models.status import AlreadyExists
-from bareboat.store.log import Log
 from bareboat.store.memory import MemoryStore
+from bareboat.store.shared import log_over
 
 ADMIN = UserInfo(name="admin", groups=("system:masters", "system:authenticated"))
 
@@ -48,7 +48,7 @@ class Kernel:
         self.clock = clock or LoopClock()
         self.ids = ids or SeededIds(1)
         self.scheme = Scheme.builtin()
-        self.log = Log(store or MemoryStore(), self.clock, self._heads)
+        self.log = log_over(store or MemoryStore(), self.clock, self._heads)
         self.reader = LogReader(self.log, self.scheme)
         self.authority = EveryoneMay()
         host = self.host = Host(self.scheme, self.authority, self.reader, self.clock, self.ids)
