@@ -9,10 +9,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from bareboat.api.conversion import convert_object
-from bareboat.api.managed import atoms, entries, sets
+from bareboat.api.managed import atoms, creation, entries, sets
 from bareboat.api.managed.entries import Managed, Owner
 from bareboat.api.managed.manager import FieldManager
+from bareboat.api.managed.walks import NoKey
 from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy
 from bareboat.models.codec import to_tree
@@ -23,6 +26,7 @@ Tree = dict[str, Any]
 
 #: Characters of a manager's name at most.
 MOST = 128
+_specs = creation.Specs()
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
 
@@ -57,10 +61,31 @@ def _manager(type_key: str, reset: tuple[str, ...]) -> FieldManager:
 
 def track_new(op: Operation, obj: Any) -> None:
     """Of an object that is about to be created."""
+    if op.custom is None and op.same_version and op.raw is None and not obj.metadata.managedFields:
+        spec = getattr(obj, "spec", None)
+        if isinstance(spec, msgspec.Struct):
+            _track_parted(op, obj, spec)
+            return
     books = _given(obj, None)
     new = _sent(op, tree_of(op, obj))
     books = manager_of(op, None).updated(books, empty_tree(op.resource), new, owner(op), op.clock.timestamp())
     obj.metadata.managedFields = entries.write(books)
+
+
+def _track_parted(op: Operation, obj: Any, spec: Any) -> None:
+    """The common case: what is beside the spec is walked, the spec only if none like it was."""
+    manager, empty = manager_of(op, None), empty_tree(op.resource)
+    obj.spec = type(spec)()
+    tree = tree_of(op, obj)
+    obj.spec = spec
+    beside = {name: value for name, value in tree.items() if name != "spec"}
+    try:
+        fields = _specs.fields(manager, spec, empty.get("spec"), lambda: to_tree(spec))
+        rest = manager.gained({name: value for name, value in empty.items() if name != "spec"}, beside)
+    except NoKey:
+        return
+    fields = dict(sorted({**creation.ordered(rest), **fields}.items()))
+    obj.metadata.managedFields = [entries.entry(owner(op), op.clock.timestamp(), fields)] if fields else []
 
 
 def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | None) -> None:

@@ -77,7 +77,7 @@ class ClaimProtectionController(_Protection):
     def setup(self, informers: InformerFactory) -> None:
         self._objects = self.watch(informers.of(core_v1.PersistentVolumeClaim))
         self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("claim", _claims_of)
+        self._pods.add_index("claim", _claims_of, _Pod)
         self.watch(self._pods, lambda _key, pod: _claims_of(pod), _Pod)
 
     def in_use(self, key: str, obj: Any) -> bool:
