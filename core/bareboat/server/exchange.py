@@ -11,6 +11,7 @@ from bareboat.api.body import LIMIT
 from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.contracts.auth import Credentials, UserInfo
 from bareboat.models.status import RequestEntityTooLarge
+from bareboat.server.cycle import at_once
 
 Scope = dict[str, Any]
 #: Bodies larger than this are compressed for clients that take gzip (upstream's bound).
@@ -90,6 +91,8 @@ async def send_response(response: ApiResponse, accepts_gzip: bool, receive: Any,
         body = await asyncio.to_thread(gzip.compress, body, 1)
         head += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
     head.append((b"content-length", b"%d" % len(body)))
+    if len(body) <= PIECE and at_once(send, response.status, head, body):
+        return
     await send({"type": "http.response.start", "status": response.status, "headers": head})
     for start in range(0, len(body) - PIECE, PIECE):
         await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
