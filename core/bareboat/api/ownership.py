@@ -61,31 +61,39 @@ def _manager(type_key: str, reset: tuple[str, ...]) -> FieldManager:
 
 def track_new(op: Operation, obj: Any) -> None:
     """Of an object that is about to be created."""
-    if op.custom is None and op.same_version and op.raw is None and not obj.metadata.managedFields:
-        spec = getattr(obj, "spec", None)
-        if isinstance(spec, msgspec.Struct):
-            _track_parted(op, obj, spec)
-            return
+    short = _short(op, obj)
+    if short is not None:
+        obj.metadata.managedFields = [entries.entry(owner(op), op.clock.timestamp(), short)] if short else []
+        return
     books = _given(obj, None)
     new = _sent(op, tree_of(op, obj))
     books = manager_of(op, None).updated(books, empty_tree(op.resource), new, owner(op), op.clock.timestamp())
     obj.metadata.managedFields = entries.write(books)
 
 
-def _track_parted(op: Operation, obj: Any, spec: Any) -> None:
-    """The common case: what is beside the spec is walked, the spec only if none like it was."""
-    manager, empty = manager_of(op, None), empty_tree(op.resource)
-    obj.spec = type(spec)()
-    tree = tree_of(op, obj)
-    obj.spec = spec
-    beside = {name: value for name, value in tree.items() if name != "spec"}
+def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
+    """The fields of an object that has metadata and a spec and nothing else, in order; None for any other."""
+    if op.custom is not None or not op.same_version or op.raw is not None or obj.metadata.managedFields:
+        return None
+    spec, plain = getattr(obj, "spec", None), _plain(type(obj))
+    if not isinstance(spec, msgspec.Struct) or any(getattr(obj, name) != value for name, value in plain.items()):
+        return None
+    metadata = creation.of_metadata(obj.metadata)
+    if metadata is None:
+        return None
     try:
-        fields = _specs.fields(manager, spec, empty.get("spec"), lambda: to_tree(spec))
-        rest = manager.gained({name: value for name, value in empty.items() if name != "spec"}, beside)
+        fields = _specs.fields(manager_of(op, None), spec, empty_tree(op.resource).get("spec"), lambda: to_tree(spec))
     except NoKey:
-        return
-    fields = dict(sorted({**creation.ordered(rest), **fields}.items()))
-    obj.metadata.managedFields = [entries.entry(owner(op), op.clock.timestamp(), fields)] if fields else []
+        return {}
+    return {"f:metadata": metadata, **fields} if metadata else fields
+
+
+@cache
+def _plain(cls: type) -> dict[str, Any]:
+    """The parts beside metadata and spec, as they are when nothing is in them."""
+    empty = cls()
+    names = (field.name for field in msgspec.structs.fields(cls))
+    return {name: getattr(empty, name) for name in names if name not in ("kind", "apiVersion", "metadata", "spec")}
 
 
 def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | None) -> None:

@@ -1,6 +1,6 @@
-"""Who owns what of a new object's ``spec``: one that was seen before is not walked again.
+"""Who owns what of a new object, the short way: its metadata without a walk, and a spec that was seen before not again.
 
-The fields follow from the spec's bytes, its type and what the endpoint never writes, so objects of one template share the result.
+A spec's fields follow from its bytes, its type and what the endpoint never writes, so objects of one template share the result.
 Nobody writes to it.
 """
 
@@ -43,3 +43,28 @@ class Specs:
 def ordered(node: Node) -> Node:
     """As it is written: keys in order at every level."""
     return _decode(_encode_sorted(node))
+
+
+def of_metadata(meta: Any) -> Node | None:
+    """What the creator owns of ordinary metadata, in order: labels, annotations, owners, finalizers, generateName. None: walk it."""
+    out: Node = {}
+    if meta.annotations:
+        out["f:annotations"] = _map(meta.annotations)
+    if meta.finalizers:
+        out["f:finalizers"] = {".": {}, **{f"v:{_encode(f).decode()}": {} for f in sorted(meta.finalizers, key=_spelled)}}
+    if meta.generateName:
+        out["f:generateName"] = {}
+    if meta.labels:
+        out["f:labels"] = _map(meta.labels)
+    if meta.ownerReferences:
+        keys = sorted(f'k:{{"uid":{_encode(owner.uid).decode()}}}' for owner in meta.ownerReferences)
+        out["f:ownerReferences"] = {".": {}, **{key: {} for key in keys}}
+    return out if not (meta.deletionTimestamp or meta.deletionGracePeriodSeconds) else None
+
+
+def _spelled(text: str) -> str:
+    return _encode(text).decode()
+
+
+def _map(pairs: dict[str, str]) -> Node:
+    return {".": {}, **{f"f:{key}": {} for key in sorted(pairs)}}
