@@ -75,7 +75,7 @@ def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
     """The fields of an object that has metadata and a spec and nothing else, in order; None for any other."""
     if op.custom is not None or not op.same_version or op.raw is not None or obj.metadata.managedFields:
         return None
-    spec, plain = getattr(obj, "spec", None), _plain(type(obj))
+    spec, plain = getattr(obj, "spec", None), _plain(obj.__class__)
     if not isinstance(spec, msgspec.Struct) or any(getattr(obj, name) != value for name, value in plain.items()):
         return None
     metadata = creation.of_metadata(obj.metadata)
@@ -89,7 +89,7 @@ def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
 
 
 @cache
-def _plain(cls: type) -> dict[str, Any]:
+def _plain(cls: Any) -> dict[str, Any]:
     """The parts beside metadata and spec, as they are when nothing is in them."""
     empty = cls()
     names = (field.name for field in msgspec.structs.fields(cls))

@@ -11,7 +11,7 @@ from bareboat.api.body import LIMIT
 from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.contracts.auth import Credentials, UserInfo
 from bareboat.models.status import RequestEntityTooLarge
-from bareboat.server.cycle import at_once
+from bareboat.server.cycle import at_once, cycle_of
 
 Scope = dict[str, Any]
 #: Bodies larger than this are compressed for clients that take gzip (upstream's bound).
@@ -83,6 +83,10 @@ async def send_response(response: ApiResponse, accepts_gzip: bool, receive: Any,
         else:
             head.append((name.encode(), value.encode()))
     head += [(b"warning", _warning(text)) for text in dict.fromkeys(response.warnings)]
+    cycle = cycle_of(send)
+    if response.follow is not None and cycle is not None:
+        await cycle.chunked(response.status, head, response.follow)
+        return
     if response.stream is not None:
         await _send_stream(response, head, receive, send)
         return

@@ -83,6 +83,8 @@ class PeerHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Lets go of everything that leads back here: what waits for the cycle collector keeps its TLS buffers until then."""
+        if isinstance(self.cycle, Cycle) and not self.cycle.response_complete:
+            self.cycle.lost()
         super().connection_lost(exc)
         self._extensions = {}
         self.scope = self.cycle = None  # type: ignore[assignment]
