@@ -22,7 +22,7 @@ from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
 from bareboat.auth.authenticators import AuthenticatorChain, CertificateAuthenticator, StaticTokenAuthenticator
 from bareboat.auth.authority import Authority
-from bareboat.auth.tokens import ISSUER, Issuer, Keys, TokenAuthenticator, service_account_user
+from bareboat.auth.tokens import ISSUER, Issuer, Keys, TokenAuthenticator
 from bareboat.base.backoff import Backoff
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
@@ -31,11 +31,13 @@ from bareboat.client import kubeconfig
 from bareboat.client.client import Client
 from bareboat.cluster.bootstrap import Bootstrap
 from bareboat.cluster.driver_host import DriverHost
-from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
+from bareboat.cluster.file.choices import ServerPlugins, ordered
 from bareboat.cluster.file.reading import node_port_range
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
+from bareboat.cluster.loops import Loops
+from bareboat.cluster.membership import Membership, check_authority
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.cluster.pki.authority import Pair, signing_key
@@ -45,13 +47,9 @@ from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.nodes import NodeAddressController
-from bareboat.controllers.registry import BUILTIN
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.plugins.problems import PluginErrors, Problem
-from bareboat.reconcile.controller import ControllerContext
-from bareboat.reconcile.events import EventRecorder
-from bareboat.reconcile.informer import InformerFactory
 from bareboat.server.agents import Agents
 from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
@@ -66,8 +64,6 @@ from bareboat.server.virtual import Virtual
 from bareboat.store.shared import log_over
 
 log = logging.getLogger("bareboat.server")
-SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
-SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
 
 
 class ControlPlane:
@@ -84,6 +80,7 @@ class ControlPlane:
         for resource in (RESOURCE, NODES, PODS):
             self.scheme.add(resource)
         self._tasks = Tasks()
+        self._membership: Membership | None = None
         self.url = ""
 
     async def start(self) -> None:
@@ -91,6 +88,7 @@ class ControlPlane:
         pki = CertificateAuthority(self._layout.pki, self.clock, common_name=f"bareboat-{self._cluster.name}")
         await self._start_store()
         reader = LogReader(self.log, self.scheme)
+        check_authority(reader, pki.certificate_pem.decode(), self._layout.pki)
         self.authority = Authority(self._authorizers(reader))
         host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
@@ -109,7 +107,7 @@ class ControlPlane:
             [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER],
             networking.serviceCIDR,
             self._advertise,
-            self._listener.port,
+            0 if self.log.shared else self._listener.port,
         )
         RootCaPublisher.ca_pem = pki.certificate_pem.decode()
         NodeAddressController.pod_cidr = networking.podCIDR
@@ -123,6 +121,8 @@ class ControlPlane:
 
     async def stop(self) -> None:
         await self._tasks.cancel()
+        if self._membership is not None and not self.log.fault:
+            await self._membership.leave()
         await self._listener.stop()
         await self._connector.close()
         await self._admission_host.close()
@@ -219,38 +219,15 @@ class ControlPlane:
         return Client(InProcessTransport(self.service, user, agent), self.scheme)
 
     async def _start_loops(self) -> None:
-        """The controllers and the scheduler that the cluster file lets run."""
-        classes = {cls.name: cls for cls in [*BUILTIN, *self._plugins.hooks.collect("bareboat_controllers")]}
-        enabled = enabled_controllers([*classes, "scheduler"], self._cluster.controllers)
-        if not enabled:
-            return
-        self._shared = InformerFactory(self._client(SHARED_READS))
-        self._spawn("informers", self._shared.run)
-        self._start_controllers([cls for name, cls in classes.items() if name in enabled])
-        if "scheduler" in enabled:
-            await self._start_scheduler()
-
-    def _start_controllers(self, classes: list[Any]) -> None:
-        shared = self._shared
-        for cls in classes:
-            client = self._client(service_account_user("kube-system", cls.name), "kube-controller-manager")
-            events = EventRecorder(self._client(SHARED_READS), cls.name, self.clock, self.ids)
-            controller = cls(ControllerContext(client, shared, self.clock, self.ids, events))
-            self._spawn(f"{cls.name} events", events.run)
-            self._spawn(cls.name, controller.run)
-
-    async def _start_scheduler(self) -> None:
-        from bareboat.scheduler.scheduler import Scheduler
-
-        contributed = {p.name: p for p in self._plugins.hooks.collect("bareboat_scheduling_policies")}
-        chosen = ordered(list(contributed.values()), [p.use for p in self._cluster.scheduling], "scheduling")
-        weights = {p.use: p.weight for p in self._cluster.scheduling}
-        policies = [(p, weights.get(p.name, p.default_weight)) for p in chosen]
-        client = self._client(SCHEDULER, "kube-scheduler")
-        events = EventRecorder(self._client(SHARED_READS), "default-scheduler", self.clock, self.ids)
-        scheduler = Scheduler(client, self._shared, policies, clock=self.clock, ids=self.ids, events=events)
-        self._spawn("scheduler events", events.run)
-        self._spawn("scheduler", scheduler.run)
+        """The controllers and the scheduler, and who else serves this cluster."""
+        loops = Loops(self._cluster, self._plugins, self._client, self.clock, self.ids)
+        if not self.log.shared:
+            loops.start(self._tasks)
+        else:
+            self._spawn("elections", loops.elected)
+            self._membership = Membership(self._client(KERNEL), self._advertise, self._listener.port, self.clock, self.ids)
+            await self._membership.renew()
+            self._spawn("membership", self._membership.run)
 
     def _spawn(self, name: str, service: Callable[[], Any]) -> None:
         self._tasks.spawn(supervise(name, service, self.clock, Backoff(1.0, 30.0)), name=name)

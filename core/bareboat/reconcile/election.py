@@ -123,8 +123,9 @@ class Election:
         lease.spec.holderIdentity, lease.spec.leaseDurationSeconds = "", 1
         lease.spec.renewTime = lease.spec.acquireTime = now
         try:
-            await self._client.update(lease)
-        except ApiError as error:
+            async with asyncio.timeout(RETRY):
+                await self._client.update(lease)
+        except (ApiError, TimeoutError) as error:
             log.info("lease %s is not released: %s", self._name, error)
 
 
