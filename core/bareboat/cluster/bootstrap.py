@@ -85,6 +85,11 @@ class Bootstrap:
             spec=core_v1.ServiceSpec(clusterIP=str(ipaddress.IPv4Network(service_cidr)[10]), ports=ports, type="ClusterIP"),
         )
         try:
+            await self._client.get(core_v1.Service, wanted.metadata.name, wanted.metadata.namespace)
+            return
+        except NotFound:
+            log.debug("making the Service %s", wanted.metadata.name)
+        try:
             await self._create(wanted)
         except Invalid as error:  # a cluster from before: somebody has the address already
             log.warning("there is no Service kube-dns: %s", error)
