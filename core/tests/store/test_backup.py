@@ -209,7 +209,9 @@ async def test_verify_names_what_is_wrong(log, keeping):
     connection = log.store._file._connection
     connection.exec_driver_sql("UPDATE log SET previous = 7, checksum = 0 WHERE revision = 2")
     connection.exec_driver_sql("INSERT INTO log SELECT 5, 'core/configmaps/ns/other', 5, 0, 0, 0, value, 0 FROM log WHERE revision = 2")
-    connection.exec_driver_sql("INSERT INTO log SELECT 6, 'core/pods/ns/a', 6, 0, 0, 0, CAST('{\"metadata\":7' AS BLOB), 0 FROM log WHERE revision = 2")
+    connection.exec_driver_sql(
+        "INSERT INTO log SELECT 6, 'core/pods/ns/a', 6, 0, 0, 0, CAST('{\"metadata\":7' AS BLOB), 0 FROM log WHERE revision = 2"
+    )
     connection.commit()
     log.store._file.head = 6
     problems = "\n".join((await keeping.verify(quiet, file=True)).problems)
