@@ -46,15 +46,21 @@ class Workload:
         self.history = History()
         self.counts = Counts()
         self._number = 0
+        self._stopped = False
 
     async def run(self) -> None:
-        start, items = await self.listed()
-        self.history.operations.append(items)
+        """Until ``stop``: clients end what they have begun, so that nothing comes to the server after the last look."""
+        start, _ = await self.listed()
         async with asyncio.TaskGroup() as group:
-            for i in range(self._clients):
-                group.create_task(self._client(SeededIds(self._seed * 1000 + i), f"{self._seed}-{i}"))
-            for _ in range(self._watchers):
-                group.create_task(self._watch(start))
+            watching = [group.create_task(self._watch(start)) for _ in range(self._watchers)]
+            async with asyncio.TaskGroup() as writing:
+                for i in range(self._clients):
+                    writing.create_task(self._client(SeededIds(self._seed * 1000 + i), f"{self._seed}-{i}"))
+            for task in watching:
+                task.cancel()
+
+    def stop(self) -> None:
+        self._stopped = True
 
     async def listed(self) -> tuple[int, Operation]:
         """A list that must succeed, however often it has to be tried."""
@@ -78,10 +84,9 @@ class Workload:
     async def _client(self, ids: Ids, name: str) -> None:
         known: dict[str, int] = {}
         async with self._session() as session:
-            while True:
+            while not self._stopped:
                 await self._subject.up.wait()
                 operation = await self._step(session, ids, name, known)
-                self.history.operations.append(operation)
                 if operation.outcome == "unknown":
                     known.pop(operation.key, None)
                     await asyncio.sleep(0.05)
@@ -113,6 +118,7 @@ class Workload:
         """The tree of the answer; None if the outcome is unknown or a refusal."""
         loop = asyncio.get_running_loop()
         operation.begin = loop.time()
+        self.history.operations.append(operation)
         try:
             async with session.request(method, self._subject.url + path, json=body) as answer:
                 data = await answer.read()
