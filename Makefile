@@ -15,6 +15,9 @@ demo: $(BIN)/bareboat host-tools  ## bring up a cluster, run examples/hello on i
 test: $(VENV)/.dev test-tools  ## run the tests: everything that this machine can run
 	@$(BIN)/python -m pytest
 
+torture: $(VENV)/.dev test-tools  ## strike a server with faults, some 400 rounds, and check what its clients saw (20 minutes)
+	@$(BIN)/python -m bareboat.testing.torture $(TORTURE)
+
 check: $(VENV)/.dev  ## lint, types and layers; never edits
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -47,4 +50,4 @@ $(VENV)/.dev: $(BIN)/bareboat
 host-tools test-tools:
 	@$(SHELL) scripts/host-tools $(patsubst test-%,tests,$(filter test-%,$@))
 
-.PHONY: help demo test check fix clean host-tools test-tools
+.PHONY: help demo test torture check fix clean host-tools test-tools
