@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,8 +17,9 @@ from pathlib import Path
 import msgspec
 
 from bareboat.base.ids import SystemIds
-from bareboat.testing.torture.faults import FAULTS, DiskFull, Fault, possible
-from bareboat.testing.torture.rounds import Line, Report, Torture, mounted, schedule
+from bareboat.testing.torture.disk import Disk
+from bareboat.testing.torture.faults import FAULTS, Fault, possible
+from bareboat.testing.torture.rounds import Line, Report, Torture, schedule
 from bareboat.testing.torture.subject import COMMAND, Subject
 
 HEADERS = ("FAULT", "ROUNDS", "OPERATIONS", "ACKNOWLEDGED", "REFUSED", "UNKNOWN", "WATCH EVENTS", "TOLD 410", "VIOLATIONS")
@@ -45,9 +45,9 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     seed = arguments.seed or 1 + int(SystemIds().fraction() * 1_000_000)
-    with _directory(arguments.size) as data:
-        order = schedule(choose(arguments.faults, data), arguments.rounds)
-        subject = Subject(data, tuple(shlex.split(arguments.command)) if arguments.command else COMMAND)
+    with _disk(arguments.size) as (data, disk):
+        subject = Subject(data, tuple(shlex.split(arguments.command)) if arguments.command else COMMAND, disk)
+        order = schedule(choose(arguments.faults, subject), arguments.rounds)
 
         def tell(number: int, line: Line) -> None:
             if not arguments.quiet:
@@ -62,14 +62,13 @@ def main(words: Sequence[str] | None = None) -> int:
     return 3 if report.violations else 0
 
 
-def choose(names: str, data: Path) -> list[Fault]:
+def choose(names: str, subject: Subject) -> list[Fault]:
     """Instances, in the order of FAULTS; a name that there is not ends the program."""
     wanted = {name.strip() for name in names.split(",") if name.strip()}
     unknown = wanted - {fault.name for fault in FAULTS}
     if unknown:
         raise SystemExit(f"no fault is called {', '.join(sorted(unknown))}; there are: {', '.join(f.name for f in FAULTS)}")
-    able = [f for f in FAULTS if possible(f) and (f is not DiskFull or mounted(data))]
-    return [fault() for fault in able if not wanted or fault.name in wanted]
+    return [fault() for fault in FAULTS if possible(fault, subject) and (not wanted or fault.name in wanted)]
 
 
 def show(report: Report) -> None:
@@ -92,30 +91,15 @@ def _row(name: str, rounds: int, line: Line) -> tuple[str, ...]:
 
 
 @contextmanager
-def _directory(size: str) -> Iterator[Path]:
-    """A small ext4 in a file, mounted, as far as this machine lets us; else a plain directory."""
+def _disk(size: str) -> Iterator[tuple[Path, Disk | None]]:
+    """Where the data are: a disk of their own if this machine lets us have one, else a plain directory."""
     with tempfile.TemporaryDirectory(prefix="torture-") as base:
-        image, data = Path(base) / "disk", Path(base) / "data"
-        data.mkdir()
-        made = mount(image, data, size)
+        disk = Disk(Path(base), size)
+        mounted = disk.mount()
         try:
-            yield data
+            yield disk.data, disk if mounted else None
         finally:
-            if made:
-                subprocess.run(["umount", "--lazy", str(data)], check=False)  # noqa: S603, S607
-
-
-def mount(image: Path, data: Path, size: str) -> bool:
-    """Whether it could be done; root is needed."""
-    steps = (
-        ["truncate", "-s", size, str(image)],
-        ["mkfs.ext4", "-q", "-m", "0", str(image)],
-        ["mount", "-o", "loop", str(image), str(data)],
-    )
-    try:
-        return all(subprocess.run(step, check=False, capture_output=True).returncode == 0 for step in steps)  # noqa: S603
-    except OSError:
-        return False
+            disk.unmount()
 
 
 if __name__ == "__main__":

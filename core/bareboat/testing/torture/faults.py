@@ -1,7 +1,7 @@
 """What strikes a server while clients work: each fault strikes once and returns when the server is as it should be again.
 
 ``FAULTS`` are those of one server on local files; a store with more to lose (connections, a leader) adds its own. ``needs`` says
-what this machine must have: root for file systems, strace for system calls that fail.
+what this machine must have: a disk of its own (root), strace for system calls that fail.
 """
 
 from __future__ import annotations
@@ -109,6 +109,22 @@ class CutTail(Fault):
         await subject.start()
 
 
+class PowerCut(Fault):
+    """The disk keeps what was synced and loses what was only written; the data must be on a disk of their own."""
+
+    name = "power cut"
+    needs = "disk"
+
+    async def strike(self, subject: Subject, ids: Ids) -> None:
+        assert subject.disk is not None
+        await asyncio.sleep(ids.fraction() * 0.5)
+        subject.signal(signal.SIGSTOP)
+        copy = await asyncio.to_thread(subject.disk.snapshot)
+        await subject.kill()
+        await subject.disk.power_back(copy)
+        await subject.start()
+
+
 class SystemCalls(Fault):
     """System calls of the store that fail or are late for a while, by strace's injection."""
 
@@ -170,7 +186,7 @@ class DiskFull(Fault):
     """The file system of the data is filled to the last byte, and later emptied; the data must be on one of its own."""
 
     name = "disk full"
-    needs = "root"
+    needs = "disk"
 
     async def strike(self, subject: Subject, ids: Ids) -> None:
         balloon = subject.data / "balloon"
@@ -185,10 +201,10 @@ class DiskFull(Fault):
 
 
 FAULTS: Sequence[type[Fault]] = (
-    Kill, KillTwice, Stop, Pause, TornTail, CutTail, SyncFails, SyncFailsThenKill, SyncSlow, WriteFails, WriteFull, DiskFull,
+    Kill, PowerCut, KillTwice, Stop, Pause, TornTail, CutTail, SyncFails, SyncFailsThenKill, SyncSlow, WriteFails, WriteFull, DiskFull,
 )  # fmt: skip
 
 
-def possible(fault: type[Fault]) -> bool:
+def possible(fault: type[Fault], subject: Subject) -> bool:
     """This machine has what the fault needs."""
-    return {"root": os.geteuid() == 0, "strace": shutil.which("strace") is not None, "": True}[fault.needs]
+    return {"disk": subject.disk is not None, "strace": shutil.which("strace") is not None, "": True}[fault.needs]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -166,8 +165,3 @@ def prefix_problems(changes: dict[int, Seen], history: History) -> list[str]:
         for key in sorted({*state, *final})
         if key.startswith(PREFIX) and final.get(key) != state.get(key) and not (key in deleted and key not in final)
     ]
-
-
-def mounted(data: Path) -> bool:
-    """The directory is a file system of its own."""
-    return data.is_mount()

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bareboat.client import kubeconfig
+from bareboat.testing.torture.disk import Disk
 
 #: An API server alone, over the store that is tortured; the pods' world is not what this is about.
 COMMAND = (
@@ -37,8 +38,10 @@ READY_SECONDS = 60.0
 class Subject:
     """One server. ``url`` and ``tls`` are good after the first ``start``."""
 
-    def __init__(self, data: Path, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, data: Path, command: Sequence[str] = COMMAND, disk: Disk | None = None) -> None:
+        """``disk``: the one that holds the data, if they are on one of their own."""
         self.data = data
+        self.disk = disk
         self.port = _free_port()
         self._command = [part.replace("{data}", str(data)).replace("{port}", str(self.port)) for part in command]
         self._process: asyncio.subprocess.Process | None = None
