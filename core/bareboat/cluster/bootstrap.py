@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from contextlib import suppress
 from typing import Any
 
 from bareboat.base.clock import Clock
@@ -106,11 +107,9 @@ class Bootstrap:
             metadata=meta_v1.ObjectMeta(name="kube-dns", namespace="kube-system", labels=labels),
             spec=core_v1.ServiceSpec(clusterIP=str(ipaddress.IPv4Network(service_cidr)[10]), ports=ports, type="ClusterIP"),
         )
-        try:
+        with suppress(NotFound):
             await self._client.get(core_v1.Service, wanted.metadata.name, wanted.metadata.namespace)
             return
-        except NotFound:
-            log.debug("making the Service %s", wanted.metadata.name)
         try:
             await self._create(wanted)
         except Invalid as error:  # a cluster from before: somebody has the address already

@@ -154,7 +154,7 @@ class Opened:
         self._maintenance = maintenance
 
     async def ask(self, request: Request, progress: Progress, sink: Sink) -> Any:
-        return msgspec.to_builtins(await answer(self._maintenance, request, progress, sink))
+        return msgspec.json.decode(msgspec.json.encode(await answer(self._maintenance, request, progress, sink)))
 
 
 @asynccontextmanager
