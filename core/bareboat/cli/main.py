@@ -22,6 +22,7 @@ COMMANDS = {
     "node": "list, stop, start, add and remove nodes",
     "demo": "bring up a cluster, run the example on it, show it working, clean up",
     "image": "load images into nodes, list them, remove those that nothing uses",
+    "store": "back up, restore, verify, compact and look into what the cluster keeps",
     "plugins": "list, show and check plugins",
     "install": "have systemd start the cluster with the machine",
     "uninstall": "undo that",

@@ -30,6 +30,7 @@ from bareboat.models.scheme import Scheme
 from bareboat.node.agent import NodeAgent
 from bareboat.node.api import AgentApi
 from bareboat.node.config import NodeConfig
+from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.volumes import Volumes
 from bareboat.plugins.loader import LoadedDriver
 from bareboat.server.listening import Listener
@@ -46,6 +47,9 @@ class NodeDrivers:
         self.runtimes: dict[str, Any] = self._runtimes(plugins.runtimes)
         self.network: Any = self._create(plugins.network)
         self.proxy: Any = self._create(plugins.proxy)
+        self.network_policy: Any = self._create(plugins.network_policy) if plugins.network_policy is not None else None
+        self.volumes: list[Any] = [self._create(loaded) for loaded in plugins.storage]
+        self.buckets: list[Any] = [self._create(loaded) for loaded in plugins.buckets]
 
     def _runtimes(self, plugins: Mapping[str, LoadedDriver]) -> dict[str, Any]:
         """By handler. One entry of the file may serve two handlers; two entries of one plugin are two drivers, and share nothing."""
@@ -70,7 +74,14 @@ class NodeDrivers:
 
     @property
     def all(self) -> list[Any]:
-        return [*dict.fromkeys(self.runtimes.values()), self.network, self.proxy]
+        single = [self.network, self.proxy, self.network_policy]
+        found = [*dict.fromkeys(self.runtimes.values()), *single, *self.volumes, *self.buckets]
+        return [driver for driver in found if driver is not None]
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """By the name that volumes call them; of an open driver, since a proxy learns its name then."""
+        return {driver.driver_name: driver for driver in self.volumes}
 
     async def open(self) -> None:
         for driver in self.all:
@@ -90,6 +101,8 @@ class NodeDrivers:
                 await runtime.remove_pod_sandbox(sandbox.id)
         await self.network.teardown()
         await self.proxy.teardown()
+        if self.network_policy is not None:
+            await self.network_policy.teardown()
         for host in self._hosts:
             if host.instance != self._layout.instance(self._node):
                 shutil.rmtree(Path("/run/bareboat") / host.instance, ignore_errors=True)
@@ -145,10 +158,16 @@ class Agents:
             drivers = NodeDrivers(self._layout, node, self._plugins, self.clock)
             await drivers.open()
             await drivers.teardown()
+            await self._remove_volumes(node, drivers)
             await drivers.close()
-            pods = self._layout.node(node) / "pods"
-            for directory in pods.iterdir() if pods.exists() else ():
-                Volumes(directory, _nothing, _nothing, {}, _nothing).tear_down()
+
+    async def _remove_volumes(self, node: str, drivers: NodeDrivers) -> None:
+        directory = self._layout.node(node)
+        storage = NodeStorage(node, directory, drivers.storage, _nothing, _nothing, self.clock)
+        pods = directory / "pods"
+        for place in pods.iterdir() if pods.exists() else ():
+            await Volumes(place, _nothing, _nothing, {}, _nothing, storage).tear_down()
+        await storage.sweep(set(), pods)
 
     def _transport(self, pki: Authority, server: str, node: str) -> HttpsTransport:
         pair = pki.client(f"node-{node}", f"system:node:{node}", ("system:nodes",))
@@ -163,8 +182,9 @@ class Agents:
         return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"kubelet/bareboat ({node})")
 
     def _loaded(self) -> list[PluginSpec]:
-        loaded = [*self._plugins.runtimes.values(), self._plugins.network, self._plugins.proxy]
-        found = list(dict.fromkeys(d.plugin for d in loaded))
+        plugins = self._plugins
+        loaded = [*plugins.runtimes.values(), plugins.network, plugins.proxy, plugins.network_policy, *plugins.storage, *plugins.buckets]
+        found = list(dict.fromkeys(d.plugin for d in loaded if d is not None))
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
     def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
@@ -186,9 +206,11 @@ class Agents:
             drivers.runtimes,
             drivers.network,
             drivers.proxy,
+            drivers.network_policy,
             clock=self.clock,
             ids=self.ids,
             state_dir=self._layout.node(node),
+            storage=drivers.storage,
         )
 
 

@@ -30,9 +30,8 @@ from bareboat.base.tasks import Tasks, supervise
 from bareboat.client import kubeconfig
 from bareboat.client.client import Client
 from bareboat.cluster.bootstrap import Bootstrap
-from bareboat.cluster.driver_host import DriverHost
 from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
-from bareboat.cluster.file.reading import node_port_range
+from bareboat.cluster.file.reading import node_port_range, seconds
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
@@ -41,6 +40,8 @@ from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.cluster.pki.authority import Pair, signing_key
 from bareboat.cluster.pki.requests import RequestSigner
 from bareboat.cluster.state import write_private
+from bareboat.cluster.storage import owner, prepare
+from bareboat.cluster.storekeeping import StoreSocket
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
@@ -48,6 +49,7 @@ from bareboat.controllers.nodes import NodeAddressController
 from bareboat.controllers.registry import BUILTIN
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
+from bareboat.node.policies import access as network_policy_access
 from bareboat.plugins.problems import PluginErrors, Problem
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
@@ -63,7 +65,8 @@ from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
-from bareboat.store.log import Log
+from bareboat.store.maintenance import Maintenance
+from bareboat.store.shared import log_over
 
 log = logging.getLogger("bareboat.server")
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
@@ -95,7 +98,9 @@ class ControlPlane:
         host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
+        self.service.event_seconds = seconds(self._cluster.server.eventTTL)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
+        capabilities.CURRENT.network_policies = self._cluster.node.networkPolicy is not None
         host.attach(self.service)
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
@@ -106,7 +111,7 @@ class ControlPlane:
         await self._start_face(pki, reader, keys)
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
-            [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER],
+            self._bootstrap_objects(),
             networking.serviceCIDR,
             self._advertise,
             self._listener.port,
@@ -126,21 +131,22 @@ class ControlPlane:
         await self._listener.stop()
         await self._connector.close()
         await self._admission_host.close()
+        await self._store_socket.stop()
         await self.log.stop()
         self._host.close()
 
+    def _bootstrap_objects(self) -> list[dict[str, Any]]:
+        policies = network_policy_access.OBJECTS if self._cluster.node.networkPolicy is not None else ()
+        return [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER, *policies]
+
     async def _start_store(self) -> None:
-        chosen = self._plugins.store
-        self._host = DriverHost(
-            name=f"store-{chosen.plugin.name}",
-            node_name="",
-            instance=self._layout.instance(),
-            state_dir=self._layout.server,
-            clock=self.clock,
-        )
-        store = chosen.cls(chosen.options, self._host)
-        self.log = Log(store, self.clock, lambda key: head_of(self.scheme, key))
+        whose = owner(self._cluster, self._layout, self.ids)
+        store, self._host = prepare(self._cluster, self._layout, self._plugins.store, self.clock)
+        self.log = log_over(store, self.clock, lambda key: head_of(self.scheme, key))
         await self.log.start()
+        keeping = Maintenance(self.log, self.scheme, self.clock, cluster=whose.name, instance=whose.id)
+        self._store_socket = StoreSocket(self._layout, keeping)
+        await self._store_socket.start()
 
     def _authorizers(self, reader: LogReader) -> list[Any]:
         contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)

@@ -21,6 +21,7 @@ from bareboat.controllers.mirroring import EndpointSliceMirroringController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
 from bareboat.controllers.podgc import PodGarbageCollector
+from bareboat.controllers.policies import PolicyStatusController
 from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.servicecidrs import ServiceCIDRController
@@ -49,6 +50,7 @@ BUILTIN: list[type[Any]] = [
     EndpointSliceController,
     EndpointSliceMirroringController,
     ClusterRoleAggregationController,
+    PolicyStatusController,
     CertificateController,
     PodGarbageCollector,
     PersistentVolumeBinder,

@@ -14,8 +14,11 @@ from typing import Any, Protocol
 import msgspec
 
 from bareboat.contracts.cni import NetworkDriver
+from bareboat.contracts.cosi import BucketDriver
 from bareboat.contracts.cri import RuntimeDriver
+from bareboat.contracts.csi import VolumeDriver
 from bareboat.contracts.driver import PluginInfo
+from bareboat.contracts.netpolicy import NetworkPolicyDriver
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.contracts.store import Store
 from bareboat.plugins.inventory import DRIVER_GROUPS
@@ -24,6 +27,9 @@ BASES: dict[str, type[Any]] = {
     DRIVER_GROUPS["runtime"]: RuntimeDriver,
     DRIVER_GROUPS["network"]: NetworkDriver,
     DRIVER_GROUPS["proxy"]: ProxyDriver,
+    DRIVER_GROUPS["networkPolicy"]: NetworkPolicyDriver,
+    DRIVER_GROUPS["storage"]: VolumeDriver,
+    DRIVER_GROUPS["buckets"]: BucketDriver,
     DRIVER_GROUPS["store"]: Store,
 }
 

@@ -6,13 +6,13 @@ import uuid
 
 import pytest
 
-from bareboat.testing.cni_suite import NetworkSuite
+from bareboat.testing.cni_suite_verbs import NetworkVerbs
 from bareboat_cni_bridge.plugin import BridgeNetwork
 
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-class TestBridge(NetworkSuite):
+class TestBridge(NetworkVerbs):
     driver_class = BridgeNetwork
     cidr, small = "10.229.7.0/24", "10.229.9.0/29"  # not those of test_bridge: the kernel takes its time to let go of a bridge
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
+
 from bareboat.models.status import ApiError, BadRequest
 
 #: Operations in one patch at most (upstream's limit).
 LIMIT = 10_000
+#: Bytes that the copies of one patch may add (upstream's limit): copies of copies double.
+MOST_COPIED = 3 << 20
 _MISSING = object()
 
 
@@ -23,18 +27,29 @@ def apply_json_patch(tree: dict[str, Any], operations: list[Any]) -> dict[str, A
             f"The allowed maximum operations in a JSON patch is {LIMIT}, got {len(operations)}", code=413, reason="RequestEntityTooLarge"
         )
     holder = {"": tree}
+    copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
             raise BadRequest("error decoding patch: each operation must be an object")
+        if operation.get("op") == "copy":
+            copied += _weight(holder, operation.get("from", ""))
+            if copied > MOST_COPIED:
+                said = f"Unable to copy, the accumulated size increase of copy is {copied}, exceeding the limit {MOST_COPIED}"
+                raise ApiError(said, code=413, reason="RequestEntityTooLarge")
         _apply(holder, operation)
     if not isinstance(holder[""], dict):
         raise _Unprocessable("the patched document is no object")
     return holder[""]
 
 
+def _weight(holder: dict[str, Any], path: Any) -> int:
+    found = _get(holder, path, "", missing=None) if isinstance(path, str) else None
+    return len(msgspec.json.encode(found))
+
+
 def _apply(holder: dict[str, Any], operation: dict[str, Any]) -> None:
     name, path = operation.get("op"), operation.get("path")
-    if not isinstance(path, str):
+    if not isinstance(path, str) or not isinstance(operation.get("from", ""), str):
         raise _Unprocessable(f"Unable to process patch: operation {name!r} has no path")
     if name in ("add", "replace", "test") and "value" not in operation:
         operation = {**operation, "value": None}

@@ -260,7 +260,7 @@ class World:
     async def compact(self) -> int:
         """Forget all history: whoever watches on from before gets a real 410. The oldest revision that is kept."""
         log = self.plane.kernel.log
-        await log.forget(log.head, log.head)
+        await log.compact(log.head, log.head)
         return log.compacted
 
     async def serve(self, port: int = 0) -> str:

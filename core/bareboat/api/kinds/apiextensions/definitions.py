@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bareboat.api.kinds.admissionregistration.webhooks import validate_service, validate_url
+from bareboat.api.kinds.apiextensions.costs import priced_rules
 from bareboat.api.kinds.apiextensions.schemas import validate_schema
 from bareboat.api.kinds.apiextensions.structure import validate_structure
 from bareboat.api.kinds.base import KindStrategy
@@ -188,7 +189,8 @@ def _schema(validation: Any, at: str, version: Any) -> list[Cause]:
             listed = ", ".join(f'"{n.replace("_", "-")}"' for n in _ROOT)
             message = f"only [{listed}] fields are allowed at the root of the schema if the status subresource is enabled"
             causes.append(invalid(where, {}, message))
-    return causes + validate_schema(schema, where, root=True) + validate_structure(schema, where)
+    causes += validate_schema(schema, where, root=True) + validate_structure(schema, where)
+    return causes + priced_rules(schema, where, causes)
 
 
 def _columns(columns: list[Any], at: str, version: Any) -> list[Cause]:
