@@ -24,6 +24,7 @@ COMMANDS = {
     "image": "load images into nodes, list them, remove those that nothing uses",
     "store": "back up, restore, verify, compact and look into what the cluster keeps",
     "plugins": "list, show and check plugins",
+    "plugin": "write a plugin: begin it, test it, check it",
     "install": "have systemd start the cluster with the machine",
     "uninstall": "undo that",
     "completion": "print a completion script for a shell",

@@ -13,10 +13,11 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from bareboat.contracts.cni import Attachment, NetworkConfig, NetworkDriver, Result
+from bareboat.contracts.cni import GROUP, Attachment, NetworkConfig, NetworkDriver, Result
 from bareboat.contracts.cri import PortMapping
 from bareboat.contracts.driver import Host
 from bareboat.contracts.errors import Conflict, Exhausted, InvalidConfig, NotFound
+from bareboat.testing.driver_suite import Soundness
 from bareboat.testing.host import FakeHost
 from bareboat.testing.network_lab import BRIEFLY, Space, ask, available
 
@@ -24,16 +25,18 @@ pytestmark = pytest.mark.root
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
-class NetworkSuite:
+class NetworkSuite(Soundness):
     """Every rule of contracts.cni, against the driver that ``make`` gives."""
 
+    group = GROUP
     config: ClassVar[NetworkConfig] = NetworkConfig(pod_cidr="10.231.7.0/24", cluster_cidr="10.231.0.0/16", service_cidr="10.232.0.0/16")
     #: The node's own address on the network, which pods see as the sender of what the node sends.
     gateway: ClassVar[str] = "10.231.7.1"
     host_port: ClassVar[int] = 18099
 
     def make(self, host: Host) -> NetworkDriver:
-        raise NotImplementedError
+        driver: NetworkDriver = self.make_driver(host)
+        return driver
 
     @pytest.fixture
     async def network(self, tmp_path: Path) -> AsyncIterator[NetworkDriver]:

@@ -17,7 +17,8 @@ import pytest
 
 from bareboat.contracts.driver import Host
 from bareboat.contracts.errors import DriverError
-from bareboat.contracts.netpolicy import AddressSet, Block, IsolatedPod, NetworkPolicyDriver, PolicyState, PortRange, Rule
+from bareboat.contracts.netpolicy import GROUP, AddressSet, Block, IsolatedPod, NetworkPolicyDriver, PolicyState, PortRange, Rule
+from bareboat.testing.driver_suite import Soundness
 from bareboat.testing.host import FakeHost
 from bareboat.testing.network_lab import BRIEFLY, PATIENCE, Node, available
 
@@ -63,11 +64,14 @@ def to(cidr: str, *ports: PortRange) -> Rule:
     return Rule(blocks=(Block(cidr=cidr),), ports=ports)
 
 
-class NetworkPolicySuite:
+class NetworkPolicySuite(Soundness):
     """Every rule of contracts.netpolicy, against the driver that ``make`` gives."""
 
+    group = GROUP
+
     def make(self, host: Host) -> NetworkPolicyDriver:
-        raise NotImplementedError
+        driver: NetworkPolicyDriver = self.make_driver(host)
+        return driver
 
     @pytest.fixture(scope="class")
     @classmethod
