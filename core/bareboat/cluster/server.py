@@ -34,6 +34,7 @@ from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, or
 from bareboat.cluster.file.reading import node_port_range, seconds
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
+from bareboat.cluster.kinds import serve_kinds
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
@@ -57,6 +58,7 @@ from bareboat.reconcile.informer import InformerFactory
 from bareboat.server.agents import Agents
 from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
+from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
 from bareboat.server.listening import Listener
@@ -109,6 +111,7 @@ class ControlPlane:
         self._spawn("definitions", Lifecycle(self.service).run)
         keys = Keys(signing_key(self._layout.pki / "sa.key"))
         await self._start_face(pki, reader, keys)
+        await serve_kinds(self._client(KERNEL), self._plugins.hooks.collect("bareboat_kinds"))
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
             self._bootstrap_objects(),
@@ -186,7 +189,8 @@ class ControlPlane:
         self._spawn("loop lag", lag.run)
         metrics = ServerMetrics(self.log, self.service.requests, lag)
         shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
-        app = App(self.service, chain, self.authority, health, self._connector, shell)
+        apps = Apps(self._plugins.hooks.collect("bareboat_http_apps", reader=reader))
+        app = App(self.service, chain, self.authority, health, self._connector, shell, apps)
         serving = pki.serving("server", "kube-apiserver", self._names())
         self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
         port = await self._listener.start(self._cluster.server.address, self._cluster.server.port)

@@ -7,11 +7,13 @@ has a name where the cluster file may name it, and writes ``async`` verbs as ``a
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
 from bareboat.contracts.admission import AdmissionPlugin
 from bareboat.contracts.auth import Authenticator, Authorizer
+from bareboat.contracts.contributions import Command, HttpApp, Kind, NodeService
 from bareboat.contracts.scheduling import SchedulingPolicy
 
 BASES: dict[str, type[Any]] = {
@@ -19,6 +21,7 @@ BASES: dict[str, type[Any]] = {
     "bareboat_authorizers": Authorizer,
     "bareboat_admission": AdmissionPlugin,
     "bareboat_scheduling_policies": SchedulingPolicy,
+    "bareboat_node_services": NodeService,
 }
 
 
@@ -65,8 +68,35 @@ def _observer(item: Any) -> list[str]:
     return [] if callable(getattr(item, "observe", None)) else [f"{item!r} has no observe(event, fields)"]
 
 
+def _kind(item: Any) -> list[str]:
+    if not isinstance(item, Kind):
+        return [f"{item!r} is not a bareboat.contracts.contributions.Kind"]
+    if bool(item.schema) == (item.type is not None):
+        return [f"kind {item.kind}: give either `type` or `schema`"]
+    try:
+        item.definition()
+    except TypeError as error:
+        return [f"kind {item.kind}: {error}"]
+    return []
+
+
+def _app(item: Any) -> list[str]:
+    if not isinstance(item, HttpApp) or not callable(item.app):
+        return [f"{item!r} is not a bareboat.contracts.contributions.HttpApp with an ASGI application"]
+    return [] if re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", item.name) else [f"application name {item.name!r} is no path segment"]
+
+
+def _command(item: Any) -> list[str]:
+    if not isinstance(item, Command) or not callable(item.run):
+        return [f"{item!r} is not a bareboat.contracts.contributions.Command"]
+    return ["run must not be async"] if inspect.iscoroutinefunction(item.run) else []
+
+
 _OTHERS: dict[str, Callable[[Any], list[str]]] = {
     "bareboat_controllers": _controller,
     "bareboat_bootstrap_objects": _tree,
     "bareboat_observers": _observer,
+    "bareboat_kinds": _kind,
+    "bareboat_http_apps": _app,
+    "bareboat_cli": _command,
 }

@@ -17,6 +17,7 @@ from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
 from bareboat.contracts.auth import Attributes, UserInfo
 from bareboat.models.status import ApiError, InternalError
+from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.exchange import Scope, credentials_of, headers_of, read_body, request_of, send_response
 from bareboat.server.health import Health
@@ -29,8 +30,16 @@ class App:
     """One API server's application."""
 
     def __init__(
-        self, service: Service, authenticators: AuthenticatorChain, authority: Authority, health: Health, connector: Connector, shell: Any
+        self,
+        service: Service,
+        authenticators: AuthenticatorChain,
+        authority: Authority,
+        health: Health,
+        connector: Connector,
+        shell: Any,
+        apps: Apps | None = None,
     ) -> None:
+        self._apps = apps or Apps()
         self._service = service
         self._authenticators = authenticators
         self._authority = authority
@@ -63,6 +72,9 @@ class App:
             request = request_of(scope, headers, user, await read_body(receive) if has_body else b"")
             return await self._service.handle(request)
         await self._authorize_path(user, scope["method"].lower(), path)
+        if self._apps.concern(path):
+            await self._apps.call(user, scope, receive, send)
+            return None
         found = self._health.answer(path, scope["query_string"])
         if found is not None:
             return found

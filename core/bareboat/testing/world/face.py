@@ -15,6 +15,7 @@ from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.server.agents import Agents
 from bareboat.server.app import App
+from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
 from bareboat.server.listening import Listener
@@ -42,7 +43,7 @@ class Face:
         lag = LoopLag(plane.clock)
         shell = Shell(plane.keys.jwks, ISSUER, ServerMetrics(plane.kernel.log, service.requests, lag).render, self._paths)
         chain = AuthenticatorChain([CertificateAuthenticator(), *plane.authenticators()])
-        app = App(service, chain, plane.kernel.authority, Health(), self._connector, shell)  # type: ignore[arg-type]  # anything that authorizes
+        app = App(service, chain, plane.kernel.authority, Health(), self._connector, shell, Apps(plane.apps()))  # type: ignore[arg-type]  # anything that authorizes
         names = ["localhost", LOOPBACK, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
         serving = self._pki.serving("server", "kube-apiserver", names)
         self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=self._pki.pair.certificate)
