@@ -180,6 +180,7 @@ class Agents:
         plugins = self._plugins
         loaded = [*plugins.runtimes.values(), plugins.network, plugins.proxy, plugins.network_policy, *plugins.storage, *plugins.buckets]
         found = list(dict.fromkeys(d.plugin for d in loaded if d is not None))
+        found += plugins.hooks.plugins if plugins.hooks is not None else []
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
     def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
@@ -195,7 +196,7 @@ class Agents:
             cpu=os.cpu_count() or 1,
             plugins=self._loaded(),
         )
-        return NodeAgent(
+        agent = NodeAgent(
             config,
             client,
             drivers.runtimes,
@@ -207,6 +208,8 @@ class Agents:
             state_dir=self._layout.node(node),
             storage=drivers.storage,
         )
+        agent.contributed = self._plugins.hooks.collect("bareboat_node_services") if self._plugins.hooks is not None else []
+        return agent
 
 
 async def _nothing(*_: Any) -> Any:

@@ -37,6 +37,7 @@ from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.identity import Identity
 from bareboat.cluster.joining.info import publish
 from bareboat.cluster.joining.init import admit_pending
+from bareboat.cluster.kinds import serve_kinds
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.loops import Loops
 from bareboat.cluster.membership import Membership, check_authority
@@ -60,6 +61,7 @@ from bareboat.plugins.problems import PluginErrors, Problem
 from bareboat.server.agents import Agents
 from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
+from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.fairness.keeper import Keeper
 from bareboat.server.fairness.report import collect as fairness_metrics
@@ -120,6 +122,7 @@ class ControlPlane:
         former = [path.read_bytes() for path in sorted(self._layout.pki.glob("sa.former*.pub"))]
         keys = Keys(signing_key(self._layout.pki / "sa.key"), former)
         await self._start_face(pki, reader, keys, identity)
+        await serve_kinds(self._client(KERNEL), self._plugins.hooks.collect("bareboat_kinds"))
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
             self._bootstrap_objects(),
@@ -207,7 +210,8 @@ class ControlPlane:
         self._spawn("deadlines", edge.deadlines.run)
         metrics = ServerMetrics(self.log, self.service.requests, lag, [lambda: fairness_metrics(edge.fairness)])
         shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
-        app = App(self.service, chain, self.authority, health, self._connector, shell, edge)
+        apps = Apps(self._plugins.hooks.collect("bareboat_http_apps", reader=reader))
+        app = App(self.service, chain, self.authority, health, self._connector, shell, edge, apps)
         serving = pki.serving("server", "kube-apiserver", self._names())
         limits = Limits(connections=self._cluster.server.maxConnections)
         self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate, limits=limits)

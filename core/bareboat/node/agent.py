@@ -17,6 +17,7 @@ from bareboat.base.ids import Ids
 from bareboat.base.tasks import Tasks, supervise
 from bareboat.client.client import Client
 from bareboat.contracts.cni import NetworkDriver
+from bareboat.contracts.contributions import NodeService
 from bareboat.contracts.cri import RuntimeDriver
 from bareboat.contracts.csi import VolumeDriver
 from bareboat.contracts.netpolicy import NetworkPolicyDriver
@@ -24,6 +25,7 @@ from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError
 from bareboat.node.config import NodeConfig
+from bareboat.node.contributed import ContributedServices
 from bareboat.node.dns.responder import Responder
 from bareboat.node.dns.zone import Zone, dns_address
 from bareboat.node.image_face import ImageFace
@@ -102,6 +104,8 @@ class NodeAgent:
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
         self._ready = asyncio.Event()
+        #: Services of plugins; before ``run``.
+        self.contributed: list[NodeService] = []
 
     async def ready(self) -> None:
         """Until the node is registered and its pods are known."""
@@ -143,6 +147,7 @@ class NodeAgent:
                 *self._storage(),
                 *([("pressure", self._pressure.run)] if self._runtime.capabilities.reachable else []),
                 ("log rotation", LogRotation(self._runtime, self._clock).run),
+                *([("contributed services", self._contributed().run)] if self.contributed else []),
             ):
                 self._tasks.spawn(supervise(f"{self.config.name} {name}", service, self._clock, Backoff(1.0, 30.0)), name=name)
             await self._pods.synced()
@@ -180,6 +185,18 @@ class NodeAgent:
             alive = {p.metadata.uid for p in self._pods.list()} | set(self._workers)
             await self.services.storage.sweep(alive, self._state_dir / "pods")
             await self._clock.sleep(SWEEP_EVERY)
+
+    def _contributed(self) -> ContributedServices:
+        name = self.config.name
+        node = core_v1.ObjectReference(kind="Node", apiVersion="v1", name=name, uid=name)
+        return ContributedServices(
+            self.contributed,
+            name,
+            self._client,
+            self._clock,
+            self._state_dir,
+            lambda reason, message: self._events.event(node, "Warning", reason, message),
+        )
 
     def _retention(self) -> Retention:
         name = self.config.name

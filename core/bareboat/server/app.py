@@ -19,6 +19,7 @@ from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
 from bareboat.contracts.auth import Attributes, UserInfo
 from bareboat.models.status import ApiError, InternalError, RequestEntityTooLarge
+from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.deadlines import Task, timed_out
 from bareboat.server.edge import Edge
@@ -69,7 +70,9 @@ class App:
         connector: Connector,
         shell: Any,
         edge: Edge,
+        apps: Apps | None = None,
     ) -> None:
+        self._apps = apps or Apps()
         self._service = service
         self._authenticators = authenticators
         self._authority = authority
@@ -154,6 +157,9 @@ class App:
                     return await self._service.handle(request)
             return await self._service.handle(request)
         await self._authorize_path(user, scope["method"].lower(), request.path)
+        if self._apps.concern(request.path):
+            await self._apps.call(user, scope, receive, marked(send, visit.marks))
+            return None
         query = scope["query_string"]
         found = self._health.answer(request.path, query) or self._edge.page(request.path, query)
         if found is not None:
