@@ -44,7 +44,7 @@ def _makers(reader: Reader, host: AdmissionHost, options: Options) -> Makers:
     return {
         "AlwaysPullImages": pods.AlwaysPullImages,
         "LimitRanger": lambda: LimitRanger(reader),
-        "NodeRestriction": lambda: NodeRestriction(reader),
+        "NodeRestriction": lambda: NodeRestriction(reader, host),
         "PodNodeSelector": lambda: pods.PodNodeSelector(reader, options.podNodeSelectors),
         "ExtendedResourceToleration": pods.ExtendedResourceToleration,
         "DefaultStorageClass": lambda: defaults.DefaultStorageClass(reader),
