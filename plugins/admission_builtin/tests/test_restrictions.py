@@ -164,19 +164,19 @@ def projected(audience=None):
 
 
 async def test_tokens_are_for_pods_of_the_node(world, ask):
-    pod = await world.pod("mine", nodeName="n2", volumes=projected())
+    pod = await world.pod("mine", nodeName="n2", volumes=projected(), serviceAccountName="default")
     error = await world.refused(ask(pod))
     assert error.message.endswith('node requested token bound to a pod scheduled on a different node: "mine"')
     pod.metadata.uid = "another"
     assert "does not match the UID in record" in (await world.refused(ask(pod))).message
-    await ask(await world.pod("here", nodeName="n1", volumes=projected()))
+    await ask(await world.pod("here", nodeName="n1", volumes=projected(), serviceAccountName="default"))
 
 
 async def test_tokens_are_for_audiences_that_the_pod_names(world, ask, monkeypatch):
     async def nothing(_attributes):
         return NO_OPINION
 
-    vault = await world.pod("vault", nodeName="n1", volumes=projected("vault"))
+    vault = await world.pod("vault", nodeName="n1", volumes=projected("vault"), serviceAccountName="default")
     plain = await world.pod("plain", nodeName="n1")
     monkeypatch.setattr(world.kernel.authority, "authorize", nothing)
     await ask(vault, "vault")
