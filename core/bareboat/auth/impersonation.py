@@ -15,7 +15,7 @@ Header = tuple[str, str]
 
 async def impersonated(user: UserInfo, headers: Sequence[Header], authority: Authority) -> UserInfo:
     """The user that the request acts as. Raises Forbidden, BadRequest. ``headers`` are in lower case."""
-    names = [v for k, v in headers if k == "impersonate-user"]
+    names = [v for k, v in headers if k == "impersonate-user" and v]
     groups = [v for k, v in headers if k == "impersonate-group"]
     uids = [v for k, v in headers if k == "impersonate-uid"]
     extra: dict[str, list[str]] = {}
