@@ -54,7 +54,7 @@ def _makers(reader: Reader, host: AdmissionHost, options: Options) -> Makers:
         "NamespaceAutoProvision": lambda: NamespaceAutoProvision(reader, host),
         "AlwaysPullImages": pods.AlwaysPullImages,
         "LimitRanger": lambda: LimitRanger(reader),
-        "NodeRestriction": lambda: NodeRestriction(reader),
+        "NodeRestriction": lambda: NodeRestriction(reader, host),
         "PodNodeSelector": lambda: pods.PodNodeSelector(reader, options.podNodeSelectors),
         "PodTolerationRestriction": lambda: PodTolerationRestriction(reader, options.podTolerations),
         "LimitPodHardAntiAffinityTopology": LimitPodHardAntiAffinityTopology,
