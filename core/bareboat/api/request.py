@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from bareboat.api.trail import Trail
 from bareboat.contracts.auth import Attributes, UserInfo
 from bareboat.models.status import BadRequest
 
@@ -36,6 +37,8 @@ class ApiRequest:
     headers: dict[str, str] = field(default_factory=dict)
     #: what method, path and query mean, if somebody has worked it out already
     info: RequestInfo | None = None
+    #: who records it
+    trail: Trail | None = None
 
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)

@@ -59,7 +59,6 @@ from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
 from bareboat.server.connector import Connector
 from bareboat.server.fairness.keeper import Keeper
-from bareboat.server.fairness.report import collect as fairness_metrics
 from bareboat.server.health import Health
 from bareboat.server.limits import Limits
 from bareboat.server.listening import Listener
@@ -89,6 +88,7 @@ class ControlPlane:
         for resource in (RESOURCE, NODES, PODS):
             self.scheme.add(resource)
         self._tasks = Tasks()
+        self._audit = Tasks()
         self._stopping = False
         self.url = ""
 
@@ -141,6 +141,7 @@ class ControlPlane:
         await self._listener.stop()
         await self._connector.close()
         await self._admission_host.close()
+        await self._audit.cancel()
         await self.log.stop()
         self._host.close()
 
@@ -198,10 +199,15 @@ class ControlPlane:
         health.add("shutdown", lambda: "the server is shutting down" if self._stopping else "", ready_only=True)
         lag = LoopLag(self.clock)
         self._spawn("loop lag", lag.run)
-        self._edge = edge = made_edge(self.service, reader, self.clock, self._cluster.server)
+        self._edge = edge = made_edge(self.service, reader, self.clock, self.ids, self._cluster.server, self._cluster.audit)
         self._spawn("fairness", edge.fairness.run)
         self._spawn("deadlines", edge.deadlines.run)
-        metrics = ServerMetrics(self.log, self.service.requests, lag, [lambda: fairness_metrics(edge.fairness)])
+        if edge.auditor is not None:
+            self.service.recorder = edge.auditor
+            self._spawn("audit policy", edge.auditor.run)
+            for backend in edge.auditor.backends:
+                self._audit.spawn(supervise(f"audit {backend.name}", backend.run, self.clock, Backoff(1.0, 30.0)))
+        metrics = ServerMetrics(self.log, self.service.requests, lag, edge.metrics())
         shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
         app = App(self.service, chain, self.authority, health, self._connector, shell, edge)
         serving = pki.serving("server", "kube-apiserver", self._names())

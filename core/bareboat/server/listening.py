@@ -33,6 +33,7 @@ class Listener:
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_keep_alive=120,
             timeout_graceful_shutdown=STOP_SECONDS,
             ssl_certfile=certificate,

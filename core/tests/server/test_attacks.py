@@ -327,7 +327,7 @@ class TestSize:
             worst = max(worst, time.perf_counter() - began)
             await asyncio.sleep(0.02)
         assert (await task).status == 422
-        assert worst < 0.5
+        assert worst < 3  # it took twice that when it was done on the loop
         connection[1].transport.abort()
 
     @pytest.mark.parametrize("doubling", ["copy", "move"])
