@@ -76,15 +76,14 @@ class InProcessTransport:
             await self._service.authorize(request, info)
             op = self._service.operation(request, info)
             subscription, initial = await begin(self._service, op)
-        except ApiError as error:
-            if request.trail is not None:
-                request.trail.answered(answers.failure(error))
-            raise
-        try:
             async with recorded(request):
                 async for batch in events(self._service, op, subscription, initial):
                     for kind, data in batch:
                         yield raw_event(kind, data)
+        except ApiError as error:
+            if request.trail is not None:
+                request.trail.answered(answers.failure(error))
+            raise
         except StoreFailed as error:
             raise ServiceUnavailable(str(error)) from error
 

@@ -25,12 +25,12 @@ from bareboat.server.fairness.width import Widths
 PATIENCE = 0.25
 
 
-def made_edge(service: Service, reader: Reader, clock: Clock, ids: Ids, options: Server, audit: Audit) -> Edge:
+def made_edge(service: Service, reader: Reader, clock: Clock, ids: Ids, options: Server, audit: Audit | None = None) -> Edge:
     """Raises ClusterFileError for an audit policy or back end that cannot be used."""
     total = options.maxRequestsInflight + options.maxMutatingRequestsInflight
     fairness = Fairness(reader, Widths(service), clock, total=total, patience=options.requestTimeout * PATIENCE)
     names = AuditIds(ids)
-    return Edge(fairness, Deadlines(clock, options.requestTimeout), Streams(), clock, names, made_auditor(audit, clock, names))
+    return Edge(fairness, Deadlines(clock, options.requestTimeout), Streams(), clock, names, made_auditor(audit or Audit(), clock, names))
 
 
 def made_auditor(audit: Audit, clock: Clock, ids: AuditIds) -> Auditor | None:

@@ -53,6 +53,8 @@ class Registration:
         self.policies: Callable[[], Health] | None = None
         #: The Node as it was seen last, where somebody watches it.
         self.known: Callable[[], core_v1.Node | None] = lambda: None
+        #: Attached volumes that are mounted: not to be detached now.
+        self.volumes_in_use: Callable[[], list[str]] = list
         self._lease: coordination_v1.Lease | None = None
 
     @property
@@ -146,6 +148,7 @@ class Registration:
         ]
         status.daemonEndpoints.kubeletEndpoint.Port = self._config.port
         status.nodeInfo = self._info()
+        status.volumesInUse = self.volumes_in_use()
         status.images = await self._images(status.images)
         now = self._clock.timestamp()
         health = await self._health()

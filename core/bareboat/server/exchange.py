@@ -46,6 +46,7 @@ def credentials_of(scope: Scope, headers: dict[str, str]) -> Credentials:
         token=token.strip() if scheme.lower() == "bearer" else "",
         certificate_name=tls.get("client_cert_name", ""),
         certificate_organizations=tls.get("client_cert_organizations", ()),
+        path=scope["path"],
     )
 
 

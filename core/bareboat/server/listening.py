@@ -18,7 +18,7 @@ STOP_SECONDS = 5
 
 
 class Listener:
-    """``client_ca`` verifies client certificates, which stay optional: a token will do as well."""
+    """``client_ca`` verifies client certificates, which stay optional: a token will do as well. ``reload`` when the files change."""
 
     def __init__(self, app: Any, *, certificate: Path, key: Path, client_ca: Path, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
@@ -43,6 +43,8 @@ class Listener:
             ws_max_size=32 * 1024 * 1024,
             ws_ping_interval=None,
         )
+        self._files = certificate, key, client_ca
+        self._tls: ssl.SSLContext | None = None
         self._server = uvicorn.Server(self._config)
         self._task: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -58,6 +60,7 @@ class Listener:
             bound.close()
             raise
         bound.listen(2048)
+        self.reload()
         self.port = int(bound.getsockname()[1])
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._server._serve([bound]), name="listener")
@@ -69,15 +72,36 @@ class Listener:
         self._sweeper = loop.create_task(sweep(self._server.server_state.connections, self._limits.head_seconds), name="sweeper")
         return self.port
 
+    def reload(self) -> None:
+        """Read certificate, key and CA again; connections that are open stay. Raises OSError and keeps what it had."""
+        certificate, key, client_ca = self._files
+        fresh = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        fresh.load_cert_chain(certificate, key)
+        fresh.load_verify_locations(client_ca)
+        fresh.verify_mode = ssl.CERT_OPTIONAL
+        self._tls = fresh
+        if not self._config.loaded:
+            self._config.load()
+            assert self._config.ssl is not None
+            self._config.ssl.sni_callback = self._newest
+
+    def _newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Called for each handshake, with or without a server name."""
+        assert self._tls is not None
+        connection.context = self._tls
+
     def close(self) -> None:
         """Take no more connections, and no more requests on those that there are."""
         self._server.should_exit = True
 
-    async def stop(self) -> None:
-        """Stop accepting, let requests finish, close what remains. Twice is fine."""
+    async def stop(self, grace: float = STOP_SECONDS + 1) -> None:
+        """Stop accepting, let requests finish for ``grace`` seconds, close what remains. Twice is fine."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         if self._task is not None:
             self._server.should_exit = True
-            await asyncio.wait([self._task], timeout=STOP_SECONDS + 2)
+            _, unfinished = await asyncio.wait([self._task], timeout=grace)
+            for connection in list(self._server.server_state.connections) if unfinished else ():
+                connection.transport.abort()  # its peer does not answer our good-bye
+            await asyncio.wait([self._task], timeout=1)
             self._task = None

@@ -320,14 +320,13 @@ class TestSize:
         )
         await asyncio.sleep(0.2)
         assert not task.done()
-        connection, worst = await server.connect(), 0.0
+        connection, answered = await server.connect(), 0
         while not task.done():
-            began = time.perf_counter()
             assert (await server.ask("GET", CONFIGMAPS, "tenant-b", connection=connection)).status == 200
-            worst = max(worst, time.perf_counter() - began)
+            answered += not task.done()
             await asyncio.sleep(0.02)
         assert (await task).status == 422
-        assert worst < 3  # it took twice that when it was done on the loop
+        assert answered >= 2
         connection[1].transport.abort()
 
     @pytest.mark.parametrize("doubling", ["copy", "move"])

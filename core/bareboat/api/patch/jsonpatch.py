@@ -51,7 +51,7 @@ def _size(holder: dict[str, Any], operation: dict[str, Any]) -> int:
 
 def _apply(holder: dict[str, Any], operation: dict[str, Any]) -> None:
     name, path = operation.get("op"), operation.get("path")
-    if not isinstance(path, str):
+    if not isinstance(path, str) or not isinstance(operation.get("from", ""), str):
         raise _Unprocessable(f"Unable to process patch: operation {name!r} has no path")
     if name in ("add", "replace", "test") and "value" not in operation:
         operation = {**operation, "value": None}

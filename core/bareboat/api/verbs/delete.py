@@ -155,12 +155,10 @@ async def _delete_once(
     if op.dry_run:
         return shown(op, await stored_bytes(op, new), current.revision, current.created, current.key), gone, uid
     if gone:
-        entry = await service.log.write(current.key, None, expect=current.revision)
-        service.allocations.release(op.stored.key, old)
-        return entry, True, uid
+        return await service.log.write(current.key, None, expect=current.revision), True, uid
     stored = await stored_bytes(op, new)
     if await unchanged(op, stored, old, current):
-        return current, False, uid
+        return await service.log.settled(current), False, uid
     return await service.log.write(current.key, stored, expect=current.revision, expires_at=current.expires_at), False, uid
 
 
