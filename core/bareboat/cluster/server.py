@@ -49,6 +49,7 @@ from bareboat.cluster.pki.rotation import Rotation
 from bareboat.cluster.state import write_private
 from bareboat.cluster.storage import owner, prepare
 from bareboat.cluster.storekeeping import StoreSocket
+from bareboat.cluster.watchdog import Watchdog
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
@@ -64,7 +65,6 @@ from bareboat.server.app import App
 from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.fairness.keeper import Keeper
-from bareboat.server.fairness.report import collect as fairness_metrics
 from bareboat.server.health import Health
 from bareboat.server.limits import Limits
 from bareboat.server.listening import Listener
@@ -93,6 +93,7 @@ class ControlPlane:
         for resource in (RESOURCE, NODES, PODS):
             self.scheme.add(resource)
         self._tasks = Tasks()
+        self._audit = Tasks()
         self._stopping = False
         self._membership: Membership | None = None
         self.url = ""
@@ -160,6 +161,7 @@ class ControlPlane:
         await self._admission_host.close()
         await self._store_socket.stop()
         await self._auth_host.close()
+        await self._audit.cancel()
         await self.log.stop()
         self._host.close()
 
@@ -205,10 +207,17 @@ class ControlPlane:
         health.add("shutdown", lambda: "the server is shutting down" if self._stopping else "", ready_only=True)
         lag = LoopLag(self.clock)
         self._spawn("loop lag", lag.run)
-        self._edge = edge = made_edge(self.service, reader, self.clock, self._cluster.server)
+        watchdog = Watchdog(self.clock)
+        self._spawn("watchdog", watchdog.run)
+        self._edge = edge = made_edge(self.service, reader, self.clock, self.ids, self._cluster.server, self._cluster.audit)
         self._spawn("fairness", edge.fairness.run)
         self._spawn("deadlines", edge.deadlines.run)
-        metrics = ServerMetrics(self.log, self.service.requests, lag, [lambda: fairness_metrics(edge.fairness)])
+        if edge.auditor is not None:
+            self.service.recorder = edge.auditor
+            self._spawn("audit policy", edge.auditor.run)
+            for backend in edge.auditor.backends:
+                self._audit.spawn(supervise(f"audit {backend.name}", backend.run, self.clock, Backoff(1.0, 30.0)))
+        metrics = ServerMetrics(self.log, self.service.requests, lag, [*edge.metrics(), watchdog.collect])
         shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
         apps = Apps(self._plugins.hooks.collect("bareboat_http_apps", reader=reader))
         app = App(self.service, chain, self.authority, health, self._connector, shell, edge, apps)

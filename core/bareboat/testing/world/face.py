@@ -46,7 +46,7 @@ class Face:
         lag = LoopLag(plane.clock)
         shell = Shell(plane.keys.jwks, ISSUER, ServerMetrics(plane.kernel.log, service.requests, lag).render, self._paths)
         chain = AuthenticatorChain([CertificateAuthenticator(), *plane.authenticators()])
-        edge = made_edge(service, plane.kernel.reader, plane.clock, Server())
+        edge = made_edge(service, plane.kernel.reader, plane.clock, plane.kernel.ids, Server())
         authority: Any = plane.kernel.authority
         app = App(service, chain, authority, Health(), self._connector, shell, edge, Apps(plane.apps()))
         names = ["localhost", LOOPBACK, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
