@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "bring up a cluster, run the example on it, show it working, clean up",
     "image": "load images into nodes, list them, remove those that nothing uses",
     "plugins": "list, show and check plugins",
+    "serve": "offer a driver on the standard socket of its kind, without a cluster",
     "install": "have systemd start the cluster with the machine",
     "uninstall": "undo that",
     "completion": "print a completion script for a shell",

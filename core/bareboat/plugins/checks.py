@@ -16,9 +16,10 @@ from bareboat.contracts.cosi import BucketDriver
 from bareboat.contracts.cri import RuntimeDriver
 from bareboat.contracts.csi import VolumeDriver
 from bareboat.contracts.driver import PluginInfo
+from bareboat.contracts.face import Face
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.contracts.store import Store
-from bareboat.plugins.inventory import DRIVER_GROUPS
+from bareboat.plugins.inventory import DRIVER_GROUPS, GROUPS
 
 BASES: dict[str, type[Any]] = {
     DRIVER_GROUPS["runtime"]: RuntimeDriver,
@@ -27,6 +28,7 @@ BASES: dict[str, type[Any]] = {
     DRIVER_GROUPS["storage"]: VolumeDriver,
     DRIVER_GROUPS["buckets"]: BucketDriver,
     DRIVER_GROUPS["store"]: Store,
+    GROUPS["face"]: Face,
 }
 
 

@@ -60,6 +60,7 @@ def _state(plugin: Installed, used: set[tuple[str, str]]) -> str:
 def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
     node = cluster.node
     used = {(DRIVER_GROUPS["runtime"], r.use) for r in node.runtimes} | {(hooks.GROUP, p.use) for p in cluster.plugins}
+    used |= {(DRIVER_GROUPS["storage"], s.use) for s in node.storage} | {(DRIVER_GROUPS["buckets"], b.use) for b in node.buckets}
     return used | {
         (DRIVER_GROUPS["network"], node.network.use),
         (DRIVER_GROUPS["proxy"], node.proxy.use),
