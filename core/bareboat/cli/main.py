@@ -29,6 +29,7 @@ COMMANDS = {
     "store": "back up, restore, verify, compact and look into what the cluster keeps",
     "plugins": "list, show and check plugins",
     "plugin": "write a plugin: begin it, test it, check it",
+    "serve": "offer a driver on the standard socket of its kind, without a cluster",
     "install": "have systemd start the cluster with the machine",
     "uninstall": "undo that",
     "completion": "print a completion script for a shell",

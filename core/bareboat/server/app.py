@@ -170,7 +170,7 @@ class App:
             return await self._service.handle(request)
         await self._authorize_path(user, scope["method"].lower(), request.path)
         if self._apps.concern(request.path):
-            await self._apps.call(user, scope, receive, marked(send, visit.marks))
+            await self._apps.call(user, scope, receive, marked(send, visit))
             return None
         query = scope["query_string"]
         found = self._health.answer(request.path, query) or self._edge.page(request.path, query)
