@@ -72,7 +72,7 @@ class Service:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Never raises for what a client can cause."""
-        info = parse(request.method, request.path, request.query)
+        info = request.info or parse(request.method, request.path, request.query)
         began, kind = self.clock.monotonic(), self.requests.began(info.verb)
         response = await self._answered(request, info)
         self.requests.ended(kind, info, response.status, self.clock.monotonic() - began)

@@ -110,6 +110,8 @@ class AdmissionPlugin(ABC):
 
     name: str
     stage: int = PLUGIN
+    #: runs whether the cluster file names it or not: without it something else would be no protection
+    required: bool = False
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         """Whether requests of this shape concern the plugin. Called once per shape; must be pure."""

@@ -57,7 +57,9 @@ class Log:
     #: whether other servers write the same store (store.shared)
     shared = False
 
-    def __init__(self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW, broadcast: Broadcast | None = None
+    ) -> None:
         self.store = store
         self.head = 0
         self.compacted = 0
@@ -68,7 +70,7 @@ class Log:
         self._index = Index()
         self._window_size = window
         self._window = Window(window, 0)
-        self._broadcast = Broadcast()
+        self._broadcast = Broadcast() if broadcast is None else broadcast
         self._overlay: dict[str, Entry | None] = {}
         self._overlay_revision: dict[str, int] = {}
         self._pending: list[tuple[Row, Change, asyncio.Future[Entry]]] = []
@@ -212,6 +214,10 @@ class Log:
     @property
     def subscribers(self) -> int:
         return len(self._broadcast)
+
+    def watchers(self, prefix: str) -> int:
+        """How many subscribed to exactly this prefix."""
+        return self._broadcast.of(prefix)
 
     async def _stored_changes(self, prefix: str, after: int) -> tuple[list[Change], int]:
         """Changes after ``after`` that the window no longer has, from the store, and the revision up to which that is complete."""

@@ -1,7 +1,7 @@
 """The rules of the network policy contract as a test suite: subclass it and return a factory. Needs root and namespaces of this machine.
 
 class TestMyFilter(NetworkPolicySuite):
-    def make(self, host): return MyFilter(MyOptions(), host)
+    driver_class = MyFilter
 
 The driver's verbs run with the network of a node that routes between three pods; what passes is asked for with real packets.
 """
@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 import pytest
 
-from bareboat.contracts.driver import Host
 from bareboat.contracts.errors import DriverError
-from bareboat.contracts.netpolicy import AddressSet, Block, IsolatedPod, NetworkPolicyDriver, PolicyState, PortRange, Rule
+from bareboat.contracts.netpolicy import GROUP, AddressSet, Block, IsolatedPod, NetworkPolicyDriver, PolicyState, PortRange, Rule
+from bareboat.testing.driver_suite import Soundness
 from bareboat.testing.host import FakeHost
 from bareboat.testing.network_lab import BRIEFLY, PATIENCE, Node, available
 
@@ -63,11 +63,10 @@ def to(cidr: str, *ports: PortRange) -> Rule:
     return Rule(blocks=(Block(cidr=cidr),), ports=ports)
 
 
-class NetworkPolicySuite:
-    """Every rule of contracts.netpolicy, against the driver that ``make`` gives."""
+class NetworkPolicySuite(Soundness):
+    """Every rule of contracts.netpolicy, against the driver that ``driver_class`` names."""
 
-    def make(self, host: Host) -> NetworkPolicyDriver:
-        raise NotImplementedError
+    group = GROUP
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -82,7 +81,7 @@ class NetworkPolicySuite:
 
     @pytest.fixture
     async def subject(self, node: Node, tmp_path: Path) -> AsyncIterator[Subject]:
-        driver = self.make(FakeHost(tmp_path))
+        driver = self.make_driver(FakeHost(tmp_path))
         await node.run(driver.open())
         yield Subject(node, driver)
         await node.run(driver.teardown())
@@ -163,7 +162,7 @@ class NetworkPolicySuite:
 
     async def test_a_new_process_takes_over(self, subject: Subject, node: Node, tmp_path: Path) -> None:
         await subject.sync(isolated(A, ingress=()))
-        successor = Subject(node, self.make(FakeHost(tmp_path)))
+        successor = Subject(node, self.make_driver(FakeHost(tmp_path)))
         await successor.sync()
         assert await subject.passes(C, A)
 

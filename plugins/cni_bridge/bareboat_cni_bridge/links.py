@@ -32,8 +32,16 @@ async def netlink() -> AsyncIterator[Any]:
 
 
 async def index_of(ip: Any, name: str) -> int:
-    found = await ip.link_lookup(ifname=name)
-    return int(found[0]) if found else 0
+    """0 if there is no such link. Asked for by name: a list of all links may lack some while others come and go."""
+    from pyroute2 import NetlinkError
+
+    try:
+        found = await ip.link("get", ifname=name)
+    except NetlinkError as error:
+        if error.code == errno.ENODEV:
+            return 0
+        raise
+    return int(found[0]["index"])
 
 
 async def ensure_bridge(name: str, gateway: str, prefix: int, mtu: int, service_cidr: str) -> None:
