@@ -61,7 +61,7 @@ def _makers(reader: Reader, host: AdmissionHost, options: Options) -> Makers:
         "ExtendedResourceToleration": pods.ExtendedResourceToleration,
         "DefaultStorageClass": lambda: defaults.DefaultStorageClass(reader),
         "OwnerReferencesPermissionEnforcement": lambda: OwnerReferencesPermissionEnforcement(host),
-        "EventRateLimit": lambda: EventRateLimit(host.clock, options.eventRateLimits),
+        "EventRateLimit": lambda: EventRateLimit(host, options.eventRateLimits),
         "ImagePolicyWebhook": lambda: ImagePolicyWebhook(host, options.imagePolicy),
         "PodSecurity": lambda: PodSecurity(reader, options.podSecurity),
         "PersistentVolumeClaimResize": lambda: defaults.PersistentVolumeClaimResize(reader),
