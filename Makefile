@@ -19,7 +19,7 @@ check: $(VENV)/.dev  ## lint, types and layers; never edits
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy core/bareboat
-	@for p in $(PLUGINS); do MYPYPATH=core:$$p $(BIN)/mypy -p bareboat_$$(basename $$p) || exit 1; done
+	@for p in $(PLUGINS); do MYPYPATH=core:$$p:plugins/cni_bridge $(BIN)/mypy -p bareboat_$$(basename $$p) || exit 1; done
 	@$(BIN)/lint-imports
 
 fix: $(VENV)/.dev  ## format, mend what can be mended, write the pages that follow from the code

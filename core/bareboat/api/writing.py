@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bareboat.api.service import Service
 
 #: Events are kept this long, in seconds.
-EVENT_SECONDS = 3600.0
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
@@ -135,10 +134,10 @@ async def _put_new(service: Service, op: Operation, key: str, stored: bytes, all
         if service.log.newest(key) is not None:
             raise already_exists(op, name)
         return shown(op, stored, 0, 0, key)
-    expires = op.clock.now().timestamp() + EVENT_SECONDS if op.stored.key == "core/events" else 0.0
+    expires = op.clock.now().timestamp() + service.event_seconds if op.stored.key == "core/events" else 0.0
     try:
         with allocation:
-            return await service.log.write(key, stored, expect=0, expires_at=expires)
+            return await service.log.write(key, stored, expect=0, expires_at=expires, guards=allocation.guards)
     except CompareFailed as error:
         raise already_exists(op, name) from error
 
@@ -212,15 +211,16 @@ async def _bytes_of_change(op: Operation, new: Any) -> bytes:
 
 
 async def _put_changed(service: Service, op: Operation, stored: bytes, old: Any, current: Entry, allocation: Plan, *, gone: bool) -> Entry:
-    if await unchanged(op, stored, old, current):
-        return current
-    if op.dry_run:
-        return shown(op, stored, current.revision, current.created, current.key)
+    if op.dry_run or (not service.log.stale(current.key) and await unchanged(op, stored, old, current)):
+        current = await service.log.settled(current)
+        return shown(op, stored, current.revision, current.created, current.key) if op.dry_run else current
     if gone:
         with allocation:
             return await service.log.write(current.key, None, expect=current.revision)
     with allocation:
-        return await service.log.write(current.key, stored, expect=current.revision, expires_at=current.expires_at)
+        return await service.log.write(
+            current.key, stored, expect=current.revision, expires_at=current.expires_at, guards=allocation.guards
+        )
 
 
 def finished(op: Operation, obj: Any) -> bool:

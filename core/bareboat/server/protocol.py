@@ -106,6 +106,11 @@ class PeerHttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
 
+    def _should_upgrade(self) -> bool:
+        """WebSockets end here, but for those that another server answers: they are handed over like any other protocol."""
+        path = self.url.partition(b"?")[0]
+        return super()._should_upgrade() and not (path.startswith(b"/apis/") or b"/proxy/" in path or path.endswith(b"/proxy"))
+
     def _keep(self, data: bytes) -> None:
         assert self._early is not None
         self._early += data

@@ -182,5 +182,8 @@ class Broadcast:
             for subscription in list(subscriptions):
                 subscription.fail(error)
 
+    def of(self, prefix: str) -> int:
+        return len(self._subscribers.get(prefix, ()))
+
     def __len__(self) -> int:
         return sum(len(found) for found in self._subscribers.values())

@@ -67,6 +67,8 @@ async def begin(service: Service, op: Operation) -> tuple[Subscription, list[Eve
     if send_initial and mode != "NotOlderThan":
         message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
         raise Invalid("ListOptions", "", [Cause("FieldValueForbidden", message, "resourceVersionMatch")], group="meta.k8s.io")
+    if service.log.shared:
+        await service.caught_up(op)
     name = single_name(op)
     prefix = op.key(name) if name else op.prefix
     current = send_initial or ("sendInitialEvents" not in op.request.query and wanted == 0)
