@@ -24,7 +24,7 @@ class Cycle(RequestResponseCycle):
         if self.response_started or self.disconnected or self.flow.write_paused:
             return False
         head = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\x00" in head:
+        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\x00" in head or b"connection: " in head:
             return False
         if (b"connection", b"close") in headers:
             self.keep_alive = False
