@@ -86,9 +86,10 @@ class Bootstrap:
         )
         try:
             await self._client.get(core_v1.Service, wanted.metadata.name, wanted.metadata.namespace)
-            return
         except NotFound:
-            log.debug("making the Service %s", wanted.metadata.name)
+            await self._new_dns_service(wanted)
+
+    async def _new_dns_service(self, wanted: core_v1.Service) -> None:
         try:
             await self._create(wanted)
         except Invalid as error:  # a cluster from before: somebody has the address already
