@@ -7,6 +7,7 @@ unless it only reads: the caller knows what to do about a write.
 from __future__ import annotations
 
 import asyncio
+import io
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -130,16 +131,25 @@ class Gateway:
         raise self._failure(answer)
 
     async def _ask(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        data = msgspec.json.encode(body)
         try:
             async with asyncio.timeout(self._options.timeout):
-                async with self._client.post(self._url(path), data=msgspec.json.encode(body), headers=self._headers()) as response:
-                    return response.status, msgspec.json.decode(await response.read())
+                for _ in range(len(self._options.endpoints) - 1):
+                    try:
+                        return await self._sent(path, data)
+                    except aiohttp.ClientConnectorError:  # nothing was sent: the next may have it
+                        self._at += 1
+                return await self._sent(path, data)
         except TimeoutError as error:
             self._at += 1
             raise Unanswered(f"{self._options.shown} does not answer", reason="StoreTimeout") from error
         except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
             self._at += 1
             raise Unanswered(f"{self._options.shown}: {error}", reason="StoreUnreachable") from error
+
+    async def _sent(self, path: str, data: bytes) -> tuple[int, dict[str, Any]]:
+        async with self._client.post(self._url(path), data=io.BytesIO(data), headers=self._headers()) as response:
+            return response.status, msgspec.json.decode(await response.read())
 
     def _failure(self, answer: dict[str, Any]) -> Exception:
         code, text = answer.get("code"), str(answer.get("message") or answer.get("error") or answer)
