@@ -15,6 +15,7 @@ from bareboat.api import answers, body
 from bareboat.api.custom.kinds import CustomKinds
 from bareboat.api.custom.rows import head_of
 from bareboat.api.documents import Documents
+from bareboat.api.indexes import Indexes
 from bareboat.api.kinds.registry import deprecations, strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
@@ -52,6 +53,8 @@ class Service:
         self.admission = admission
         self.clock = clock
         self.ids = ids
+        #: how long Events are kept
+        self.event_seconds = 3600.0
         self.documents = Documents(scheme)
         self.requests = RequestMetrics()
         #: answers for the groups of other servers; None from it: it is ours
@@ -61,6 +64,7 @@ class Service:
         from bareboat.api.verbs.dispatch import Verbs
 
         self.allocations = Allocations(store_log)
+        self.indexes = Indexes(store_log)
         self.custom = CustomKinds(store_log, scheme, ids)
         self.documents.custom = self.custom
         scheme.subscribe(self.documents.forget)
@@ -68,7 +72,7 @@ class Service:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Never raises for what a client can cause."""
-        info = parse(request.method, request.path, request.query)
+        info = request.info or parse(request.method, request.path, request.query)
         began, kind = self.clock.monotonic(), self.requests.began(info.verb)
         response = await self._answered(request, info)
         self.requests.ended(kind, info, response.status, self.clock.monotonic() - began)
@@ -104,7 +108,7 @@ class Service:
             except Raced as error:
                 log.info("%s %s is decided again: %s", request.method, request.path, error)
                 continue
-            response.warnings = op.warnings
+            response.warnings = answers.bounded(op.warnings)
             return response
         raise Conflict("too many writers at once; try again", details={})
 

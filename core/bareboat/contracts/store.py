@@ -10,6 +10,7 @@ Rules
 * One server has the store at a time: ``open`` raises Unavailable, naming the remedy, when another has it. A ``SharedStore`` is had by
   several, see there.
 * A store of a newer schema, or a damaged one, is refused with InvalidConfig and not made worse.
+* ``append([])`` writes nothing; after a failure it is how the kernel asks whether the store takes writes again.
 * ``compact(revision)`` forgets rows at or below ``revision`` that a later row at or below it replaces, and tombstones; what is live
   stays readable. It works in small steps: call it until it returns ``revision``.
 
@@ -25,7 +26,7 @@ from typing import ClassVar
 import msgspec
 
 from bareboat.contracts.driver import Driver
-from bareboat.contracts.errors import Unavailable
+from bareboat.contracts.errors import Conflict, Unavailable
 
 GROUP = "bareboat.store.v1"
 
@@ -43,6 +44,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes
     deleted: bool = False
     expires_at: float = 0.0
+
+
+def in_order(rows: Sequence[Row], head: int) -> None:
+    """For drivers: raises Conflict unless the rows follow ``head`` without gap."""
+    for expected, row in enumerate(rows, head + 1):
+        if row.revision != expected:
+            raise Conflict(f"revision {row.revision} does not follow {expected - 1}: revisions must follow {head} without gap")
 
 
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,3 +160,25 @@ def moved(row: Row, known: int, shift: int) -> Row:
         created=row.created + shift if row.created > known else row.created,
         previous=row.previous + shift if row.previous > known else row.previous,
     )
+
+
+class Maintained(Store):
+    """Capability: what ``bareboat store`` asks for beyond the verbs. A store without it can be backed up, but not restored into."""
+
+    @abstractmethod
+    async def check(self) -> list[str]:
+        """What is wrong with the stored data as far as the back end can tell by itself, a line each; [] if nothing."""
+
+    @abstractmethod
+    async def shrink(self, limit: int) -> int:
+        """Give at most ``limit`` units of unused space back to the machine; returns the bytes that are still unused.
+
+        0 when nothing is left to do. Steps are small: writes happen between them.
+        """
+
+    @abstractmethod
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        """Replace everything by ``rows``, whose revisions go on from ``compacted`` + 1 without gap. All or nothing.
+
+        Afterwards ``compacted`` is what it says and head the last row's revision, or ``compacted`` if there are none.
+        """

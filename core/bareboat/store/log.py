@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from bareboat.base.clock import Clock
 from bareboat.base.tasks import Tasks
@@ -21,9 +21,11 @@ from bareboat.store.broadcast import CAPACITY, Broadcast, Subscription
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
 from bareboat.store.housekeeping import Housekeeping
 from bareboat.store.index import Index
+from bareboat.store.sealed import seals_of
 from bareboat.store.window import Window
 
 log = logging.getLogger("bareboat.store")
+T = TypeVar("T")
 
 #: Returned by an ``update`` callback that changes nothing.
 NO_CHANGE: Final = object()
@@ -55,17 +57,20 @@ class Log:
     #: whether other servers write the same store (store.shared)
     shared = False
 
-    def __init__(self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW, broadcast: Broadcast | None = None
+    ) -> None:
         self.store = store
         self.head = 0
         self.compacted = 0
         #: why the store did not take the last batch; "" if it did
         self.fault = ""
+        self.seals = seals_of(store)
         self._heads = heads
         self._index = Index()
         self._window_size = window
         self._window = Window(window, 0)
-        self._broadcast = Broadcast()
+        self._broadcast = Broadcast() if broadcast is None else broadcast
         self._overlay: dict[str, Entry | None] = {}
         self._overlay_revision: dict[str, int] = {}
         self._pending: list[tuple[Row, Change, asyncio.Future[Entry]]] = []
@@ -108,6 +113,24 @@ class Log:
 
     def count(self, prefix: str) -> int:
         return self._index.count(prefix)
+
+    def everything(self) -> tuple[int, list[Entry]]:
+        """The head and the live entries at it, in no order: a consistent snapshot, however long it is looked at."""
+        return self.head, list(self._index.entries.values())
+
+    def row(self, entry: Entry) -> Row:
+        """The entry as it is stored (sealed, if its resource is)."""
+        value = self.stored(entry)
+        row = Row(key=entry.key, revision=entry.revision, created=entry.created, previous=0, value=value, expires_at=entry.expires_at)
+        return self.seals.seal(row)
+
+    def stored(self, entry: Entry) -> bytes:
+        """The bytes that were written, in the clear."""
+        return strip(self._heads(resource_of(entry.key)), entry.revision, entry.data)
+
+    def stale(self, key: str) -> bool:
+        """It is stored under a key that no longer writes, so that even a write that changes nothing is worth it."""
+        return key in self.seals.stale
 
     def resources(self) -> list[str]:
         """Resources that have at least one object."""
@@ -192,6 +215,10 @@ class Log:
     def subscribers(self) -> int:
         return len(self._broadcast)
 
+    def watchers(self, prefix: str) -> int:
+        """How many subscribed to exactly this prefix."""
+        return self._broadcast.of(prefix)
+
     async def _stored_changes(self, prefix: str, after: int) -> tuple[list[Change], int]:
         """Changes after ``after`` that the window no longer has, from the store, and the revision up to which that is complete."""
         changes: list[Change] = []
@@ -245,12 +272,27 @@ class Log:
                     self._work.clear()
                 try:
                     await self.store.append([row for row, _, _ in batch])
-                except DriverError as error:
-                    self.fault = str(error)
+                except Exception as error:  # noqa: BLE001  whatever it is: every waiter is told, and the next batch gets its chance
+                    self.fault = str(error) or repr(error)
                     self._fail(batch, error)
                 else:
                     self.fault = ""
                     self._publish(batch)
+
+    async def alone(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Let ``work`` have the store while no batch is written: steps of upkeep, short ones."""
+        async with self._busy:
+            return await work(self.store)
+
+    async def compact(self, target: int, step: int) -> int:
+        """One step towards forgetting the history up to ``target``; returns how far it came."""
+        self.compacted = await self.alone(lambda store: store.compact(min(target, self.head), step))
+        return self.compacted
+
+    async def probe(self) -> None:
+        """After a failure, ask the store whether it takes writes again. Raises DriverError while it does not."""
+        await self.alone(lambda store: store.append([]))
+        self.fault = ""
 
     def _publish(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]]) -> None:
         for row, change, _ in batch:
@@ -268,8 +310,8 @@ class Log:
             if not future.done():
                 future.set_result(change.entry)
 
-    def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: DriverError) -> None:
-        log.error("a batch of %d writes was not stored: %s", len(batch), error)
+    def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: Exception) -> None:
+        log.error("a batch of %d writes was not stored: %s", len(batch), error, exc_info=None if isinstance(error, DriverError) else error)
         dropped, self._pending = [*batch, *self._pending], []
         self._overlay.clear()
         self._overlay_revision.clear()
