@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from bareboat.cluster.file.reading import Lines, read
-from bareboat.cluster.file.shape import RUNTIMES, ClusterFile, Node, Runtime, fake
+from bareboat.cluster.file.shape import RUNTIMES, STORAGE, STORAGE_OBJECTS, ClusterFile, Node, Runtime, Use, fake
 from bareboat.cluster.layout import Layout
 
 
@@ -56,12 +56,18 @@ def cluster_of(arguments: argparse.Namespace) -> tuple[ClusterFile, Lines | None
 
 
 def _usual(name: str) -> ClusterFile:
-    """The built-in defaults, with the runtime that is installed."""
+    """The built-in defaults, with the runtime that is installed, and local storage where that is."""
+    from bareboat.contracts.hooks import GROUP
     from bareboat.plugins.inventory import DRIVER_GROUPS, Inventory
 
-    installed = Inventory().names(DRIVER_GROUPS["runtime"])
+    inventory = Inventory()
+    installed = inventory.names(DRIVER_GROUPS["runtime"])
     runtime = next((r for r in RUNTIMES if r in installed), RUNTIMES[0])
-    return ClusterFile(name=name, node=Node(runtimes=[Runtime(use=runtime)]))
+    cluster = ClusterFile(name=name, node=Node(runtimes=[Runtime(use=runtime)]))
+    if STORAGE not in inventory.names(DRIVER_GROUPS["storage"]) or STORAGE_OBJECTS not in inventory.names(GROUP):
+        return cluster
+    node = msgspec.structs.replace(cluster.node, storage=[Use(use=STORAGE)])
+    return msgspec.structs.replace(cluster, node=node, plugins=[*cluster.plugins, Use(use=STORAGE_OBJECTS)])
 
 
 def _with_server(cluster: ClusterFile, arguments: argparse.Namespace) -> ClusterFile:

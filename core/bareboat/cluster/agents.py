@@ -15,21 +15,20 @@ from typing import Any
 
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
-from bareboat.client import kubeconfig
 from bareboat.client.client import Client
-from bareboat.client.https import HttpsTransport
 from bareboat.cluster.driver_host import DriverHost
-from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.file.choices import NodePlugins
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
-from bareboat.cluster.pki.authority import Authority
+from bareboat.cluster.node_identity import NodeIdentity
+from bareboat.controllers.storage.service import StorageControllers
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.node.agent import NodeAgent
 from bareboat.node.api import AgentApi
 from bareboat.node.config import NodeConfig
+from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.volumes import Volumes
 from bareboat.plugins.loader import LoadedDriver
 from bareboat.server.listening import Listener
@@ -46,6 +45,9 @@ class NodeDrivers:
         self.runtimes: dict[str, Any] = self._runtimes(plugins.runtimes)
         self.network: Any = self._create(plugins.network)
         self.proxy: Any = self._create(plugins.proxy)
+        self.network_policy: Any = self._create(plugins.network_policy) if plugins.network_policy is not None else None
+        self.volumes: list[Any] = [self._create(loaded) for loaded in plugins.storage]
+        self.buckets: list[Any] = [self._create(loaded) for loaded in plugins.buckets]
 
     def _runtimes(self, plugins: Mapping[str, LoadedDriver]) -> dict[str, Any]:
         """By handler. One entry of the file may serve two handlers; two entries of one plugin are two drivers, and share nothing."""
@@ -70,7 +72,14 @@ class NodeDrivers:
 
     @property
     def all(self) -> list[Any]:
-        return [*dict.fromkeys(self.runtimes.values()), self.network, self.proxy]
+        single = [self.network, self.proxy, self.network_policy]
+        found = [*dict.fromkeys(self.runtimes.values()), *single, *self.volumes, *self.buckets]
+        return [driver for driver in found if driver is not None]
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """By the name that volumes call them; of an open driver, since a proxy learns its name then."""
+        return {driver.driver_name: driver for driver in self.volumes}
 
     async def open(self) -> None:
         for driver in self.all:
@@ -90,6 +99,8 @@ class NodeDrivers:
                 await runtime.remove_pod_sandbox(sandbox.id)
         await self.network.teardown()
         await self.proxy.teardown()
+        if self.network_policy is not None:
+            await self.network_policy.teardown()
         for host in self._hosts:
             if host.instance != self._layout.instance(self._node):
                 shutil.rmtree(Path("/run/bareboat") / host.instance, ignore_errors=True)
@@ -111,24 +122,26 @@ class Agents:
 
     async def run(self) -> None:
         """Raises ClusterError when there is no cluster to join, DriverError when a driver cannot start."""
-        if not self._layout.kubeconfig.exists():
-            raise ClusterError(f"no cluster in {self._layout.data_dir}: start a server with the same --data-dir first")
-        pki = Authority(self._layout.pki, self.clock)
-        server_url = _server_of(self._layout.kubeconfig, self._separate)
+        identity = NodeIdentity(self._layout, self._nodes, self._address, self.clock, self.ids, separate=self._separate)
         drivers = [NodeDrivers(self._layout, node, self._plugins, self.clock) for node in self._nodes]
         agents: list[NodeAgent] = []
-        serving = pki.serving(f"agent-{self._nodes[0]}", f"system:node:{self._nodes[0]}", [*self._nodes, self._address], ("system:nodes",))
+        serving = identity.serving()
         api = AgentApi(agents)
-        listener = Listener(api, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
+        listener = Listener(api, certificate=serving.certificate, key=serving.key, client_ca=identity.client_ca)
         try:
             for node_drivers in drivers:
                 await node_drivers.open()
             port = await listener.start("0.0.0.0", 0)  # noqa: S104  the API server dials in from wherever it is
-            transports = [self._transport(pki, server_url, node) for node in self._nodes]
+            transports = [identity.transport(node) for node in self._nodes]
             for node, node_drivers, transport in zip(self._nodes, drivers, transports, strict=True):
                 agents.append(self._agent(node, node_drivers, Client(transport, Scheme.builtin()), port))
             api.serve(agents)
+            storage = [c for node, d in zip(self._nodes, drivers, strict=True) for c in self._storage(identity, node, d)]
             async with asyncio.TaskGroup() as group:
+                for renewal in identity.renewals(listener.reload):
+                    group.create_task(renewal(), name="certificates")
+                for controllers in storage:
+                    group.create_task(controllers.run(), name="storage")
                 for agent in agents:
                     group.create_task(agent.run(), name=f"agent-{agent.config.name}")
                 for agent in agents:
@@ -145,26 +158,28 @@ class Agents:
             drivers = NodeDrivers(self._layout, node, self._plugins, self.clock)
             await drivers.open()
             await drivers.teardown()
+            await self._remove_volumes(node, drivers)
             await drivers.close()
-            pods = self._layout.node(node) / "pods"
-            for directory in pods.iterdir() if pods.exists() else ():
-                Volumes(directory, _nothing, _nothing, {}, _nothing).tear_down()
 
-    def _transport(self, pki: Authority, server: str, node: str) -> HttpsTransport:
-        pair = pki.client(f"node-{node}", f"system:node:{node}", ("system:nodes",))
-        kubeconfig.write(
-            self._layout.node_kubeconfig(node),
-            server=server,
-            ca=pki.certificate_pem,
-            certificate=pair.certificate_pem,
-            key=pair.key_pem,
-            user=node,
-        )
-        return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"kubelet/bareboat ({node})")
+    async def _remove_volumes(self, node: str, drivers: NodeDrivers) -> None:
+        directory = self._layout.node(node)
+        storage = NodeStorage(node, directory, drivers.storage, _nothing, _nothing, self.clock)
+        pods = directory / "pods"
+        for place in pods.iterdir() if pods.exists() else ():
+            await Volumes(place, _nothing, _nothing, {}, _nothing, storage).tear_down()
+        await storage.sweep(set(), pods)
+
+    def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[StorageControllers]:
+        """Under an identity of their own: what volumes need is more than a node may."""
+        transport = identity.storage(node) if drivers.storage else None
+        if transport is None:
+            return []
+        return [StorageControllers(node, Client(transport, Scheme.builtin()), drivers.storage, self.clock, self.ids)]
 
     def _loaded(self) -> list[PluginSpec]:
-        loaded = [*self._plugins.runtimes.values(), self._plugins.network, self._plugins.proxy]
-        found = list(dict.fromkeys(d.plugin for d in loaded))
+        plugins = self._plugins
+        loaded = [*plugins.runtimes.values(), plugins.network, plugins.proxy, plugins.network_policy, *plugins.storage, *plugins.buckets]
+        found = list(dict.fromkeys(d.plugin for d in loaded if d is not None))
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
     def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
@@ -186,19 +201,12 @@ class Agents:
             drivers.runtimes,
             drivers.network,
             drivers.proxy,
+            drivers.network_policy,
             clock=self.clock,
             ids=self.ids,
             state_dir=self._layout.node(node),
+            storage=drivers.storage,
         )
-
-
-def _server_of(path: Path, separate: bool) -> str:
-    """The server's URL; a node in a network namespace of its own goes through the advertised address."""
-    import yaml
-
-    document = yaml.safe_load(path.read_text())
-    server: str = document["clusters"][0]["cluster"]["server"]
-    return (path.parent / "server" / "advertised").read_text().strip() if separate else server
 
 
 async def _nothing(*_: Any) -> Any:

@@ -1,4 +1,7 @@
-"""What a new cluster has: namespaces, the plugins' objects, and the Service ``default/kubernetes`` with its endpoint."""
+"""What a new cluster has: namespaces, the plugins' objects, and the Service ``default/kubernetes`` with its endpoint.
+
+Roles and bindings are brought up to date at every start (``reconciling``).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 from bareboat.base.clock import Clock
 from bareboat.client.client import Client
+from bareboat.cluster import reconciling
 from bareboat.models import core_v1, discovery_v1, meta_v1, networking_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.scheme import Scheme
@@ -19,7 +23,7 @@ NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 class Bootstrap:
-    """Creates what is missing; what is there stays as it is, but for the API server's own endpoint."""
+    """Creates what is missing; what is there stays as it is, but for roles, bindings and the API server's own endpoint."""
 
     def __init__(self, client: Client, scheme: Scheme, clock: Clock) -> None:
         self._client = client
@@ -31,7 +35,7 @@ class Bootstrap:
             await self._create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
         made = [self._decoded(tree) for tree in objects]
         for start in range(0, len(made), 32):
-            await asyncio.gather(*(self._create(o) for o in made[start : start + 32]))
+            await asyncio.gather(*(self._ensure(o) for o in made[start : start + 32]))
         await self._create(
             networking_v1.ServiceCIDR(
                 metadata=meta_v1.ObjectMeta(name="kubernetes"), spec=networking_v1.ServiceCIDRSpec(cidrs=[service_cidr])
@@ -46,6 +50,24 @@ class Bootstrap:
         if resource is None or resource.type is None:
             raise ValueError(f"a plugin's bootstrap object is of an unknown kind: {tree['apiVersion']}/{tree['kind']}")
         return from_tree(resource.type, tree)
+
+    async def _ensure(self, wanted: Any) -> None:
+        try:
+            await self._client.create(wanted)
+        except AlreadyExists:
+            if isinstance(wanted, reconciling.KINDS):
+                await self._reconcile(wanted)
+
+    async def _reconcile(self, wanted: Any) -> None:
+        meta = wanted.metadata
+        known = await self._client.get(type(wanted), meta.name, meta.namespace)
+        if reconciling.protected(known):
+            return
+        if reconciling.replaced(known, wanted):
+            await self._client.delete(type(wanted), meta.name, meta.namespace, uid=known.metadata.uid)
+            await self._create(wanted)
+        elif reconciling.updated(known, wanted):
+            await self._client.update(known)
 
     async def _create(self, obj: Any) -> None:
         try:

@@ -20,25 +20,29 @@ from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.kinds import capabilities
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
-from bareboat.auth.authenticators import AuthenticatorChain, CertificateAuthenticator, StaticTokenAuthenticator
-from bareboat.auth.authority import Authority
-from bareboat.auth.tokens import ISSUER, Issuer, Keys, TokenAuthenticator, service_account_user
+from bareboat.auth.host import AuthHost
+from bareboat.auth.tokens import ISSUER, Issuer, Keys, service_account_user
 from bareboat.base.backoff import Backoff
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
 from bareboat.base.tasks import Tasks, supervise
-from bareboat.client import kubeconfig
 from bareboat.client.client import Client
+from bareboat.cluster import identities
 from bareboat.cluster.bootstrap import Bootstrap
+from bareboat.cluster.edge import made_edge
 from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
 from bareboat.cluster.file.reading import node_port_range, seconds
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
+from bareboat.cluster.identity import Identity
+from bareboat.cluster.joining.info import publish
+from bareboat.cluster.joining.init import admit_pending
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
-from bareboat.cluster.pki.authority import Pair, signing_key
+from bareboat.cluster.pki.authority import signing_key
 from bareboat.cluster.pki.requests import RequestSigner
+from bareboat.cluster.pki.rotation import Rotation
 from bareboat.cluster.state import write_private
 from bareboat.cluster.storage import owner, prepare
 from bareboat.cluster.storekeeping import StoreSocket
@@ -47,8 +51,10 @@ from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.nodes import NodeAddressController
 from bareboat.controllers.registry import BUILTIN
+from bareboat.controllers.tokens.accounts import ServiceAccountTokenController
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
+from bareboat.node.policies import access as network_policy_access
 from bareboat.plugins.problems import PluginErrors, Problem
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.events import EventRecorder
@@ -57,15 +63,18 @@ from bareboat.server.agents import Agents
 from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
 from bareboat.server.connector import Connector
+from bareboat.server.fairness.keeper import Keeper
+from bareboat.server.fairness.report import collect as fairness_metrics
 from bareboat.server.health import Health
+from bareboat.server.limits import Limits
 from bareboat.server.listening import Listener
 from bareboat.server.loaded import RESOURCE, LoadedPlugins
 from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.server.usage import NODES, PODS, READER, Usage
 from bareboat.server.virtual import Virtual
-from bareboat.store.log import Log
 from bareboat.store.maintenance import Maintenance
+from bareboat.store.shared import log_over
 
 log = logging.getLogger("bareboat.server")
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
@@ -86,35 +95,47 @@ class ControlPlane:
         for resource in (RESOURCE, NODES, PODS):
             self.scheme.add(resource)
         self._tasks = Tasks()
+        self._stopping = False
         self.url = ""
 
     async def start(self) -> None:
         """Raises DriverError, PluginErrors, OSError (the port is taken)."""
         pki = CertificateAuthority(self._layout.pki, self.clock, common_name=f"bareboat-{self._cluster.name}")
         await self._start_store()
+        self._rotation = Rotation(self.clock)
         reader = LogReader(self.log, self.scheme)
-        self.authority = Authority(self._authorizers(reader))
+        self._auth_host = AuthHost(reader, self.clock, self.ids, (ISSUER,))
+        identity = Identity(self._cluster, self._plugins.hooks, reader, self._auth_host)
+        self.authority = identity.authority()
         host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
         admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
         self.service.event_seconds = seconds(self._cluster.server.eventTTL)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
+        capabilities.CURRENT.network_policies = self._cluster.node.networkPolicy is not None
         host.attach(self.service)
         networking = self._cluster.networking
         self.service.allocations.configure(networking.serviceCIDR, node_port_range(networking.nodePorts))
         self.service.allocations.rebuild()
         self.service.custom.load()
         self._spawn("definitions", Lifecycle(self.service).run)
-        keys = Keys(signing_key(self._layout.pki / "sa.key"))
-        await self._start_face(pki, reader, keys)
+        former = [path.read_bytes() for path in sorted(self._layout.pki.glob("sa.former*.pub"))]
+        keys = Keys(signing_key(self._layout.pki / "sa.key"), former)
+        await self._start_face(pki, reader, keys, identity)
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
-            [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER],
+            self._bootstrap_objects(),
             networking.serviceCIDR,
             self._advertise,
             self._listener.port,
         )
-        RootCaPublisher.ca_pem = pki.certificate_pem.decode()
+        keeper = Keeper(self._client(KERNEL), reader, self.clock)
+        await keeper.keep()
+        self._spawn("fairness objects", keeper.run)
+        await publish(self._client(KERNEL), f"https://{self._advertise}:{self._listener.port}", pki.certificate_pem, self._cluster)
+        await admit_pending(self._client(KERNEL), self._layout)
+        RootCaPublisher.ca_pem = ServiceAccountTokenController.ca_pem = pki.certificate_pem.decode()
+        ServiceAccountTokenController.sign = Issuer(keys, reader, self.clock, self.ids).legacy
         NodeAddressController.pod_cidr = networking.podCIDR
         CertificateController.sign = RequestSigner(pki.pair, self.clock)
         ca = pki.certificate_pem.decode()
@@ -125,70 +146,81 @@ class ControlPlane:
         gc.set_threshold(50_000, 50, 1000)
 
     async def stop(self) -> None:
+        """Say "not ready", wait until nobody sends requests here, then end: what is under way may finish, watches are closed."""
+        self._stopping = True
+        await self.clock.sleep(self._cluster.server.shutdownDelay)
         await self._tasks.cancel()
+        self._listener.close()
+        await self._edge.streams.close()
         await self._listener.stop()
         await self._connector.close()
         await self._admission_host.close()
         await self._store_socket.stop()
+        await self._auth_host.close()
         await self.log.stop()
         self._host.close()
+
+    def _bootstrap_objects(self) -> list[dict[str, Any]]:
+        policies = network_policy_access.OBJECTS if self._cluster.node.networkPolicy is not None else ()
+        return [*self._plugins.hooks.collect("bareboat_bootstrap_objects"), READER, *policies]
 
     async def _start_store(self) -> None:
         whose = owner(self._cluster, self._layout, self.ids)
         store, self._host = prepare(self._cluster, self._layout, self._plugins.store, self.clock)
-        self.log = Log(store, self.clock, lambda key: head_of(self.scheme, key))
+        self.log = log_over(store, self.clock, lambda key: head_of(self.scheme, key))
         await self.log.start()
         keeping = Maintenance(self.log, self.scheme, self.clock, cluster=whose.name, instance=whose.id)
         self._store_socket = StoreSocket(self._layout, keeping)
         await self._store_socket.start()
-
-    def _authorizers(self, reader: LogReader) -> list[Any]:
-        contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)
-        return ordered(contributed, self._cluster.authorization, "authorization")
 
     def _admission(self, reader: LogReader, host: Host) -> list[Any]:
         try:
             contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
         except ValueError as error:
             raise PluginErrors([Problem(plugin="admission", group="bareboat.plugins", message=str(error))]) from error
-        return ordered(contributed, self._cluster.admission, "admission")
+        chosen = ordered(contributed, self._cluster.admission, "admission")
+        return [*chosen, *(p for p in contributed if p.required and p not in chosen)]
 
-    async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys) -> None:
-        authenticators = [
-            CertificateAuthenticator(),
-            StaticTokenAuthenticator.from_file(self._layout.server / "tokens.json"),
-            TokenAuthenticator(keys, reader, self.clock),
-            *ordered(self._plugins.hooks.collect("bareboat_authenticators", reader=reader), self._cluster.authentication, "authentication"),
-        ]
-        chain = AuthenticatorChain(authenticators)
+    async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys, identity: Identity) -> None:
+        chain = identity.chain(keys)
         LoadedPlugins(self.service, reader, self._own_plugins(), self.clock.timestamp())
         Virtual(self.service, chain, self.authority, Issuer(keys, reader, self.clock, self.ids))
-        kubelet = pki.client("kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
+        kubelet = identities.kubelet_client(pki)
         agents = Agents(reader, kubelet.certificate, kubelet.key, pki.pair.certificate)
+        self._rotation.keep("kubelet-client", lambda: identities.kubelet_client(pki), agents.reload)
         self._connector = Connector(agents)
         self._connector.register(self.service)
         Proxy(reader, agents, self.ids).register(self.service)
         self._aggregator = Aggregator(reader, agents, self._client(KERNEL), self.clock, self.ids)
-        front = pki.client("front-proxy-client", COMMON_NAME)
+        front = self._rotation.keep("front-proxy", lambda: pki.client("front-proxy-client", COMMON_NAME), self._aggregator.reidentify)
         self._aggregator.identify(front.certificate, front.key)
         self.service.remote = self._aggregator.answer
         self.service.documents.remote = self._aggregator.groups
         Usage(reader, agents, self.clock).register(self.service)
         health = Health()
         health.add("store", lambda: self.log.fault)
+        health.add("shutdown", lambda: "the server is shutting down" if self._stopping else "", ready_only=True)
         lag = LoopLag(self.clock)
         self._spawn("loop lag", lag.run)
-        metrics = ServerMetrics(self.log, self.service.requests, lag)
+        self._edge = edge = made_edge(self.service, reader, self.clock, self._cluster.server)
+        self._spawn("fairness", edge.fairness.run)
+        self._spawn("deadlines", edge.deadlines.run)
+        metrics = ServerMetrics(self.log, self.service.requests, lag, [lambda: fairness_metrics(edge.fairness)])
         shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
-        app = App(self.service, chain, self.authority, health, self._connector, shell)
+        app = App(self.service, chain, self.authority, health, self._connector, shell, edge)
         serving = pki.serving("server", "kube-apiserver", self._names())
-        self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
+        limits = Limits(connections=self._cluster.server.maxConnections)
+        self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate, limits=limits)
         port = await self._listener.start(self._cluster.server.address, self._cluster.server.port)
         address = self._cluster.server.address
         self.url = f"https://{'127.0.0.1' if address in ('0.0.0.0', '127.0.0.1') else address}:{port}"  # noqa: S104
         self.service.documents.address = f"{self._advertise}:{port}"
         write_private(self._layout.server / "advertised", f"https://{self._advertise}:{port}\n".encode())
-        self._write_kubeconfig(pki.client("admin", "kubernetes-admin", ("system:masters",)), pki)
+        names = self._names()
+        self._rotation.keep("server", lambda: pki.serving("server", "kube-apiserver", names), self._listener.reload, pki.pair.certificate)
+        self._rotation.keep("kubeconfigs", lambda: identities.administrator(pki), lambda: self._write_kubeconfigs(pki))
+        self._write_kubeconfigs(pki)
+        self._spawn("certificates", self._rotation.run)
 
     def _own_plugins(self) -> list[PluginSpec]:
         found = [self._plugins.store.plugin, *self._plugins.hooks.plugins]
@@ -205,15 +237,8 @@ class ControlPlane:
         own = [a for a in (self._cluster.server.address,) if a != "0.0.0.0"]  # noqa: S104
         return list(dict.fromkeys([*names, socket.gethostname(), *addresses, *own, *self._cluster.server.names]))
 
-    def _write_kubeconfig(self, admin: Pair, pki: CertificateAuthority) -> None:
-        kubeconfig.write(
-            self._layout.kubeconfig,
-            server=self.url,
-            ca=pki.certificate_pem,
-            certificate=admin.certificate_pem,
-            key=admin.key_pem,
-            cluster=self._cluster.name,
-        )
+    def _write_kubeconfigs(self, pki: CertificateAuthority) -> None:
+        identities.write(self._layout, pki, self.url, self._cluster.name)
 
     def _client(self, user: UserInfo, agent: str = "kube-apiserver") -> Client:
         return Client(InProcessTransport(self.service, user, agent), self.scheme)

@@ -18,6 +18,8 @@ from bareboat.base.tasks import Tasks, supervise
 from bareboat.client.client import Client
 from bareboat.contracts.cni import NetworkDriver
 from bareboat.contracts.cri import RuntimeDriver
+from bareboat.contracts.csi import VolumeDriver
+from bareboat.contracts.netpolicy import NetworkPolicyDriver
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError
@@ -27,6 +29,7 @@ from bareboat.node.dns.zone import Zone, dns_address
 from bareboat.node.image_face import ImageFace
 from bareboat.node.log_rotation import LogRotation
 from bareboat.node.machine import look
+from bareboat.node.policies.watching import PolicyWatcher
 from bareboat.node.pressure import Pressure
 from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
@@ -35,15 +38,18 @@ from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.runtimes import combined
 from bareboat.node.services import NodeServices
 from bareboat.node.stats import NodeStats
+from bareboat.node.storage.registering import Registering
 from bareboat.node.worker import PodWorker
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
 
 log = logging.getLogger("bareboat.node")
+#: Seconds between looks for volumes that nobody uses any more.
+SWEEP_EVERY = 60.0
 
 
 class NodeAgent:
-    """``runtimes`` by RuntimeClass handler, "" the default. The drivers are open already and are closed by who opened them."""
+    """``runtimes`` by RuntimeClass handler, "" the default; ``storage`` by driver name. Who opened the drivers closes them."""
 
     def __init__(
         self,
@@ -52,10 +58,12 @@ class NodeAgent:
         runtimes: Mapping[str, RuntimeDriver],
         network: NetworkDriver | None,
         proxy: ProxyDriver | None,
+        policies: NetworkPolicyDriver | None = None,
         *,
         clock: Clock,
         ids: Ids,
         state_dir: Path,
+        storage: Mapping[str, VolumeDriver] | None = None,
     ) -> None:
         self.config = config
         self._client = client
@@ -70,11 +78,23 @@ class NodeAgent:
         self._state = RuntimeState(self._runtime, clock, self._runtime_changed)
         services = self._informers.of(core_v1.Service)
         self.services = NodeServices(
-            config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir, runtimes
+            config,
+            client,
+            self._runtime,
+            network,
+            self._state,
+            self._pods,
+            services,
+            clock,
+            self._events,
+            state_dir,
+            runtimes,
+            storage or {},
         )
         self.images = ImageFace(self._runtime, state_dir)
         self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
+        self._policies = None if policies is None else PolicyWatcher(config.name, config.service_cidr, policies, self._informers, clock)
         self.services.labels = self._node_network.labels
         self._pressure = Pressure(self.stats.current, self._pods.list, self._evict, clock)
         self.services.memory_is_short = lambda: self._pressure.memory
@@ -103,6 +123,9 @@ class NodeAgent:
         registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
         registration.memory_is_short = self.services.memory_is_short
         registration.known = self._node_network.node
+        if self._policies is not None:
+            registration.policies = self._policies.health
+        registration.volumes_in_use = self.services.storage.in_use
         self.services.allocatable.update(registration.capacity)
         await self._register(registration)
         async with self._tasks:
@@ -112,10 +135,12 @@ class NodeAgent:
                 ("events", self._events.run),
                 ("lease", registration.run_lease),
                 ("network", self._node_network.run),
+                *([("network policies", self._policies.run)] if self._policies is not None else []),
                 ("runtime", self._state.run),
                 ("status", registration.run_status),
                 ("stats", self.stats.run),
                 ("retention", self._retention().run),
+                *self._storage(),
                 *([("pressure", self._pressure.run)] if self._runtime.capabilities.reachable else []),
                 ("log rotation", LogRotation(self._runtime, self._clock).run),
             ):
@@ -141,6 +166,20 @@ class NodeAgent:
         self.config.dns_servers = (dns_address(self.config.service_cidr),)
         self._node_network.dns_port = responder.port
         return [("dns", responder.run)]
+
+    def _storage(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Where there are storage drivers, or were."""
+        storage = self.services.storage
+        register = Registering(self.config.name, self._client, storage.drivers, self._clock)
+        return [*([("storage drivers", register.run)] if storage.drivers else []), ("volumes", self._sweep_volumes)]
+
+    async def _sweep_volumes(self) -> None:
+        """Once all pods are known, and now and then: volumes of pods that went while nobody looked."""
+        await self._ready.wait()
+        while True:
+            alive = {p.metadata.uid for p in self._pods.list()} | set(self._workers)
+            await self.services.storage.sweep(alive, self._state_dir / "pods")
+            await self._clock.sleep(SWEEP_EVERY)
 
     def _retention(self) -> Retention:
         name = self.config.name

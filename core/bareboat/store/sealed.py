@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bareboat.contracts.store import Row, Store
+from bareboat.contracts.store import Row, SharedStore, Store
 from bareboat.store.entry import resource_of
 from bareboat.store.keyring import MARK, Keyring, missing
 
@@ -25,9 +25,9 @@ class Seals:
         self.stale: set[str] = set()
 
     def seal(self, row: Row) -> Row:
-        """The row as it is stored."""
+        """The row as it is stored; what is sealed already stays as it is."""
         keyring = self.keyring
-        if keyring is None or not keyring.writer(resource_of(row.key)):
+        if keyring is None or row.value.startswith(MARK) or not keyring.writer(resource_of(row.key)):
             return row
         return msgspec.structs.replace(row, value=keyring.seal(row.key, resource_of(row.key), row.value))
 
@@ -70,9 +70,19 @@ class Sealing(Store):
         return self.seals.opened(await super().at(prefix, revision))  # type: ignore[safe-super]
 
 
+class SealingShared(Sealing, SharedStore):
+    """The same for a driver that several servers share."""
+
+    async def extend(self, rows: Sequence[Row], known: int, guards: Sequence[str] = ()) -> int:
+        shift = await super().extend([self.seals.seal(row) for row in rows], known, guards)  # type: ignore[safe-super]
+        self.seals.written(rows)
+        return shift
+
+
 def sealed(driver: type[Store], options: msgspec.Struct, host: Any, keyring: Keyring | None) -> Store:
     """A store of that driver that seals what the keyring says."""
-    made: Sealing = type(f"Sealed{driver.__name__}", (Sealing, driver), {})(options, host)
+    face = SealingShared if issubclass(driver, SharedStore) else Sealing
+    made: Sealing = type(f"Sealed{driver.__name__}", (face, driver), {})(options, host)
     made.seals = Seals(keyring)
     return made
 

@@ -1,8 +1,10 @@
-"""The rules of the store contract as a test suite: subclass it and return a factory.
+"""The rules of the store contract as a test suite: subclass it and name the driver.
 
-class TestMyStore(StoreSuite):
-    async def make(self, path): ...     # an opened store whose data lives under ``path``
-    durable = True                      # rows survive close and a new ``make`` with the same path
+    class TestMyStore(StoreSuite):
+        driver_class = MyStore
+        durable = True                      # rows survive close and a new store over the same directory
+
+A store that needs more than a directory writes ``make(path)`` itself: an opened store whose data belongs to ``path``.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import msgspec
 import pytest
 
 from bareboat.contracts.errors import Conflict
-from bareboat.contracts.store import Compacted, Maintained, Row, Store
+from bareboat.contracts.store import GROUP, Compacted, Maintained, Row, Store
+from bareboat.testing.driver_suite import Soundness
 
 
 def row(
@@ -30,13 +33,16 @@ async def given(*batches: Sequence[Row]) -> AsyncIterator[Sequence[Row]]:
         yield batch
 
 
-class StoreSuite:
+class StoreSuite(Soundness):
     """Every rule of contracts.store, against the store that ``make`` gives."""
 
+    group = GROUP
     durable: ClassVar[bool] = True
 
     async def make(self, path: Path) -> Store:
-        raise NotImplementedError
+        store: Store = self.make_driver(self.make_host(path))
+        await store.open()
+        return store
 
     async def live(self, store: Store) -> list[tuple[str, int]]:
         return [(r.key, r.revision) async for rows in store.load() for r in rows]

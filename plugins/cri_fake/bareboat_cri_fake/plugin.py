@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from bareboat.contracts import cni, cri, proxy
 from bareboat.contracts.driver import NoOptions, PluginInfo
+from bareboat.testing.csi_fake import FakeStorage
 from bareboat_cri_fake.network import FakeNetworkDriver, FakeProxyDriver
 from bareboat_cri_fake.options import FakeOptions
 from bareboat_cri_fake.runtime import FakeRuntimeDriver
+
+__all__ = ["FakeNetwork", "FakeProxy", "FakeRuntime", "FakeStorage"]
 
 
 class FakeRuntime(FakeRuntimeDriver):

@@ -60,6 +60,8 @@ def _state(plugin: Installed, used: set[tuple[str, str]]) -> str:
 def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
     node = cluster.node
     used = {(DRIVER_GROUPS["runtime"], r.use) for r in node.runtimes} | {(hooks.GROUP, p.use) for p in cluster.plugins}
+    if node.networkPolicy is not None:
+        used.add((DRIVER_GROUPS["networkPolicy"], node.networkPolicy.use))
     return used | {
         (DRIVER_GROUPS["network"], node.network.use),
         (DRIVER_GROUPS["proxy"], node.proxy.use),
