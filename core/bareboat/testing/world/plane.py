@@ -25,6 +25,7 @@ from bareboat.base.ids import Ids
 from bareboat.base.tasks import Tasks, supervise
 from bareboat.client.client import Client
 from bareboat.cluster.bootstrap import Bootstrap
+from bareboat.cluster.endpoints import publish
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.pki.authority import signing_key
 from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin
@@ -109,7 +110,7 @@ class Plane:
 
     async def moved(self, address: str, port: int) -> None:
         """The Service ``kubernetes`` leads there from now on."""
-        await Bootstrap(self.client(SHARED_READS, "kube-apiserver"), self.kernel.scheme, self.clock)._endpoint(address, port)
+        await publish(self.client(SHARED_READS, "kube-apiserver"), [(address, port)])
 
     def _host_for(self, reader: Reader) -> AuthHost:
         if self._auth_host is None:
