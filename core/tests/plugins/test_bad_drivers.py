@@ -203,6 +203,41 @@ async def test_a_pod_tells_which_plugin_failed_and_runs_when_it_is_well(worlds):
     await world.until("pod/p is ready")
 
 
+async def test_a_node_whose_runtime_cannot_be_made_says_so_and_gets_ready_with_it(worlds):
+    from bareboat.testing.world import World
+    from bareboat.testing.world.nodes import fake_drivers
+
+    state = {"error": OSError("no such socket")}
+
+    def drivers(host):
+        inner = fake_drivers(host)
+
+        def make():
+            if state["error"]:
+                raise state["error"]
+            return inner["runtime"]
+
+        return {"runtime": guarded(type(inner["runtime"]), "cri late (late-dist 1.0)", make), "network": inner["network"]}
+
+    world = await worlds(nodes=0, drivers=drivers)
+    assert isinstance(world, World)
+    await world.add_node("n1")
+    node = await world.until(lambda: _not_ready(world))
+    assert node["reason"] == "PluginFailed"
+    assert node["message"] == "cri late (late-dist 1.0): starting it raised OSError: no such socket"
+    state["error"] = None
+    world.nodes["n1"].drivers["runtime"]._not_before = 0.0
+    await world.until("node/n1 is ready")
+    assert (await world.get("node/n1")).status.nodeInfo.containerRuntimeVersion == "fake://0.1.0"
+    await world.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    await world.until("pod/p is ready")
+
+
+async def _not_ready(world):
+    ready = (await world.get("node/n1")).condition("Ready") if await world.exists("node/n1") else None
+    return ready if ready is not None and ready["status"] == "False" and ready["reason"].startswith("Plugin") else None
+
+
 async def _crash(self, config):
     if type(self).broken:
         raise KeyError("sandbox")
