@@ -31,6 +31,7 @@ from bareboat.node.config import NodeConfig
 from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.volumes import Volumes
 from bareboat.plugins.loader import LoadedDriver
+from bareboat.plugins.running import guarded
 from bareboat.server.listening import Listener
 
 
@@ -68,7 +69,9 @@ class NodeDrivers:
             instance = hashlib.sha256(f"{instance}/{handler}".encode()).hexdigest()[: len(instance)]
         host = DriverHost(name=name, node_name=self._node, instance=instance, state_dir=directory, clock=self._clock)
         self._hosts.append(host)
-        return loaded.cls(loaded.options, host)
+        plugin = loaded.plugin
+        label = f"{contract} {plugin.name} ({plugin.distribution} {plugin.version})"
+        return guarded(loaded.cls, label, lambda: loaded.cls(loaded.options, host))
 
     @property
     def all(self) -> list[Any]:

@@ -20,6 +20,7 @@ from bareboat.contracts.cni import NetworkDriver
 from bareboat.contracts.contributions import NodeService
 from bareboat.contracts.cri import RuntimeDriver
 from bareboat.contracts.csi import VolumeDriver
+from bareboat.contracts.errors import DriverError
 from bareboat.contracts.netpolicy import NetworkPolicyDriver
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
@@ -121,10 +122,7 @@ class NodeAgent:
 
     async def run(self) -> None:
         """Until cancelled. Containers keep running."""
-        version = await self._runtime.version()
-        await self.services.handlers.learn()
-        runtime = f"{version.runtime_name}://{version.runtime_version}"
-        registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
+        registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, await self._version())
         registration.memory_is_short = self.services.memory_is_short
         registration.known = self._node_network.node
         if self._policies is not None:
@@ -152,11 +150,34 @@ class NodeAgent:
                 self._tasks.spawn(supervise(f"{self.config.name} {name}", service, self._clock, Backoff(1.0, 30.0)), name=name)
             await self._pods.synced()
             await self._node_network.ready.wait()
-            await registration.write_status()
-            await self._clean_up()
+            await self._drivers_answer(registration)
             self._pods.on_change(self._pod_changed)
             self._ready.set()
             await asyncio.Event().wait()
+
+    async def _version(self) -> str:
+        """Of the runtime as Nodes show it; "" while it does not answer."""
+        try:
+            version = await self._runtime.version()
+            await self.services.handlers.learn()
+        except DriverError as error:
+            log.warning("node %s: the runtime does not answer: %s", self.config.name, error)
+            return ""
+        return f"{version.runtime_name}://{version.runtime_version}"
+
+    async def _drivers_answer(self, registration: Registration) -> None:
+        """Until the drivers tell what they have, the Node says why it is not Ready, and no pod is touched."""
+        backoff = Backoff(0.5, 10.0)
+        while True:
+            try:
+                registration.runtime_version = registration.runtime_version or await self._version()
+                await registration.write_status()
+                await self._clean_up()
+            except DriverError as error:
+                log.warning("node %s cannot begin: %s", self.config.name, error)
+                await self._clock.sleep(backoff.next())
+            else:
+                return
 
     def _dns(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """The node's name server, where pods have a network of their own. A node that cannot have one has pods that ask its own."""
