@@ -93,7 +93,7 @@ def join(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any]) -> bytes:
     resource = op.resource
     start = len(head(resource.kind, resource.api_version))
     opening = head(resource.list_kind or f"{resource.kind}List", resource.api_version)
-    items = b",{".join([body[start:] for body in bodies])
+    items = b",{".join([memoryview(body)[start:] for body in bodies])
     parts = (opening, b'"metadata":', msgspec.json.encode(meta), b',"items":[', b"{" if bodies else b"", items, b"]}\n")
     return b"".join(parts)
 

@@ -22,13 +22,16 @@ from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.node_identity import NodeIdentity
+from bareboat.controllers.storage.service import StorageControllers
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.node.agent import NodeAgent
 from bareboat.node.api import AgentApi
 from bareboat.node.config import NodeConfig
+from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.volumes import Volumes
 from bareboat.plugins.loader import LoadedDriver
+from bareboat.plugins.running import guarded
 from bareboat.server.listening import Listener
 
 
@@ -43,6 +46,9 @@ class NodeDrivers:
         self.runtimes: dict[str, Any] = self._runtimes(plugins.runtimes)
         self.network: Any = self._create(plugins.network)
         self.proxy: Any = self._create(plugins.proxy)
+        self.network_policy: Any = self._create(plugins.network_policy) if plugins.network_policy is not None else None
+        self.volumes: list[Any] = [self._create(loaded) for loaded in plugins.storage]
+        self.buckets: list[Any] = [self._create(loaded) for loaded in plugins.buckets]
 
     def _runtimes(self, plugins: Mapping[str, LoadedDriver]) -> dict[str, Any]:
         """By handler. One entry of the file may serve two handlers; two entries of one plugin are two drivers, and share nothing."""
@@ -63,11 +69,20 @@ class NodeDrivers:
             instance = hashlib.sha256(f"{instance}/{handler}".encode()).hexdigest()[: len(instance)]
         host = DriverHost(name=name, node_name=self._node, instance=instance, state_dir=directory, clock=self._clock)
         self._hosts.append(host)
-        return loaded.cls(loaded.options, host)
+        plugin = loaded.plugin
+        label = f"{contract} {plugin.name} ({plugin.distribution} {plugin.version})"
+        return guarded(loaded.cls, label, lambda: loaded.cls(loaded.options, host))
 
     @property
     def all(self) -> list[Any]:
-        return [*dict.fromkeys(self.runtimes.values()), self.network, self.proxy]
+        single = [self.network, self.proxy, self.network_policy]
+        found = [*dict.fromkeys(self.runtimes.values()), *single, *self.volumes, *self.buckets]
+        return [driver for driver in found if driver is not None]
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """By the name that volumes call them; of an open driver, since a proxy learns its name then."""
+        return {driver.driver_name: driver for driver in self.volumes}
 
     async def open(self) -> None:
         for driver in self.all:
@@ -87,6 +102,8 @@ class NodeDrivers:
                 await runtime.remove_pod_sandbox(sandbox.id)
         await self.network.teardown()
         await self.proxy.teardown()
+        if self.network_policy is not None:
+            await self.network_policy.teardown()
         for host in self._hosts:
             if host.instance != self._layout.instance(self._node):
                 shutil.rmtree(Path("/run/bareboat") / host.instance, ignore_errors=True)
@@ -122,9 +139,12 @@ class Agents:
             for node, node_drivers, transport in zip(self._nodes, drivers, transports, strict=True):
                 agents.append(self._agent(node, node_drivers, Client(transport, Scheme.builtin()), port))
             api.serve(agents)
+            storage = [c for node, d in zip(self._nodes, drivers, strict=True) for c in self._storage(identity, node, d)]
             async with asyncio.TaskGroup() as group:
                 for renewal in identity.renewals(listener.reload):
                     group.create_task(renewal(), name="certificates")
+                for controllers in storage:
+                    group.create_task(controllers.run(), name="storage")
                 for agent in agents:
                     group.create_task(agent.run(), name=f"agent-{agent.config.name}")
                 for agent in agents:
@@ -141,14 +161,29 @@ class Agents:
             drivers = NodeDrivers(self._layout, node, self._plugins, self.clock)
             await drivers.open()
             await drivers.teardown()
+            await self._remove_volumes(node, drivers)
             await drivers.close()
-            pods = self._layout.node(node) / "pods"
-            for directory in pods.iterdir() if pods.exists() else ():
-                Volumes(directory, _nothing, _nothing, {}, _nothing).tear_down()
+
+    async def _remove_volumes(self, node: str, drivers: NodeDrivers) -> None:
+        directory = self._layout.node(node)
+        storage = NodeStorage(node, directory, drivers.storage, _nothing, _nothing, self.clock)
+        pods = directory / "pods"
+        for place in pods.iterdir() if pods.exists() else ():
+            await Volumes(place, _nothing, _nothing, {}, _nothing, storage).tear_down()
+        await storage.sweep(set(), pods)
+
+    def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[StorageControllers]:
+        """Under an identity of their own: what volumes need is more than a node may."""
+        transport = identity.storage(node) if drivers.storage else None
+        if transport is None:
+            return []
+        return [StorageControllers(node, Client(transport, Scheme.builtin()), drivers.storage, self.clock, self.ids)]
 
     def _loaded(self) -> list[PluginSpec]:
-        loaded = [*self._plugins.runtimes.values(), self._plugins.network, self._plugins.proxy]
-        found = list(dict.fromkeys(d.plugin for d in loaded))
+        plugins = self._plugins
+        loaded = [*plugins.runtimes.values(), plugins.network, plugins.proxy, plugins.network_policy, *plugins.storage, *plugins.buckets]
+        found = list(dict.fromkeys(d.plugin for d in loaded if d is not None))
+        found += plugins.hooks.plugins if plugins.hooks is not None else []
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
     def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
@@ -164,16 +199,20 @@ class Agents:
             cpu=os.cpu_count() or 1,
             plugins=self._loaded(),
         )
-        return NodeAgent(
+        agent = NodeAgent(
             config,
             client,
             drivers.runtimes,
             drivers.network,
             drivers.proxy,
+            drivers.network_policy,
             clock=self.clock,
             ids=self.ids,
             state_dir=self._layout.node(node),
+            storage=drivers.storage,
         )
+        agent.contributed = self._plugins.hooks.collect("bareboat_node_services") if self._plugins.hooks is not None else []
+        return agent
 
 
 async def _nothing(*_: Any) -> Any:

@@ -10,6 +10,7 @@ Either way the agent asks for the next client certificate as the node that it is
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from bareboat.cluster.pki.authority import Authority, Pair
 from bareboat.cluster.pki.rotation import Rotation
 from bareboat.cluster.state import write_private
 from bareboat.models.scheme import Scheme
+
+log = logging.getLogger("bareboat.agent")
 
 
 class NodeIdentity:
@@ -69,6 +72,17 @@ class NodeIdentity:
             write_kubeconfig(path, node, self._server, ca, pair.certificate_pem, pair.key_pem)
         found = self._transports[node] = kubeconfig.load(path, user_agent=f"kubelet/bareboat ({node})")
         return found
+
+    def storage(self, node: str) -> HttpsTransport | None:
+        """For the controllers of storage drivers, as one of ``system:bareboat:storage``; only where the cluster's CA is at hand."""
+        if self._pki is None:
+            log.warning("node %s joined from elsewhere: its storage drivers publish volumes but make none", node)
+            return None
+        user = f"system:bareboat:storage:{node}"
+        pair = self._pki.client(f"storage-{node}", user, ("system:bareboat:storage",))
+        path = self._layout.node(node) / "storage.kubeconfig"
+        write_kubeconfig(path, user, self._server, self._pki.certificate_pem, pair.certificate_pem, pair.key_pem)
+        return kubeconfig.load(path, user_agent=f"bareboat-storage ({node})")
 
     def renewals(self, reload: Callable[[], None]) -> list[Callable[[], Any]]:
         """Loops that keep the certificates good; ``reload`` lets the agent's listener read its files again."""

@@ -67,6 +67,10 @@ class AdmissionHost(Protocol):
         """Post to a webhook by its client configuration, as a tree. Raises ValueError with what went wrong."""
         ...
 
+    async def create(self, obj: Any) -> None:
+        """Write a new object as the kernel itself. Raises AlreadyExists, Forbidden, Invalid."""
+        ...
+
     async def update_status(self, obj: Any) -> None:
         """Write an object's status as the kernel itself. Raises Conflict if the object is not the newest, NotFound."""
         ...

@@ -21,12 +21,14 @@ from bareboat.controllers.mirroring import EndpointSliceMirroringController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
 from bareboat.controllers.podgc import PodGarbageCollector
+from bareboat.controllers.policies import PolicyStatusController
 from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.servicecidrs import ServiceCIDRController
 from bareboat.controllers.statefulset.controller import StatefulSetController
 from bareboat.controllers.tokens.accounts import ServiceAccountTokenController
 from bareboat.controllers.tokens.bootstrap import BootstrapSigner, TokenCleaner
+from bareboat.controllers.volumes.attach import AttachDetachController
 from bareboat.controllers.volumes.binder import PersistentVolumeBinder
 from bareboat.controllers.volumes.ephemeral import EphemeralVolumeController
 from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
@@ -54,9 +56,11 @@ BUILTIN: list[type[Any]] = [
     EndpointSliceController,
     EndpointSliceMirroringController,
     ClusterRoleAggregationController,
+    PolicyStatusController,
     CertificateController,
     PodGarbageCollector,
     PersistentVolumeBinder,
+    AttachDetachController,
     ClaimProtectionController,
     VolumeProtectionController,
     EphemeralVolumeController,

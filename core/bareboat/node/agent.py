@@ -17,16 +17,22 @@ from bareboat.base.ids import Ids
 from bareboat.base.tasks import Tasks, supervise
 from bareboat.client.client import Client
 from bareboat.contracts.cni import NetworkDriver
+from bareboat.contracts.contributions import NodeService
 from bareboat.contracts.cri import RuntimeDriver
+from bareboat.contracts.csi import VolumeDriver
+from bareboat.contracts.errors import DriverError
+from bareboat.contracts.netpolicy import NetworkPolicyDriver
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError
 from bareboat.node.config import NodeConfig
+from bareboat.node.contributed import ContributedServices
 from bareboat.node.dns.responder import Responder
 from bareboat.node.dns.zone import Zone, dns_address
 from bareboat.node.image_face import ImageFace
 from bareboat.node.log_rotation import LogRotation
 from bareboat.node.machine import look
+from bareboat.node.policies.watching import PolicyWatcher
 from bareboat.node.pressure import Pressure
 from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
@@ -35,15 +41,18 @@ from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.runtimes import combined
 from bareboat.node.services import NodeServices
 from bareboat.node.stats import NodeStats
+from bareboat.node.storage.registering import Registering
 from bareboat.node.worker import PodWorker
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
 
 log = logging.getLogger("bareboat.node")
+#: Seconds between looks for volumes that nobody uses any more.
+SWEEP_EVERY = 60.0
 
 
 class NodeAgent:
-    """``runtimes`` by RuntimeClass handler, "" the default. The drivers are open already and are closed by who opened them."""
+    """``runtimes`` by RuntimeClass handler, "" the default; ``storage`` by driver name. Who opened the drivers closes them."""
 
     def __init__(
         self,
@@ -52,10 +61,12 @@ class NodeAgent:
         runtimes: Mapping[str, RuntimeDriver],
         network: NetworkDriver | None,
         proxy: ProxyDriver | None,
+        policies: NetworkPolicyDriver | None = None,
         *,
         clock: Clock,
         ids: Ids,
         state_dir: Path,
+        storage: Mapping[str, VolumeDriver] | None = None,
     ) -> None:
         self.config = config
         self._client = client
@@ -70,11 +81,23 @@ class NodeAgent:
         self._state = RuntimeState(self._runtime, clock, self._runtime_changed)
         services = self._informers.of(core_v1.Service)
         self.services = NodeServices(
-            config, client, self._runtime, network, self._state, self._pods, services, clock, self._events, state_dir, runtimes
+            config,
+            client,
+            self._runtime,
+            network,
+            self._state,
+            self._pods,
+            services,
+            clock,
+            self._events,
+            state_dir,
+            runtimes,
+            storage or {},
         )
         self.images = ImageFace(self._runtime, state_dir)
         self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
+        self._policies = None if policies is None else PolicyWatcher(config.name, config.service_cidr, policies, self._informers, clock)
         self.services.labels = self._node_network.labels
         self._pressure = Pressure(self.stats.current, self._pods.list, self._evict, clock)
         self.services.memory_is_short = lambda: self._pressure.memory
@@ -82,6 +105,8 @@ class NodeAgent:
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
         self._ready = asyncio.Event()
+        #: Services of plugins; before ``run``.
+        self.contributed: list[NodeService] = []
 
     async def ready(self) -> None:
         """Until the node is registered and its pods are known."""
@@ -97,12 +122,12 @@ class NodeAgent:
 
     async def run(self) -> None:
         """Until cancelled. Containers keep running."""
-        version = await self._runtime.version()
-        await self.services.handlers.learn()
-        runtime = f"{version.runtime_name}://{version.runtime_version}"
-        registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
+        registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, await self._version())
         registration.memory_is_short = self.services.memory_is_short
         registration.known = self._node_network.node
+        if self._policies is not None:
+            registration.policies = self._policies.health
+        registration.volumes_in_use = self.services.storage.in_use
         self.services.allocatable.update(registration.capacity)
         await self._register(registration)
         async with self._tasks:
@@ -112,21 +137,47 @@ class NodeAgent:
                 ("events", self._events.run),
                 ("lease", registration.run_lease),
                 ("network", self._node_network.run),
+                *([("network policies", self._policies.run)] if self._policies is not None else []),
                 ("runtime", self._state.run),
                 ("status", registration.run_status),
                 ("stats", self.stats.run),
                 ("retention", self._retention().run),
+                *self._storage(),
                 *([("pressure", self._pressure.run)] if self._runtime.capabilities.reachable else []),
                 ("log rotation", LogRotation(self._runtime, self._clock).run),
+                *([("contributed services", self._contributed().run)] if self.contributed else []),
             ):
                 self._tasks.spawn(supervise(f"{self.config.name} {name}", service, self._clock, Backoff(1.0, 30.0)), name=name)
             await self._pods.synced()
             await self._node_network.ready.wait()
-            await registration.write_status()
-            await self._clean_up()
+            await self._drivers_answer(registration)
             self._pods.on_change(self._pod_changed)
             self._ready.set()
             await asyncio.Event().wait()
+
+    async def _version(self) -> str:
+        """Of the runtime as Nodes show it; "" while it does not answer."""
+        try:
+            version = await self._runtime.version()
+            await self.services.handlers.learn()
+        except DriverError as error:
+            log.warning("node %s: the runtime does not answer: %s", self.config.name, error)
+            return ""
+        return f"{version.runtime_name}://{version.runtime_version}"
+
+    async def _drivers_answer(self, registration: Registration) -> None:
+        """Until the drivers tell what they have, the Node says why it is not Ready, and no pod is touched."""
+        backoff = Backoff(0.5, 10.0)
+        while True:
+            try:
+                registration.runtime_version = registration.runtime_version or await self._version()
+                await registration.write_status()
+                await self._clean_up()
+            except DriverError as error:
+                log.warning("node %s cannot begin: %s", self.config.name, error)
+                await self._clock.sleep(backoff.next())
+            else:
+                return
 
     def _dns(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """The node's name server, where pods have a network of their own. A node that cannot have one has pods that ask its own."""
@@ -141,6 +192,32 @@ class NodeAgent:
         self.config.dns_servers = (dns_address(self.config.service_cidr),)
         self._node_network.dns_port = responder.port
         return [("dns", responder.run)]
+
+    def _storage(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Where there are storage drivers, or were."""
+        storage = self.services.storage
+        register = Registering(self.config.name, self._client, storage.drivers, self._clock)
+        return [*([("storage drivers", register.run)] if storage.drivers else []), ("volumes", self._sweep_volumes)]
+
+    async def _sweep_volumes(self) -> None:
+        """Once all pods are known, and now and then: volumes of pods that went while nobody looked."""
+        await self._ready.wait()
+        while True:
+            alive = {p.metadata.uid for p in self._pods.list()} | set(self._workers)
+            await self.services.storage.sweep(alive, self._state_dir / "pods")
+            await self._clock.sleep(SWEEP_EVERY)
+
+    def _contributed(self) -> ContributedServices:
+        name = self.config.name
+        node = core_v1.ObjectReference(kind="Node", apiVersion="v1", name=name, uid=name)
+        return ContributedServices(
+            self.contributed,
+            name,
+            self._client,
+            self._clock,
+            self._state_dir,
+            lambda reason, message: self._events.event(node, "Warning", reason, message),
+        )
 
     def _retention(self) -> Retention:
         name = self.config.name

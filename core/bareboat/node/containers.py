@@ -178,7 +178,8 @@ class Containers:
         sized = self.resizing.sized(container)
         shared = self._target(target) if target else ""
         memory = self._node.allocatable.get("memory", "0")
-        return translation.container_config(pod, sized, image, environment, mounts, log_path, attempt, memory, shared)
+        devices = self._volumes.devices(container)
+        return translation.container_config(pod, sized, image, environment, mounts, log_path, attempt, memory, shared, devices)
 
     def _target(self, name: str) -> str:
         """The id of the container whose processes an ephemeral one is to see."""

@@ -14,7 +14,7 @@ from bareboat.contracts import cri
 from bareboat.contracts.errors import DriverError
 from bareboat.models import core_v1
 from bareboat.node.images import ImageFailure
-from bareboat.node.volumes import MountFailed
+from bareboat.node.mount_errors import MountFailed
 
 if TYPE_CHECKING:
     from bareboat.node.services import NodeServices

@@ -46,11 +46,15 @@ class Registration:
         self._runtime = runtime
         self._network = network
         self._clock = clock
-        self._runtime_version = runtime_version
+        self.runtime_version = runtime_version
         self._written = -WRITE_EVERY
         self.memory_is_short: Callable[[], bool] = lambda: False
+        #: Whether NetworkPolicies are enforced, where a driver does so.
+        self.policies: Callable[[], Health] | None = None
         #: The Node as it was seen last, where somebody watches it.
         self.known: Callable[[], core_v1.Node | None] = lambda: None
+        #: Attached volumes that are mounted: not to be detached now.
+        self.volumes_in_use: Callable[[], list[str]] = list
         self._lease: coordination_v1.Lease | None = None
 
     @property
@@ -144,6 +148,7 @@ class Registration:
         ]
         status.daemonEndpoints.kubeletEndpoint.Port = self._config.port
         status.nodeInfo = self._info()
+        status.volumesInUse = self.volumes_in_use()
         status.images = await self._images(status.images)
         now = self._clock.timestamp()
         health = await self._health()
@@ -159,6 +164,10 @@ class Registration:
             ("DiskPressure", False, "KubeletHasNoDiskPressure", "the agent has no disk pressure"),
             ("PIDPressure", False, "KubeletHasSufficientPID", "the agent has sufficient PID available"),
         ]
+        if self.policies is not None:
+            enforced = self.policies()
+            why = "NetworkPoliciesEnforced" if enforced.ready else enforced.reason
+            facts.append(("NetworkPolicyReady", enforced.ready, why, enforced.message or "network policies are enforced"))
         for kind, true, why, text in facts:
             set_condition(status.conditions, kind, "True" if true else "False", why, text, now, cls=core_v1.NodeCondition)
         for condition in status.conditions:
@@ -194,7 +203,7 @@ class Registration:
             bootID=_text("/proc/sys/kernel/random/boot_id"),
             kernelVersion=platform.release(),
             osImage=release.get("PRETTY_NAME", "Linux").strip('"'),
-            containerRuntimeVersion=self._runtime_version,
+            containerRuntimeVersion=self.runtime_version,
             kubeletVersion=f"{VERSION}+bareboat.{bareboat.__version__}",
             kubeProxyVersion="",
             operatingSystem="linux",

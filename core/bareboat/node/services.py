@@ -11,6 +11,7 @@ from bareboat.base.clock import Clock
 from bareboat.client.client import Client
 from bareboat.contracts import cri
 from bareboat.contracts.cni import NetworkDriver
+from bareboat.contracts.csi import VolumeDriver
 from bareboat.contracts.errors import Unsupported
 from bareboat.models import core_v1
 from bareboat.models.status import Forbidden, NotFound
@@ -20,6 +21,8 @@ from bareboat.node.allocations import Allocations
 from bareboat.node.config import NodeConfig
 from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.runtimes import Handlers
+from bareboat.node.storage.growing import Growing
+from bareboat.node.storage.publishing import NodeStorage
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import Informer
 
@@ -43,6 +46,7 @@ class NodeServices:
         events: EventRecorder,
         state_dir: Path,
         runtimes: Mapping[str, cri.RuntimeDriver],
+        volume_drivers: Mapping[str, VolumeDriver],
     ) -> None:
         self.config = config
         self.client = client
@@ -54,6 +58,7 @@ class NodeServices:
         self.handlers = Handlers(runtimes, clock, self.find)
         self.allocatable: dict[str, str] = {}
         self.allocations = Allocations(self.allocatable)
+        self.storage = NodeStorage(config.name, state_dir, volume_drivers, self.find, self.token, clock, Growing(client, events))
         self.memory_is_short: Callable[[], bool] = lambda: False
         self.labels: Callable[[], Mapping[str, str]] = dict
         self._pods = pods

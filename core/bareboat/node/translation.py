@@ -139,6 +139,7 @@ def container_config(
     attempt: int,
     node_memory: str = "0",
     target_id: str = "",
+    devices: tuple[tuple[str, str, str], ...] = (),
 ) -> cri.ContainerConfig:
     return cri.ContainerConfig(
         name=container.name,
@@ -149,6 +150,7 @@ def container_config(
         working_dir=container.workingDir,
         env=tuple(environment.items()),
         mounts=mounts,
+        devices=devices,
         labels=labels_of(pod, container.name),
         annotations={IMAGE: container.image},
         log_path=log_path,

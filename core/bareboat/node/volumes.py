@@ -1,7 +1,7 @@
 """A pod's volumes: directories of the agent, filled from the API, changed atomically, gone without a trace.
 
-ConfigMaps, Secrets, the downward API and tokens are written the way upstream does: a dated directory, and a link ``..data``
-that is swapped, so that a reader sees all of the old or all of the new.
+What comes in: a pod's volumes. What goes out: paths to mount into its containers. ConfigMaps, Secrets, the downward API and tokens are
+files (``atomic_files``); claims and inline volumes are the drivers' (``storage``).
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from typing import Any
 from bareboat.contracts import cri
 from bareboat.models import core_v1
 from bareboat.models.quantity import Quantity
+from bareboat.node.atomic_files import Files, write_atomically
 from bareboat.node.environment import ConfigError, expand, field, resource
+from bareboat.node.mount_errors import MountFailed
+from bareboat.node.storage.publishing import NodeStorage
+from bareboat.node.storage.records import below
 
-Files = dict[str, tuple[bytes, int]]
 TokenSource = Callable[[core_v1.Pod, Any], Awaitable[str]]
 Image = Callable[[core_v1.Pod, core_v1.Volume, Path], Awaitable[None]]
 Find = Callable[[type[Any], str, str], Awaitable[Any]]
@@ -31,15 +34,23 @@ READ_ONLY = ("configMap", "secret", "downwardAPI", "projected", "image")
 SOON, LATER = 10.0, 60.0
 
 
-class MountFailed(Exception):
-    """A volume cannot be provided now: reason FailedMount."""
-
-
 class Volumes:
     """The volumes of one pod under one directory."""
 
-    def __init__(self, directory: Path, find: Find, token: TokenSource, allocatable: Mapping[str, str], image: Image) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        find: Find,
+        token: TokenSource,
+        allocatable: Mapping[str, str],
+        image: Image,
+        storage: NodeStorage,
+    ) -> None:
         self._image = image
+        self._storage = storage
+        #: Of volumes that are elsewhere than in the directory.
+        self._places: dict[str, Path] = {}
+        self._readonly: set[str] = set()
         self._directory = directory
         self._find = find
         self._token = token
@@ -47,18 +58,29 @@ class Volumes:
         self._written: dict[str, Files] = {}
 
     def path(self, volume: core_v1.Volume) -> Path:
-        return self._directory / "volumes" / volume.name
+        return self._places.get(volume.name) or self._directory / "volumes" / volume.name
 
-    async def set_up(self, pod: core_v1.Pod) -> None:
-        """Make or refresh every volume. Raises MountFailed."""
+    async def set_up(self, pod: core_v1.Pod) -> list[MountFailed]:
+        """Make or refresh every volume; why some are not as new as they could be. Raises MountFailed if one is not there at all."""
+        stale = []
         for volume in pod.spec.volumes:
             try:
                 await self._one(pod, volume)
             except OSError as error:
                 raise MountFailed(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+            except MountFailed as error:
+                if volume.name not in self._written and volume.name not in self._places:
+                    raise
+                stale.append(error)
+        return stale
 
     async def _one(self, pod: core_v1.Pod, volume: core_v1.Volume) -> None:
-        if volume.emptyDir is not None:
+        if volume.persistentVolumeClaim is not None or volume.ephemeral is not None or volume.csi is not None:
+            place, found = await self._storage.set_up(pod, volume, self._directory)
+            self._places[volume.name] = place
+            if found.readonly:
+                self._readonly.add(volume.name)
+        elif volume.emptyDir is not None:
             self._empty_dir(pod, volume)
         elif volume.hostPath is not None:
             _check_host_path(volume)
@@ -74,15 +96,16 @@ class Volumes:
             raise MountFailed(f'volume "{volume.name}": no storage driver for this kind of volume is installed on the node')
 
     def _empty_dir(self, pod: core_v1.Pod, volume: core_v1.Volume) -> None:
-        path = self.path(volume)
-        if path.exists():
-            return
-        path.mkdir(parents=True)
-        source = volume.emptyDir
+        path, source = self.path(volume), volume.emptyDir
         assert source is not None
+        if path.exists() and (source.medium != "Memory" or path.is_mount()):
+            return
+        path.mkdir(parents=True, exist_ok=True)
         if source.medium == "Memory":
             size = f",size={Quantity.parse(source.sizeLimit).value()}" if source.sizeLimit else ""
             _mount("-t", "tmpfs", "-o", f"mode=0777,nosuid,nodev{size}", "tmpfs", str(path))
+        elif source.medium:
+            raise MountFailed(f'volume "{volume.name}": medium {source.medium} is not offered by the node')
         path.chmod(0o777)
         security = pod.spec.securityContext
         if security is not None and security.fsGroup is not None:
@@ -160,9 +183,7 @@ class Volumes:
             part = mount.subPath or (expand(mount.subPathExpr, environment) if mount.subPathExpr else "")
             if part:
                 source = _sub_path(source, part, make=volume.image is None)
-            readonly = mount.readOnly or any(
-                getattr(volume, s) is not None for s in ("configMap", "secret", "downwardAPI", "projected", "image")
-            )
+            readonly = mount.readOnly or volume.name in self._readonly or any(getattr(volume, s) is not None for s in READ_ONLY)
             found.append(
                 cri.Mount(
                     container_path=mount.mountPath, host_path=str(source), readonly=readonly, propagation=mount.mountPropagation or "None"
@@ -170,28 +191,34 @@ class Volumes:
             )
         return tuple(found)
 
-    def tear_down(self) -> None:
-        """Unmount and remove everything of the pod. Twice is fine."""
-        self.release()
+    def devices(self, container: core_v1.Container) -> tuple[tuple[str, str, str], ...]:
+        """The raw devices that the container wants: where they are, where it wants them, and what it may do."""
+        return tuple((str(self._places[d.name]), d.devicePath, "r" if d.name in self._readonly else "rwm") for d in container.volumeDevices)
+
+    async def tear_down(self) -> None:
+        """Unmount and remove everything of the pod. Twice is fine. Raises MountFailed."""
+        await self.release()
         if self._directory.exists():
             shutil.rmtree(self._directory)
 
-    def release(self) -> None:
-        """Unmount and remove the volumes."""
+    async def release(self) -> None:
+        """Unmount and remove the volumes. Nothing that is still mounted is ever deleted. Raises MountFailed."""
         self._written.clear()
-        volumes = self._directory / "volumes"
-        if volumes.exists():
-            mounted = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
-            for path in volumes.iterdir():
-                if str(path) in mounted:
-                    subprocess.run(["umount", str(path)], check=True)  # noqa: S603, S607
-            shutil.rmtree(volumes)
+        self._places.clear()
+        await self._storage.tear_down(self._directory)
+        for path in below(self._directory):
+            done = subprocess.run(["umount", path], capture_output=True, text=True, check=False)  # noqa: ASYNC221, S603, S607
+            if done.returncode:
+                raise MountFailed(f"UnmountVolume.TearDown failed : {done.stderr.strip()}")
+        if (self._directory / "volumes").exists():
+            shutil.rmtree(self._directory / "volumes")
 
 
 def refresh_after(pod: core_v1.Pod) -> float:
     """Seconds after which to see whether what the volumes show has changed: soon for what people edit."""
     sources = [s for v in pod.spec.volumes for s in (v, *(v.projected.sources if v.projected is not None else ()))]
     edited = any(s.secret is not None or (s.configMap is not None and s.configMap.name != ROOT_CA) for s in sources)
+    edited = edited or any(v.persistentVolumeClaim is not None or v.ephemeral is not None for v in pod.spec.volumes)
     return SOON if edited else LATER
 
 
@@ -225,42 +252,6 @@ def _check_host_path(volume: core_v1.Volume) -> None:
     checks |= {"Socket": path.is_socket, "CharDevice": path.is_char_device, "BlockDevice": path.is_block_device}
     if kind in checks and not checks[kind]():
         raise MountFailed(f"hostPath type check failed: {source.path} is not a {kind.removesuffix('OrCreate').lower()}")
-
-
-def write_atomically(directory: Path, files: Files, group: int | None) -> None:
-    """Replace the directory's content as one step."""
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    current = directory / "..data"
-    number = int(os.readlink(current).rpartition("_")[2]) + 1 if current.is_symlink() else 1
-    fresh = directory / f"..content_{number}"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(mode=0o755)
-    for name, (data, mode) in files.items():
-        path = fresh / name
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path.write_bytes(data)
-        if group is not None:
-            os.chown(path, -1, group)
-            mode |= 0o040
-        path.chmod(mode)
-    link = directory / "..data_new"
-    link.unlink(missing_ok=True)
-    link.symlink_to(fresh.name)
-    before = os.readlink(current) if current.is_symlink() else ""
-    link.replace(current)
-    _link_names(directory, {name.partition("/")[0] for name in files})
-    if before:
-        shutil.rmtree(directory / before, ignore_errors=True)
-
-
-def _link_names(directory: Path, names: set[str]) -> None:
-    for name in names:
-        path = directory / name
-        if not path.is_symlink():
-            path.symlink_to(f"..data/{name}")
-    for path in directory.iterdir():
-        if path.is_symlink() and not path.name.startswith("..") and path.name not in names:
-            path.unlink()
 
 
 def _mount(*arguments: str) -> None:

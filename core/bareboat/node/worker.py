@@ -20,13 +20,14 @@ from bareboat.node.containers import RESYNC, RETRY, Containers
 from bareboat.node.image_volumes import mount_image
 from bareboat.node.interruption import Interrupted, unless
 from bareboat.node.monitoring import Monitors
+from bareboat.node.mount_errors import MountFailed, NotYet
 from bareboat.node.pod_files import PodFiles
 from bareboat.node.pod_state import PodState
 from bareboat.node.reporting import Reporting
 from bareboat.node.sandboxing import Sandboxing
 from bareboat.node.services import NodeServices
 from bareboat.node.termination import Termination
-from bareboat.node.volumes import MountFailed, Volumes, refresh_after
+from bareboat.node.volumes import Volumes, refresh_after
 
 log = logging.getLogger("bareboat.node")
 #: Seconds between the end of a pod and that of its processes when its object is gone already.
@@ -45,7 +46,7 @@ class PodWorker:
         self._tasks = Tasks()
         self._state = PodState(key, uid)
         self._files = PodFiles(node.pod_directory(uid), node.log_directory(key, uid))
-        self._volumes = Volumes(node.pod_directory(uid), node.find, node.token, node.allocatable, self._mount_image)
+        self._volumes = Volumes(node.pod_directory(uid), node.find, node.token, node.allocatable, self._mount_image, node.storage)
         self._monitors = Monitors(node, self._tasks, self.poke)
         self._sandboxing = Sandboxing(node, self._state, self._files, self._observe)
         self._containers = Containers(node, self._state, self._files, self._volumes, self._monitors, self._observe)
@@ -130,7 +131,8 @@ class PodWorker:
     async def _bring_up(self, pod: core_v1.Pod) -> float:
         self._containers.resizing.allocate(pod)
         try:
-            await self._volumes.set_up(pod)
+            for stale in await self._volumes.set_up(pod):
+                self._complain(stale)
             wait = await self._containers.bring_up(pod) if await self._sandboxing.ensure(pod) else RESYNC
         except (DriverError, MountFailed):
             await self._reporting.write(pod, self._reporting.compose(pod))
@@ -155,7 +157,7 @@ class PodWorker:
         if self._state.alive():
             await self._stop(pod, 0.0)
         await self._sandboxing.release()
-        self._volumes.release()
+        await self._volumes.release()
 
     async def _fail(self, pod: core_v1.Pod, reason: str, message: str) -> None:
         self._event(pod, "Warning" if self._evicted else "Normal", reason, message)
@@ -251,7 +253,7 @@ class PodWorker:
         if pod is not None:
             await self._stop(pod, grace)
         await self._sandboxing.remove_all()
-        self._volumes.tear_down()
+        await self._volumes.tear_down()
         self._files.remove_logs()
         await self._node.runtime_state.refresh()
 
@@ -275,7 +277,7 @@ class PodWorker:
         self._node.events.event(pod, kind, reason, message)  # type: ignore[arg-type]
 
     def _complain(self, error: Exception) -> None:
-        if isinstance(error, MountFailed) and self._last_pod is not None:
+        if isinstance(error, MountFailed) and not isinstance(error, NotYet) and self._last_pod is not None:
             self._event(self._last_pod, "Warning", "FailedMount", str(error))
         log.warning("pod %s: %s", self.key, error)
 

@@ -12,16 +12,19 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bareboat.contracts import hooks
+from bareboat.contracts import face, hooks
 
 #: Entry-point groups of drivers, by the word the cluster file and the command line use.
 DRIVER_GROUPS: dict[str, str] = {
     "runtime": "bareboat.cri.v1",
     "network": "bareboat.cni.v1",
     "proxy": "bareboat.proxy.v1",
+    "networkPolicy": "bareboat.netpolicy.v1alpha1",
+    "storage": "bareboat.csi.v1alpha1",
+    "buckets": "bareboat.cosi.v1alpha1",
     "store": "bareboat.store.v1",
 }
-GROUPS: dict[str, str] = {**DRIVER_GROUPS, "plugin": hooks.GROUP}
+GROUPS: dict[str, str] = {**DRIVER_GROUPS, "face": face.GROUP, "plugin": hooks.GROUP}
 _ANY_VERSION = re.compile(r"^bareboat\.[a-z]+\.v\d+((alpha|beta)\d+)?$")
 
 

@@ -15,11 +15,15 @@ from bareboat.plugins.problems import PluginErrors, Problem
 
 
 class NodePlugins(msgspec.Struct, frozen=True, kw_only=True):
-    """Drivers of a node; ``runtimes`` by handler, "" being the default."""
+    """Drivers of a node; ``runtimes`` by handler, "" being the default. ``hooks`` are the plugins that contribute services."""
 
     runtimes: dict[str, LoadedDriver]
     network: LoadedDriver
     proxy: LoadedDriver
+    network_policy: LoadedDriver | None
+    storage: tuple[LoadedDriver, ...] = ()
+    buckets: tuple[LoadedDriver, ...] = ()
+    hooks: Hooks | None = None
 
 
 class ServerPlugins(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,10 +43,31 @@ def node_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = Non
     ]
     wanted.append((DRIVER_GROUPS["network"], _choice(cluster.node.network, "node.network.use", lines)))
     wanted.append((DRIVER_GROUPS["proxy"], _choice(cluster.node.proxy, "node.proxy.use", lines)))
-    *runtimes, network, proxy = loader.drivers(wanted)
+    policy = cluster.node.networkPolicy
+    if policy is not None:
+        wanted.append((DRIVER_GROUPS["networkPolicy"], _choice(policy, "node.networkPolicy.use", lines)))
+    for word, uses in (("storage", cluster.node.storage), ("buckets", cluster.node.buckets)):
+        wanted += [(DRIVER_GROUPS[word], _choice(use, f"node.{word}[{i}].use", lines)) for i, use in enumerate(uses)]
+    loaded = iter(loader.drivers(wanted))
+    runtimes = [next(loaded) for _ in cluster.node.runtimes]
     by_handler = {"": runtimes[0]}
     by_handler.update({r.handler: d for r, d in zip(cluster.node.runtimes, runtimes, strict=True) if r.handler})
-    return NodePlugins(runtimes=by_handler, network=network, proxy=proxy)
+    return NodePlugins(
+        runtimes=by_handler,
+        network=next(loaded),
+        proxy=next(loaded),
+        network_policy=next(loaded) if policy is not None else None,
+        storage=tuple(next(loaded) for _ in cluster.node.storage),
+        buckets=tuple(loaded),
+        hooks=loader.hooks([_choice(p, f"node.plugins[{i}].use", lines) for i, p in enumerate(cluster.node.plugins)]),
+    )
+
+
+def hook_choices(cluster: ClusterFile, lines: Lines | None = None) -> list[Choice]:
+    """Every hook plugin that the file names, once."""
+    found = [_choice(p, f"plugins[{i}].use", lines) for i, p in enumerate(cluster.plugins)]
+    found += [_choice(p, f"node.plugins[{i}].use", lines) for i, p in enumerate(cluster.node.plugins)]
+    return list({choice.use: choice for choice in reversed(found)}.values())[::-1]
 
 
 def server_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> ServerPlugins:

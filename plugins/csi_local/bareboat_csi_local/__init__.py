@@ -1,0 +1,1 @@
+"""Volumes on the node's own disk."""
