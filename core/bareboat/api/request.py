@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from bareboat.api.trail import Trail
 from bareboat.auth.selection import field_requirements, label_requirements
@@ -58,7 +59,8 @@ class ApiRequest:
 
 @dataclass(slots=True)
 class ApiResponse:
-    """Either ``body`` or ``stream`` (a watch or a log, in chunks). ``hijacked``: the connection was taken over, nothing to send."""
+    """Either ``body`` or ``stream`` (a watch or a log, in chunks). ``follow`` does the same as ``stream``, which is then not begun, on
+    a connection that takes HTTP chunks (api.verbs.stream.Sink). ``hijacked``: the connection was taken over, nothing to send."""
 
     status: int = 200
     body: bytes = b""
@@ -67,6 +69,7 @@ class ApiResponse:
     warnings: list[str] = field(default_factory=list)
     stream: AsyncIterator[bytes] | None = None
     hijacked: bool = False
+    follow: Callable[[Any], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

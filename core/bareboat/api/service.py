@@ -117,7 +117,7 @@ class Service:
             except Raced as error:
                 log.info("%s %s is decided again: %s", request.method, request.path, error)
                 continue
-            response.warnings = answers.bounded(op.warnings)
+            response.warnings = op.warnings
             return response
         raise Conflict("too many writers at once; try again", details={})
 

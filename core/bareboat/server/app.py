@@ -19,6 +19,7 @@ from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
 from bareboat.contracts.auth import Attributes, UserInfo
 from bareboat.models.status import ApiError, InternalError, RequestEntityTooLarge, Unauthorized
+from bareboat.server.apps import Apps
 from bareboat.server.audit.auditor import Auditor
 from bareboat.server.audit.record import Record
 from bareboat.server.connector import Connector
@@ -77,7 +78,9 @@ class App:
         connector: Connector,
         shell: Any,
         edge: Edge,
+        apps: Apps | None = None,
     ) -> None:
+        self._apps = apps or Apps()
         self._service = service
         self._authenticators = authenticators
         self._authority = authority
@@ -166,6 +169,9 @@ class App:
                     return await self._service.handle(request)
             return await self._service.handle(request)
         await self._authorize_path(user, scope["method"].lower(), request.path)
+        if self._apps.concern(request.path):
+            await self._apps.call(user, scope, receive, marked(send, visit))
+            return None
         query = scope["query_string"]
         found = self._health.answer(request.path, query) or self._edge.page(request.path, query)
         if found is not None:

@@ -14,6 +14,7 @@ from bareboat.api.body import LIMIT
 from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.contracts.auth import Credentials, UserInfo
 from bareboat.models.status import BadRequest, RequestEntityTooLarge
+from bareboat.server.cycle import at_once, cycle_of
 
 Scope = dict[str, Any]
 #: Bodies larger than this are compressed for clients that take gzip (upstream's bound).
@@ -135,6 +136,10 @@ async def send_response(
         else:
             head.append((name.encode(), value.encode()))
     head += [(b"warning", text) for text in warnings(response.warnings)]
+    cycle = cycle_of(send)
+    if response.follow is not None and cycle is not None:
+        await cycle.chunked(response.status, head, response.follow)
+        return
     if response.stream is not None:
         await _send_stream(response, head, receive, send)
         return
@@ -143,6 +148,8 @@ async def send_response(
         body = await asyncio.to_thread(gzip.compress, body, 1)
         head += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
     head.append((b"content-length", b"%d" % len(body)))
+    if len(body) <= PIECE and at_once(send, response.status, head, body):
+        return
     await send({"type": "http.response.start", "status": response.status, "headers": head})
     for start in range(0, len(body) - PIECE, PIECE):
         await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})

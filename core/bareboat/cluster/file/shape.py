@@ -113,7 +113,7 @@ class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every node loads. The first runtime is the default. ``storage`` are the storage drivers, ``buckets`` the object stores.
 
-    ``networkPolicy: null``: NetworkPolicies are kept, not enforced.
+    ``networkPolicy: null``: NetworkPolicies are kept, not enforced. ``plugins``: hook plugins whose services every node runs.
     """
 
     runtimes: list[Runtime] = msgspec.field(default_factory=lambda: [Runtime(use="process")])
@@ -122,6 +122,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     networkPolicy: Use | None = Use(use="nftables")
     storage: list[Use] = []
     buckets: list[Use] = []
+    plugins: list[Use] = []
     labels: dict[str, str] = {}
     maxPods: Annotated[int, msgspec.Meta(ge=1)] = 110
 
