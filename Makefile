@@ -15,11 +15,14 @@ demo: $(BIN)/bareboat host-tools  ## bring up a cluster, run examples/hello on i
 test: $(VENV)/.dev test-tools  ## run the tests: everything that this machine can run
 	@$(BIN)/python -m pytest
 
+torture: $(VENV)/.dev test-tools  ## strike a server with faults, some 400 rounds, and check what its clients saw (20 minutes)
+	@$(BIN)/python -m bareboat.testing.torture $(TORTURE)
+
 check: $(VENV)/.dev  ## lint, types and layers; never edits
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy core/bareboat
-	@for p in $(PLUGINS); do MYPYPATH=core:$$p $(BIN)/mypy -p bareboat_$$(basename $$p) || exit 1; done
+	@for p in $(PLUGINS); do MYPYPATH=core:$$p:plugins/cni_bridge $(BIN)/mypy -p bareboat_$$(basename $$p) || exit 1; done
 	@$(BIN)/lint-imports
 
 fix: $(VENV)/.dev  ## format, mend what can be mended, write the pages that follow from the code
@@ -27,6 +30,9 @@ fix: $(VENV)/.dev  ## format, mend what can be mended, write the pages that foll
 	@$(BIN)/ruff format .
 	@$(BIN)/python scripts/contract-pages
 	@$(BIN)/python scripts/reference-pages
+
+bench: $(BIN)/bareboat bench-tools  ## measure every row of docs/performance.md; `make bench ROW=create-pod` one of them
+	@$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(BENCH_OPTIONS)
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
@@ -44,7 +50,7 @@ $(VENV)/.dev: $(BIN)/bareboat
 	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt --group dev
 	@touch $@
 
-host-tools test-tools:
-	@$(SHELL) scripts/host-tools $(patsubst test-%,tests,$(filter test-%,$@))
+host-tools test-tools bench-tools:
+	@$(SHELL) scripts/host-tools $(patsubst %-tools,%,$(filter-out host-tools,$@))
 
-.PHONY: help demo test check fix clean host-tools test-tools
+.PHONY: help demo test torture check fix bench clean host-tools test-tools bench-tools

@@ -1,7 +1,7 @@
-"""For every test: virtual time where it is marked, and no silent skips where everything has to run.
+"""For every test: no silent skips where everything has to run.
 
-``@pytest.mark.virtual_time`` runs a test on an event loop whose clock jumps when nothing is ready. With CI=true a skipped test
-is a failed one: the machine there has every real part, or the gate has to install it.
+With CI=true a skipped test is a failed one: the machine there has every real part, or the gate has to install it. Virtual time and the
+``world`` fixtures are ``bareboat.testing.pytest_plugin``'s, which pytest finds by its entry point.
 """
 
 import os
@@ -9,10 +9,6 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-
-from bareboat.testing.virtual_time import pytest_asyncio_loop_factories
-
-__all__ = ["pytest_asyncio_loop_factories", "pytest_runtest_makereport"]
 
 
 @pytest.hookimpl(wrapper=True)

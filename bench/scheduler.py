@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import time
 from typing import Any
@@ -62,7 +63,7 @@ async def fill(kernel: Kernel, nodes: int) -> None:
             await kernel.client.create(low)
 
 
-async def measure(nodes: int, pods: int, rules: str) -> None:
+async def measure(nodes: int, pods: int, rules: str, *, as_json: bool = False) -> None:
     kernel = await Kernel(clock=SystemClock()).start()
     for number in range(nodes):
         await kernel.client.create(node(number))
@@ -101,6 +102,9 @@ async def measure(nodes: int, pods: int, rules: str) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await kernel.stop()
+    if as_json:
+        print(json.dumps({"bound": len(bound), "seconds": took, "cpu_seconds": used}))
+        return
     rates = f"{len(bound) / took:6.0f} bound/s, from the first on {len(bound) / after:6.0f}/s, {used / len(bound) * 1000:.2f} ms CPU each"
     print(f"{nodes:>6} nodes, {pods} pods, {rules:<7} {took:6.2f} s {rates}", flush=True)
 
@@ -110,11 +114,12 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--pods", type=int, default=3000)
     parser.add_argument("--rules", nargs="+", choices=["plain", "spread", "anti", "preempt"], default=["plain", "spread", "anti"])
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
     wanted = parser.parse_args()
     logging.disable(logging.WARNING)  # the recorder says which events it drops
     for nodes in wanted.nodes:
         for rules in wanted.rules:
-            asyncio.run(measure(nodes, min(wanted.pods, nodes) if rules == "anti" else wanted.pods, rules))
+            asyncio.run(measure(nodes, min(wanted.pods, nodes) if rules == "anti" else wanted.pods, rules, as_json=wanted.json))
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ class InProcessTransport:
         info = parse("GET", path, asked)
         await self._service.authorize(request, info)
         op = self._service.operation(request, info)
-        subscription, initial = await begin(self._service, op)
         try:
+            subscription, initial = await begin(self._service, op)
             async for batch in events(self._service, op, subscription, initial):
                 for kind, data in batch:
                     yield raw_event(kind, data)

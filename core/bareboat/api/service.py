@@ -15,6 +15,7 @@ from bareboat.api import answers, body
 from bareboat.api.custom.kinds import CustomKinds
 from bareboat.api.custom.rows import head_of
 from bareboat.api.documents import Documents
+from bareboat.api.indexes import Indexes
 from bareboat.api.kinds.registry import deprecations, strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
@@ -23,10 +24,14 @@ from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.contracts.auth import Attributes, Decision
 from bareboat.models.scheme import Resource, Scheme
-from bareboat.models.status import ApiError, Forbidden, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable
-from bareboat.store.log import Log, StoreFailed
+from bareboat.models.status import ApiError, Conflict, Forbidden, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable, Timeout
+from bareboat.store.log import Log, Raced, StoreFailed
+from bareboat.store.shared import StoreUncertain
 
 log = logging.getLogger("bareboat.api")
+#: Decisions of one request that may be overtaken by other servers.
+TRIES = 20
+READS = ("get", "list", "watch")
 
 
 class Authority(Protocol):
@@ -48,6 +53,8 @@ class Service:
         self.admission = admission
         self.clock = clock
         self.ids = ids
+        #: how long Events are kept
+        self.event_seconds = 3600.0
         self.documents = Documents(scheme)
         self.requests = RequestMetrics()
         #: answers for the groups of other servers; None from it: it is ours
@@ -57,6 +64,7 @@ class Service:
         from bareboat.api.verbs.dispatch import Verbs
 
         self.allocations = Allocations(store_log)
+        self.indexes = Indexes(store_log)
         self.custom = CustomKinds(store_log, scheme, ids)
         self.documents.custom = self.custom
         scheme.subscribe(self.documents.forget)
@@ -64,32 +72,53 @@ class Service:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Never raises for what a client can cause."""
-        info = parse(request.method, request.path, request.query)
+        info = request.info or parse(request.method, request.path, request.query)
         began, kind = self.clock.monotonic(), self.requests.began(info.verb)
         response = await self._answered(request, info)
         self.requests.ended(kind, info, response.status, self.clock.monotonic() - began)
         return response
 
     async def _answered(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
-        warnings: list[str] = []
         try:
             await self.authorize(request, info)
             if self.remote is not None and (elsewhere := await self.remote(request)) is not None:
                 return elsewhere
             if not info.resource:
                 return await self.documents.answer(request)
-            op = self.operation(request, info)
-            warnings = op.warnings
-            response = await self._run(op)
+            return await self._decided(request, info)
         except ApiError as error:
-            response = answers.failure(error)
+            return answers.failure(error)
+        except StoreUncertain as error:
+            return answers.failure(Timeout(f"the store did not say whether it took the write: {error}"))
         except StoreFailed as error:
-            return answers.failure(ServiceUnavailable(f"the store did not take the write: {error}"))
+            asked = "cannot be read now" if info.verb in READS else "did not take the write"
+            return answers.failure(ServiceUnavailable(f"the store {asked}: {error}"))
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return answers.failure(InternalError("Internal Server Error", reason="InternalError"))
-        response.warnings = warnings
-        return response
+
+    async def _decided(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
+        """The answer with its warnings; from the start again while other servers change what the write is decided on."""
+        for _ in range(TRIES):
+            op = self.operation(request, info)
+            try:
+                response = await self._run(op)
+            except ApiError as error:
+                response = answers.failure(error)
+            except Raced as error:
+                log.info("%s %s is decided again: %s", request.method, request.path, error)
+                continue
+            response.warnings = answers.bounded(op.warnings)
+            return response
+        raise Conflict("too many writers at once; try again", details={})
+
+    async def caught_up(self, op: Operation) -> None:
+        """Until this server has seen what the request may rely on: all that was written before it, or the revision that it names."""
+        wanted = op.request.first("resourceVersion") if op.info.verb in READS else ""
+        if not wanted:
+            await self.log.fresh()
+        elif wanted.isascii() and wanted.isdigit() and int(wanted) > self.log.head:
+            await self.log.reach(int(wanted))
 
     async def authorize(self, request: ApiRequest, info: RequestInfo) -> None:
         """Raises Forbidden with upstream's sentence."""
@@ -116,6 +145,8 @@ class Service:
 
     async def _run(self, op: Operation) -> ApiResponse:
         info = op.info
+        if self.log.shared and info.verb != "watch":
+            await self.caught_up(op)
         virtual = self.virtual.get((op.resource.key, info.subresource))
         if virtual is not None:
             return await virtual(op)

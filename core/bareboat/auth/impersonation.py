@@ -40,8 +40,9 @@ async def impersonated(user: UserInfo, headers: Sequence[Header], authority: Aut
     for key, values in extra.items():
         for value in values:
             await _check(user, authority, "userextras", value, group="authentication.k8s.io", subresource=key)
-    if name != "system:anonymous" and "system:authenticated" not in groups:
-        groups.append("system:authenticated")
+    implied = "system:unauthenticated" if name == "system:anonymous" else "system:authenticated"
+    if implied not in groups:
+        groups.append(implied)
     return UserInfo(name=name, uid=uids[0] if uids else "", groups=tuple(groups), extra={k: tuple(v) for k, v in extra.items()})
 
 

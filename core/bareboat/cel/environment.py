@@ -9,10 +9,15 @@ are compared as times (``functions.times``).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any
 
+from bareboat.cel.costs import Estimate, estimate
+from bareboat.cel.limits import CANCELLED, PER_CALL, SLACK, Budget, ExpressionError, TooExpensive
 from bareboat.cel.macros import expanded
+from bareboat.cel.shapes import Shape, of_values
+from bareboat.cel.syntax import Call, Literal, Loop, Tree, nodes, read
 
 _EXTENSIONS = ("optional", "strings", "sets", "lists", "bindings", "encoders")
 #: What the C++ library says, and how upstream's says the same.
@@ -21,27 +26,44 @@ _WORDED = (
     (re.compile(r"Index error: index=(-?\d+) size=\d+"), "index out of bounds: {}"),
     (re.compile(r"No matching overloads found ?: ?(.*)"), "no such overload: {}"),
     (re.compile(r"div(?:ide|ision) by zero()"), "division by zero"),
+    (re.compile(r"Iteration budget exceeded()"), CANCELLED),
 )
+#: What gives more than it takes, or looks at a text in more than one way.
+_HEAVY = frozenset(("join", "replace", "format", "flatten", "lists.range"))
+_PATTERNS = frozenset(("matches", "find", "findAll"))
 _CODE = re.compile(r"^(?:[A-Z_]+: )?(.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
-
-
-class ExpressionError(ValueError):
-    """An expression that cannot be compiled, or that failed on the values it was given."""
 
 
 class Program:
     """A compiled expression."""
 
-    __slots__ = ("_compiled", "kind", "text")
+    __slots__ = ("_compiled", "_measures", "_tree", "kind", "spelled", "text")
 
-    def __init__(self, text: str, compiled: Any) -> None:
+    def __init__(self, text: str, spelled: str, compiled: Any) -> None:
         self.text = text
+        #: with its macros rewritten: places are places in this
+        self.spelled = spelled
         self._compiled = compiled
+        self._tree: Tree | None = None
+        self._measures: tuple[int, bool] | None = None
         #: CEL's name of the type of its value, in lower case; "dyn" where that depends on the values
         self.kind: str = compiled.return_type().name().lower()
 
-    def evaluate(self, variables: dict[str, Any]) -> Any:
-        """A plain value. Raises ExpressionError."""
+    @property
+    def tree(self) -> Tree:
+        if self._tree is None:
+            self._tree = read(self._compiled.serialize())
+        return self._tree
+
+    def estimate(self, variables: Mapping[str, Shape]) -> Estimate:
+        """What it costs at most, what it gives and what is wrong with it, for variables of these shapes."""
+        return estimate(self.tree, variables)
+
+    def evaluate(self, variables: dict[str, Any], budget: Budget | None = None) -> Any:
+        """A plain value. Raises ExpressionError; one of its kinds where it costs more than it may, or than is left of the budget."""
+        cost = self._cost(variables)
+        if budget is not None:
+            budget.spend(cost)
         try:
             found = self._compiled.eval(data=variables)
             kind = found.type().name()
@@ -51,12 +73,34 @@ class Program:
         except (RuntimeError, TypeError) as error:
             raise ExpressionError(_message(str(error))) from error
 
+    def _cost(self, variables: dict[str, Any]) -> int:
+        """Without loops and growth an expression takes as long as it is. Raises TooExpensive."""
+        if self._measures is None:
+            parts = list(nodes(self.tree.root))
+            self._measures = len(parts), any(_is_heavy(part) for part in parts)
+        size, heavy = self._measures
+        if not heavy:
+            return size
+        cost = self.estimate(of_values(variables)).cost
+        if cost > PER_CALL * SLACK:
+            raise TooExpensive
+        return min(cost, PER_CALL)
+
+
+def _is_heavy(node: Any) -> bool:
+    if isinstance(node, Loop):
+        return True
+    if not isinstance(node, Call):
+        return False
+    return node.function in _HEAVY or (node.function in _PATTERNS and not isinstance(node.arguments[-1], Literal))
+
 
 @lru_cache(maxsize=4096)
 def compiled(text: str, variables: tuple[str, ...]) -> Program:
     """Raises ExpressionError with what is wrong and where."""
     try:
-        return Program(text, _environment(variables).compile(expanded(text)))
+        spelled = expanded(text)
+        return Program(text, spelled, _environment(variables).compile(spelled))
     except RuntimeError as error:
         raise ExpressionError(_message(str(error))) from error
 
@@ -88,6 +132,14 @@ def _environment(variables: tuple[str, ...]) -> Any:
     library = cel.CelExtension("kubernetes", [cel.FunctionDecl(name, listed) for name, listed in overloads.items()])
     config = cel.NewEnvConfigFromYaml("name: kubernetes\nextensions:\n" + "".join(f"- name: {name}\n" for name in _EXTENSIONS))
     return cel.NewEnv(config=config, variables=dict.fromkeys(variables, cel.Type.DYN), extensions=[library])
+
+
+def pointed(text: str, place: int, said: str) -> str:
+    """As the compiler tells of a fault: with the line, and a pointer to the place."""
+    before = text[:place]
+    row, start = before.count("\n"), before.rfind("\n") + 1
+    line = text[start:].partition("\n")[0]
+    return f"ERROR: <input>:{row + 1}:{place - start + 1}: {said}\n | {line}\n | {'.' * (place - start)}^"
 
 
 def _message(text: str) -> str:

@@ -8,18 +8,26 @@ from bareboat.models import core_v1, discovery_v1
 
 
 class NoEndpoint(Exception):
-    """The Service, its port or its endpoints are not there; the text says which."""
+    """No endpoint of the Service is ready, or what its subclasses say."""
+
+
+class NoService(NoEndpoint):
+    """The Service is not there."""
+
+
+class NoPort(NoEndpoint):
+    """The Service has no such port."""
 
 
 def endpoint(reader: Reader, ids: Ids, namespace: str, name: str, port: str | int = "") -> str:
     """``address:port`` of a ready endpoint. ``port`` is a name or number of the Service, "" its only or unnamed one. Raises NoEndpoint."""
     service = reader.get(core_v1.Service, name, namespace)
     if service is None:
-        raise NoEndpoint(f'service "{name}" not found')
+        raise NoService(f'service "{name}" not found')
     wanted = _port(service, port)
     if wanted is None:
         shown = port if isinstance(port, int) else f'"{port}"'
-        raise NoEndpoint(f'no service port {shown} found for service "{name}"')
+        raise NoPort(f'no service port {shown} found for service "{name}"')
     ready = [
         (found.addresses[0], p.port)
         for piece in reader.list(discovery_v1.EndpointSlice, namespace)

@@ -67,6 +67,10 @@ class AdmissionHost(Protocol):
         """Post to a webhook by its client configuration, as a tree. Raises ValueError with what went wrong."""
         ...
 
+    async def create(self, obj: Any) -> None:
+        """Write a new object as the kernel itself. Raises AlreadyExists, Forbidden, Invalid."""
+        ...
+
     async def update_status(self, obj: Any) -> None:
         """Write an object's status as the kernel itself. Raises Conflict if the object is not the newest, NotFound."""
         ...
@@ -106,6 +110,8 @@ class AdmissionPlugin(ABC):
 
     name: str
     stage: int = PLUGIN
+    #: runs whether the cluster file names it or not: without it something else would be no protection
+    required: bool = False
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         """Whether requests of this shape concern the plugin. Called once per shape; must be pure."""

@@ -7,8 +7,10 @@ revision of the key's row before it. A *tombstone* is the row of a delete; it ke
 Rules
 * ``append`` is all or nothing, and durable when it returns. Rows come in revision order, the first is head + 1; anything
   else raises Conflict and writes nothing. If it raises, none of the rows exist.
-* One server has the store at a time: ``open`` raises Unavailable, naming the remedy, when another has it.
+* One server has the store at a time: ``open`` raises Unavailable, naming the remedy, when another has it. A ``SharedStore`` is had by
+  several, see there.
 * A store of a newer schema, or a damaged one, is refused with InvalidConfig and not made worse.
+* ``append([])`` writes nothing; after a failure it is how the kernel asks whether the store takes writes again.
 * ``compact(revision)`` forgets rows at or below ``revision`` that a later row at or below it replaces, and tombstones; what is live
   stays readable. It works in small steps: call it until it returns ``revision``.
 
@@ -19,10 +21,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar
 
 import msgspec
 
 from bareboat.contracts.driver import Driver
+from bareboat.contracts.errors import Conflict, Unavailable
 
 GROUP = "bareboat.store.v1"
 
@@ -42,6 +46,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float = 0.0
 
 
+def in_order(rows: Sequence[Row], head: int) -> None:
+    """For drivers: raises Conflict unless the rows follow ``head`` without gap."""
+    for expected, row in enumerate(rows, head + 1):
+        if row.revision != expected:
+            raise Conflict(f"revision {row.revision} does not follow {expected - 1}: revisions must follow {head} without gap")
+
+
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
     """``bytes_used`` on disk or in memory, ``rows`` kept, ``head`` and ``compacted`` revisions."""
 
@@ -57,6 +68,17 @@ class Compacted(Exception):
     def __init__(self, compacted: int) -> None:
         super().__init__(f"revision is compacted; the oldest kept is {compacted}")
         self.compacted = compacted
+
+
+class LostRace(Exception):
+    """Another server wrote what the rows are based on. None of them exist."""
+
+
+class Uncertain(Unavailable):
+    """The back end went away before it answered: the rows exist, all of them, or none does, and nobody could be asked. What is
+    true shows in ``since`` once the back end is there again."""
+
+    default_reason = "Uncertain"
 
 
 class Store(Driver):
@@ -93,3 +115,70 @@ class Store(Driver):
     @abstractmethod
     async def stats(self) -> StoreStats:
         """For people and metrics."""
+
+
+class SharedStore(Store):
+    """Mixin of stores that several servers write at the same time; verbs may overlap.
+
+    The revisions of all servers come from one counter that a batch takes when it commits: revisions follow commit order,
+    and who sees revision N has seen every one before. ``head`` is linearizable: it is no older than the call. Two servers
+    that wrote on the same base, say A and B at 7::
+
+        A extend([row 8], known=7) -> 0        the row is 8
+        B extend([row 8, row 9], known=7) -> 1     nobody wrote B's keys: its rows are 9 and 10
+        B since(7) -> 8, 9, 10                 B publishes 8, then its own
+
+    ``append`` stays: it is ``extend`` that raises Conflict unless ``known`` is still the head.
+    ``max_rows`` and ``max_bytes`` (of values) bound one batch; a single row may be larger.
+    """
+
+    max_rows: ClassVar[int] = 512
+    max_bytes: ClassVar[int] = 64 * 1024 * 1024
+
+    @abstractmethod
+    async def extend(self, rows: Sequence[Row], known: int, guards: Sequence[str] = ()) -> int:
+        """Make the rows durable, all or nothing, after whatever other servers wrote; returns how many revisions that was.
+
+        The rows are numbered from ``known`` + 1, the newest revision that the caller has seen; all their revisions,
+        and ``created`` and ``previous`` where they mean rows of the same batch, move up by the result. Raises LostRace
+        if a row after ``known`` has a key of the batch, or one that starts with one of ``guards``; Compacted if rows after ``known`` are
+        no longer kept. When the connection is lost on the way the driver asks what became of the batch before it answers,
+        and makes sure that it cannot be written later; it raises Uncertain only if it could not ask.
+        """
+
+    @abstractmethod
+    def changes(self) -> AsyncIterator[int]:
+        """Heads that other servers have reached, as soon as they have: hints, which may be late, doubled or missing.
+        Raises Unavailable when the connection is lost; the kernel calls again."""
+
+
+def moved(row: Row, known: int, shift: int) -> Row:
+    """``row`` as it is stored when others wrote ``shift`` rows after ``known`` (SharedStore.extend)."""
+    return msgspec.structs.replace(
+        row,
+        revision=row.revision + shift,
+        created=row.created + shift if row.created > known else row.created,
+        previous=row.previous + shift if row.previous > known else row.previous,
+    )
+
+
+class Maintained(Store):
+    """Capability: what ``bareboat store`` asks for beyond the verbs. A store without it can be backed up, but not restored into."""
+
+    @abstractmethod
+    async def check(self) -> list[str]:
+        """What is wrong with the stored data as far as the back end can tell by itself, a line each; [] if nothing."""
+
+    @abstractmethod
+    async def shrink(self, limit: int) -> int:
+        """Give at most ``limit`` units of unused space back to the machine; returns the bytes that are still unused.
+
+        0 when nothing is left to do. Steps are small: writes happen between them.
+        """
+
+    @abstractmethod
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        """Replace everything by ``rows``, whose revisions go on from ``compacted`` + 1 without gap. All or nothing.
+
+        Afterwards ``compacted`` is what it says and head the last row's revision, or ``compacted`` if there are none.
+        """

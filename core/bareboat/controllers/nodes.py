@@ -83,7 +83,7 @@ class NodeLifecycleController(Controller):
         self._nodes = self.watch(informers.of(core_v1.Node))
         self._leases = informers.of(coordination_v1.Lease, "kube-node-lease")
         self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
+        self._pods.add_index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else (), _PlacedPod)
         self.watch(self._pods, self._node_of, _PlacedPod)
         self._needs.append(self._leases)
         self._eviction = TaintEviction(self.client, self.events, self.clock)

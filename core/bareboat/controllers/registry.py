@@ -21,10 +21,13 @@ from bareboat.controllers.mirroring import EndpointSliceMirroringController
 from bareboat.controllers.namespaces import NamespaceController
 from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
 from bareboat.controllers.podgc import PodGarbageCollector
+from bareboat.controllers.policies import PolicyStatusController
 from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.servicecidrs import ServiceCIDRController
 from bareboat.controllers.statefulset.controller import StatefulSetController
+from bareboat.controllers.tokens.accounts import ServiceAccountTokenController
+from bareboat.controllers.tokens.bootstrap import BootstrapSigner, TokenCleaner
 from bareboat.controllers.volumes.attach import AttachDetachController
 from bareboat.controllers.volumes.binder import PersistentVolumeBinder
 from bareboat.controllers.volumes.ephemeral import EphemeralVolumeController
@@ -35,6 +38,9 @@ BUILTIN: list[type[Any]] = [
     NamespaceController,
     ServiceAccountController,
     RootCaPublisher,
+    ServiceAccountTokenController,
+    BootstrapSigner,
+    TokenCleaner,
     ReplicaSetController,
     ReplicationControllerController,
     DeploymentController,
@@ -50,6 +56,7 @@ BUILTIN: list[type[Any]] = [
     EndpointSliceController,
     EndpointSliceMirroringController,
     ClusterRoleAggregationController,
+    PolicyStatusController,
     CertificateController,
     PodGarbageCollector,
     PersistentVolumeBinder,

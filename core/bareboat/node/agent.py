@@ -19,6 +19,7 @@ from bareboat.client.client import Client
 from bareboat.contracts.cni import NetworkDriver
 from bareboat.contracts.cri import RuntimeDriver
 from bareboat.contracts.csi import VolumeDriver
+from bareboat.contracts.netpolicy import NetworkPolicyDriver
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError
@@ -28,6 +29,7 @@ from bareboat.node.dns.zone import Zone, dns_address
 from bareboat.node.image_face import ImageFace
 from bareboat.node.log_rotation import LogRotation
 from bareboat.node.machine import look
+from bareboat.node.policies.watching import PolicyWatcher
 from bareboat.node.pressure import Pressure
 from bareboat.node.proxying import NodeNetwork
 from bareboat.node.registration import Registration
@@ -56,6 +58,7 @@ class NodeAgent:
         runtimes: Mapping[str, RuntimeDriver],
         network: NetworkDriver | None,
         proxy: ProxyDriver | None,
+        policies: NetworkPolicyDriver | None = None,
         *,
         clock: Clock,
         ids: Ids,
@@ -91,6 +94,7 @@ class NodeAgent:
         self.images = ImageFace(self._runtime, state_dir)
         self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
+        self._policies = None if policies is None else PolicyWatcher(config.name, config.service_cidr, policies, self._informers, clock)
         self.services.labels = self._node_network.labels
         self._pressure = Pressure(self.stats.current, self._pods.list, self._evict, clock)
         self.services.memory_is_short = lambda: self._pressure.memory
@@ -119,6 +123,8 @@ class NodeAgent:
         registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
         registration.memory_is_short = self.services.memory_is_short
         registration.known = self._node_network.node
+        if self._policies is not None:
+            registration.policies = self._policies.health
         registration.volumes_in_use = self.services.storage.in_use
         self.services.allocatable.update(registration.capacity)
         await self._register(registration)
@@ -129,6 +135,7 @@ class NodeAgent:
                 ("events", self._events.run),
                 ("lease", registration.run_lease),
                 ("network", self._node_network.run),
+                *([("network policies", self._policies.run)] if self._policies is not None else []),
                 ("runtime", self._state.run),
                 ("status", registration.run_status),
                 ("stats", self.stats.run),

@@ -49,6 +49,8 @@ class Registration:
         self._runtime_version = runtime_version
         self._written = -WRITE_EVERY
         self.memory_is_short: Callable[[], bool] = lambda: False
+        #: Whether NetworkPolicies are enforced, where a driver does so.
+        self.policies: Callable[[], Health] | None = None
         #: The Node as it was seen last, where somebody watches it.
         self.known: Callable[[], core_v1.Node | None] = lambda: None
         #: Attached volumes that are mounted: not to be detached now.
@@ -162,6 +164,10 @@ class Registration:
             ("DiskPressure", False, "KubeletHasNoDiskPressure", "the agent has no disk pressure"),
             ("PIDPressure", False, "KubeletHasSufficientPID", "the agent has sufficient PID available"),
         ]
+        if self.policies is not None:
+            enforced = self.policies()
+            why = "NetworkPoliciesEnforced" if enforced.ready else enforced.reason
+            facts.append(("NetworkPolicyReady", enforced.ready, why, enforced.message or "network policies are enforced"))
         for kind, true, why, text in facts:
             set_condition(status.conditions, kind, "True" if true else "False", why, text, now, cls=core_v1.NodeCondition)
         for condition in status.conditions:

@@ -19,6 +19,7 @@ DRIVER_GROUPS: dict[str, str] = {
     "runtime": "bareboat.cri.v1",
     "network": "bareboat.cni.v1",
     "proxy": "bareboat.proxy.v1",
+    "networkPolicy": "bareboat.netpolicy.v1alpha1",
     "storage": "bareboat.csi.v1alpha1",
     "buckets": "bareboat.cosi.v1alpha1",
     "store": "bareboat.store.v1",

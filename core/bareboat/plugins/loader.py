@@ -75,8 +75,8 @@ class Loader:
             raise PluginErrors(problems)
         return [d for d in loaded if d is not None]
 
-    def hooks(self, wanted: Sequence[Choice]) -> Hooks:
-        """Load the hook plugins. Raises PluginErrors with all problems."""
+    def hooks(self, wanted: Sequence[Choice], modules: Sequence[Any] = ()) -> Hooks:
+        """Load the hook plugins, and ``modules`` that are at hand already (of a test). Raises PluginErrors with all problems."""
         problems: list[Problem] = []
         manager = pluggy.PluginManager(hooks.PROJECT)
         manager.add_hookspecs(hooks)
@@ -90,6 +90,12 @@ class Loader:
             problems += [Problem(plugin=choice.use, group=hooks.GROUP, message=f, where=choice.where) for f in faults]
             if not faults:
                 entries.append((choice, plugin, module))
+        for module in modules:
+            name = getattr(module, "__name__", type(module).__name__)
+            faults = _hook_faults(manager, name, module)
+            problems += [Problem(plugin=name, group=hooks.GROUP, message=f) for f in faults]
+            here = Installed(group=hooks.GROUP, name=name, distribution="", version="", target=name)
+            entries.append((Choice(use=name), here, module))
         if problems:
             raise PluginErrors(problems)
         return Hooks(manager, entries)

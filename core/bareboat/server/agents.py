@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError, BadRequest, InternalError, MethodNotAllowed, NotFound
+from bareboat.server.streams.pipes import TransportPipe
+from bareboat.server.tunnel import Target
 
 if TYPE_CHECKING:
     import aiohttp
@@ -28,10 +30,19 @@ class Agents:
         self._reader = reader
         self._tls = ssl.create_default_context(cafile=str(ca))
         self._tls.check_hostname = False  # the certificate names the node; addresses may change
-        self._tls.load_cert_chain(certificate, key)
+        self._files = certificate, key
+        self.reload()
         self._session: aiohttp.ClientSession | None = None
+        #: connections of clients that were handed over to another server
+        self.tunnels: set[TransportPipe] = set()
+
+    def reload(self) -> None:
+        """Show the certificate that the files have now."""
+        self._tls.load_cert_chain(*self._files)
 
     async def close(self) -> None:
+        for pipe in list(self.tunnels):
+            await pipe.close()
         if self._session is not None:
             await self._session.close()
 
@@ -67,6 +78,10 @@ class Agents:
             raise refused(error.status, said or error.message) from error
         except (aiohttp.ClientError, OSError) as error:
             raise InternalError(f"error dialing backend: {error}") from error
+
+    def target(self, node: str, path: str, query: Query, headers: Query) -> Target:
+        """Where an upgrade request to an agent goes. Raises NotFound, InternalError."""
+        return Target(self._url(node, path), list(query), [*headers, (NODE, node)], self._tls, node)
 
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -21,13 +21,14 @@ from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.client.client import Client
-from bareboat.client.endpoints import NoEndpoint, endpoint
+from bareboat.client.endpoints import NoEndpoint, NoPort, NoService, endpoint
 from bareboat.contracts.auth import Reader, UserInfo
 from bareboat.models import apiregistration_v1, core_v1, meta_v1
 from bareboat.models.meta import set_condition
 from bareboat.models.status import AlreadyExists, ApiError, ServiceUnavailable
 from bareboat.server.agents import Agents
 from bareboat.server.proxy import forwarded, returned
+from bareboat.server.tunnel import Target, is_upgrade, tunnelled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,8 @@ APIService = apiregistration_v1.APIService
 Pairs = list[tuple[str, str]]
 #: Seconds between looks at a server, and for how long it may take to answer one.
 EVERY, PATIENCE = 10.0, 5.0
+#: The most that a list of resources may weigh.
+LARGEST = 4 << 20
 CONFIG = "extension-apiserver-authentication"
 COMMON_NAME = "front-proxy-client"
 
@@ -71,6 +74,11 @@ class Aggregator:
         """What this server shows to the others."""
         self._identity = certificate, key
 
+    def reidentify(self) -> None:
+        """The files have another certificate: the next request to each server shows it."""
+        for remote in self._remotes.values():
+            remote.tls = None
+
     def groups(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         """Group and version → resources, of the servers that answer."""
         return {key: remote.resources for key, remote in self._remotes.items() if remote.fault is None}
@@ -87,21 +95,36 @@ class Aggregator:
             raise ServiceUnavailable("service unavailable")
         query = [(k, v) for k, values in request.query.items() for v in values]
         headers = [*forwarded(request).items(), *identity(request.user)]
+        if is_upgrade(request):
+            return await self._tunnel(remote, request, query, headers)
         try:
             return returned(await self._send(remote, request.method, request.path, query, request.body, headers))
         except (OSError, NoEndpoint) as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 
-    async def _send(self, remote: Remote, method: str, path: str, query: Pairs, body: bytes, headers: Pairs) -> Any:
-        """Raises OSError, NoEndpoint."""
-        import aiohttp
+    async def _tunnel(self, remote: Remote, request: ApiRequest, query: Pairs, headers: Pairs) -> ApiResponse:
+        """Raises ServiceUnavailable."""
+        try:
+            where, name, tls = self._place(remote)
+        except NoEndpoint as error:
+            raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+        target = Target(f"https://{where}{request.path}", query, headers, tls, name)
+        return await tunnelled(request, target, self._agents.tunnels)
 
+    def _place(self, remote: Remote) -> tuple[str, str, ssl.SSLContext]:
+        """Address, name and TLS of one of its endpoints. Raises NoEndpoint."""
         service = remote.spec.service
         assert service is not None
         if remote.tls is None:
             remote.tls = self._tls(remote.spec)
         where = endpoint(self._reader, self._ids, service.namespace, service.name, str(service.port or 443))
-        name = f"{service.name}.{service.namespace}.svc"
+        return where, f"{service.name}.{service.namespace}.svc", remote.tls
+
+    async def _send(self, remote: Remote, method: str, path: str, query: Pairs, body: bytes, headers: Pairs) -> Any:
+        """Raises OSError, NoEndpoint."""
+        import aiohttp
+
+        where, name, tls = self._place(remote)
         try:
             return await self._agents.session().request(
                 method,
@@ -109,7 +132,7 @@ class Aggregator:
                 params=query,
                 data=body or None,
                 headers=headers,
-                ssl=remote.tls,
+                ssl=tls,
                 server_hostname=name,
                 allow_redirects=False,
             )
@@ -123,6 +146,10 @@ class Aggregator:
         if self._identity is not None:
             context.load_cert_chain(*self._identity)
         return context
+
+    def look(self) -> None:
+        """At all of them again, now."""
+        self._changed.set()
 
     def _registered(self, namespace: str, name: str) -> None:
         del namespace
@@ -141,8 +168,9 @@ class Aggregator:
         await self._publish(ca_pem)
         while True:
             self._changed.clear()
-            for found in list(self._reader.list(APIService)):
-                await self._look(found)
+            async with asyncio.TaskGroup() as looks:  # all at once: one that hangs must not keep the others waiting
+                for found in list(self._reader.list(APIService)):
+                    looks.create_task(self._look(found), name=f"look at {found.metadata.name}")
             try:
                 async with asyncio.timeout(EVERY):
                     await self._changed.wait()
@@ -166,9 +194,9 @@ class Aggregator:
         try:
             async with asyncio.timeout(PATIENCE):
                 response = await self._send(remote, "GET", path, [], b"", [("accept", "application/json"), *identity(who)])
-                body = await response.read()
+                body = await _bounded(response)
         except NoEndpoint as error:
-            return "MissingEndpoints", str(error)
+            return _missing(spec.service, error)
         except (OSError, TimeoutError, ValueError) as error:
             return "FailedDiscoveryCheck", f"failing or missing response from {path}: {error}"
         if response.status != 200:
@@ -204,6 +232,29 @@ class Aggregator:
             await self._client.create(wanted)
         except AlreadyExists:
             await self._client.patch(core_v1.ConfigMap, CONFIG, {"data": data}, "kube-system")
+
+
+async def _bounded(response: Any) -> bytes:
+    """Raises ValueError for a body that is no list of resources, whatever it says."""
+    try:
+        body: bytes = await response.content.read(LARGEST + 1)
+        while more := await response.content.read(LARGEST + 1 - len(body)):
+            body += more
+    finally:
+        response.close()
+    if len(body) > LARGEST:
+        raise ValueError(f"the answer is longer than {LARGEST} bytes")
+    return body
+
+
+def _missing(service: Any, error: NoEndpoint) -> tuple[str, str]:
+    """Reason and message of the condition."""
+    where = f'service/{service.name} in "{service.namespace}"'
+    if isinstance(error, NoService):
+        return "ServiceNotFound", f"{where} is not present"
+    if isinstance(error, NoPort):
+        return "ServicePortError", f"{where} is not listening on port {service.port or 443}"
+    return "MissingEndpoints", f"endpoints for {where} have no addresses"
 
 
 def identity(user: UserInfo) -> Pairs:

@@ -4,7 +4,8 @@
     services/[scheme:]NAME[:PORT]/proxy/PATH     one of the Service's ready endpoints; PORT is a name or number of the Service
     nodes/NAME[:PORT]/proxy/PATH                 the agent's own API
 
-Bodies and answers are streamed. What the server itself means to the client (its credentials, hop-by-hop headers) stays here.
+Answers are streamed, upgrades (WebSocket, SPDY) are passed through. What the server itself means to the client (its
+credentials, hop-by-hop headers) stays here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
 from bareboat.models.status import BadRequest, NotFound, ServiceUnavailable
 from bareboat.server.agents import Agents, chunks
+from bareboat.server.tunnel import Target, is_upgrade, tunnelled
 
 _HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"))
 _KEPT_BACK = _HOP | {"authorization", "content-length", "host", "accept-encoding"}
@@ -50,12 +52,19 @@ class Proxy:
         if not path and request.method in ("GET", "HEAD"):
             return _to_the_root(request)
         path = path or "/"
+        query = [(k, v) for k, values in request.query.items() for v in values]
         if op.info.resource == "nodes":
-            query = [(k, v) for k, values in request.query.items() for v in values]
+            if is_upgrade(request):
+                target = self._agents.target(name, path, query, list(forwarded(request).items()))
+                return await tunnelled(request, target, self._agents.tunnels)
             response = await self._agents.request(name, request.method, path, query, body=request.body, headers=forwarded(request))
             return returned(response)
         address = self._pod(op.info.namespace, name, port) if op.info.resource == "pods" else self._service(op.info.namespace, name, port)
-        return await self._fetch(request, f"{scheme or 'http'}://{address}{path}")
+        url = f"{scheme or 'http'}://{address}{path}"
+        if is_upgrade(request):
+            target = Target(url, query, list(forwarded(request).items()), _unverified() if scheme == "https" else None)
+            return await tunnelled(request, target, self._agents.tunnels)
+        return await self._fetch(request, url)
 
     def _pod(self, namespace: str, name: str, port: str) -> str:
         pod = self._reader.get(core_v1.Pod, name, namespace)
@@ -66,7 +75,9 @@ class Proxy:
         if not port:
             port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports), "80")
         elif not port.isdigit():
-            port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports if p.name == port), port)
+            port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports if p.name == port), "")
+        if not port.isdecimal() or not port.isascii() or not 0 < int(port) < 65536:
+            raise BadRequest(f'invalid pod request "{name}": there is no such port')
         return f"{host(pod.status.podIP)}:{port}"
 
     def _service(self, namespace: str, name: str, port: str) -> str:
@@ -80,9 +91,7 @@ class Proxy:
     async def _fetch(self, request: ApiRequest, url: str) -> ApiResponse:
         import aiohttp
 
-        tls: Any = ssl.create_default_context() if url.startswith("https") else False
-        if tls:
-            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # a pod's certificate is its own affair
+        tls: Any = _unverified() if url.startswith("https") else False
         query = [(k, v) for k, values in request.query.items() for v in values]
         try:
             response = await self._agents.session().request(
@@ -91,6 +100,13 @@ class Proxy:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
         return returned(response, prefix=request.path.partition("/proxy")[0] + "/proxy")
+
+
+def _unverified() -> ssl.SSLContext:
+    """A pod's certificate is its own affair."""
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    return tls
 
 
 def _to_the_root(request: ApiRequest) -> ApiResponse:
@@ -105,6 +121,7 @@ def proxyable(address: str) -> bool:
         found = ipaddress.ip_address(address)
     except ValueError:
         return False
+    found = getattr(found, "ipv4_mapped", None) or found
     return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
 
 

@@ -20,7 +20,7 @@ KEEP_SECONDS = 300.0
 KEEP_REVISIONS = 10_000
 #: Seconds between two looks, rows per compaction step, keys expired per look.
 INTERVAL = 10.0
-STEP = 500
+STEP = 100
 EXPIRE_AT_ONCE = 500
 
 
@@ -41,6 +41,8 @@ class Housekeeping:
         while True:
             await self._clock.sleep(INTERVAL)
             try:
+                if self._log.fault:
+                    await self._log.probe()
                 await self.expire()
                 await self.compact()
             except DriverError as error:
@@ -76,6 +78,5 @@ class Housekeeping:
             self._heads.appendleft((now - KEEP_SECONDS, old))
         target = min(old, self._log.head - KEEP_REVISIONS)
         while self._log.compacted < target:
-            async with self._log._busy:
-                self._log.compacted = await self._log.store.compact(target, STEP)
+            await self._log.compact(target, STEP)
             await self._clock.sleep(0.01)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from bareboat.base.clock import Clock
 from bareboat.base.tasks import Tasks
@@ -21,9 +21,11 @@ from bareboat.store.broadcast import CAPACITY, Broadcast, Subscription
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
 from bareboat.store.housekeeping import Housekeeping
 from bareboat.store.index import Index
+from bareboat.store.sealed import seals_of
 from bareboat.store.window import Window
 
 log = logging.getLogger("bareboat.store")
+T = TypeVar("T")
 
 #: Returned by an ``update`` callback that changes nothing.
 NO_CHANGE: Final = object()
@@ -45,23 +47,34 @@ class StoreFailed(Exception):
     """The write may not have become durable and was not applied; the store's own error is the cause."""
 
 
+class Raced(Exception):
+    """What the write was decided on is no longer so; nothing was written: decide again."""
+
+
 class Log:
     """``heads`` gives what served bytes of a resource ("apps/deployments") start with (entry.head)."""
 
-    def __init__(self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW) -> None:
+    #: whether other servers write the same store (store.shared)
+    shared = False
+
+    def __init__(
+        self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW, broadcast: Broadcast | None = None
+    ) -> None:
         self.store = store
         self.head = 0
         self.compacted = 0
         #: why the store did not take the last batch; "" if it did
         self.fault = ""
+        self.seals = seals_of(store)
         self._heads = heads
         self._index = Index()
         self._window_size = window
         self._window = Window(window, 0)
-        self._broadcast = Broadcast()
+        self._broadcast = Broadcast() if broadcast is None else broadcast
         self._overlay: dict[str, Entry | None] = {}
         self._overlay_revision: dict[str, int] = {}
         self._pending: list[tuple[Row, Change, asyncio.Future[Entry]]] = []
+        self._batch: list[tuple[Row, Change, asyncio.Future[Entry]]] = []
         self._next = 1
         self._work = asyncio.Event()
         self._tasks = Tasks()
@@ -101,21 +114,48 @@ class Log:
     def count(self, prefix: str) -> int:
         return self._index.count(prefix)
 
+    def everything(self) -> tuple[int, list[Entry]]:
+        """The head and the live entries at it, in no order: a consistent snapshot, however long it is looked at."""
+        return self.head, list(self._index.entries.values())
+
+    def row(self, entry: Entry) -> Row:
+        """The entry as it is stored (sealed, if its resource is)."""
+        value = self.stored(entry)
+        row = Row(key=entry.key, revision=entry.revision, created=entry.created, previous=0, value=value, expires_at=entry.expires_at)
+        return self.seals.seal(row)
+
+    def stored(self, entry: Entry) -> bytes:
+        """The bytes that were written, in the clear."""
+        return strip(self._heads(resource_of(entry.key)), entry.revision, entry.data)
+
+    def stale(self, key: str) -> bool:
+        """It is stored under a key that no longer writes, so that even a write that changes nothing is worth it."""
+        return key in self.seals.stale
+
     def resources(self) -> list[str]:
         """Resources that have at least one object."""
         return self._index.resources()
 
-    async def write(self, key: str, value: bytes | None, *, expect: int | None = None, expires_at: float = 0.0) -> Entry:
+    async def fresh(self) -> None:
+        """Until what is read is no older than this call. One server writes here, so it is."""
+
+    async def reach(self, revision: int) -> None:
+        """Until the head is at ``revision``, for a while: only other servers can have gone past it."""
+
+    async def write(
+        self, key: str, value: bytes | None, *, expect: int | None = None, expires_at: float = 0.0, guards: Sequence[str] = ()
+    ) -> Entry:
         """Put (or with None delete) a key that is at revision ``expect`` (0 = does not exist, None = whatever it is).
 
         Raises CompareFailed at once, StoreFailed if it could not be made durable. Deleting what does not exist with
-        ``expect`` None raises CompareFailed too. A cancelled caller does not undo the write.
+        ``expect`` None raises CompareFailed too. A cancelled caller does not undo the write. ``guards``: prefixes of keys that the
+        write was decided on; raises Raced if another server has written there.
         """
         current = self.newest(key)
         at = current.revision if current else 0
         if (expect is not None and expect != at) or (value is None and current is None):
             raise CompareFailed(key, current)
-        return await self._submit(key, value, current, expires_at)
+        return await self._submit(key, value, current, expires_at, guards)
 
     async def update(self, key: str, change: Callable[[Entry | None], object]) -> Entry:
         """Read-modify-write on the newest state, including writes under way: ``change`` gets it and returns the stored
@@ -125,13 +165,22 @@ class Log:
         if value is NO_CHANGE or (value is None and current is None):
             if current is None:
                 raise CompareFailed(key, None)
-            return current
+            return await self.settled(current)
         assert value is None or isinstance(value, bytes)
         return await self._submit(key, value, current, current.expires_at if current else 0.0)
 
     def newest(self, key: str) -> Entry | None:
         """The key's state counting writes that are not durable yet. For writers only; never show it to a reader."""
         return self._overlay[key] if key in self._overlay else self._index.entries.get(key)
+
+    async def settled(self, entry: Entry) -> Entry:
+        """What ``newest`` gave, once it is durable. Raises StoreFailed or Raced if it never was."""
+        if entry.revision <= self.head:
+            return entry
+        for row, _, future in (*self._batch, *self._pending):
+            if row.revision == entry.revision:
+                return await asyncio.shield(future)
+        raise Raced(f"{entry.key}: the write that was built on failed")
 
     async def snapshot(self, prefix: str, revision: int) -> list[Entry]:
         """The entries under ``prefix`` as they were at ``revision``, in key order. Raises Compacted."""
@@ -166,6 +215,10 @@ class Log:
     def subscribers(self) -> int:
         return len(self._broadcast)
 
+    def watchers(self, prefix: str) -> int:
+        """How many subscribed to exactly this prefix."""
+        return self._broadcast.of(prefix)
+
     async def _stored_changes(self, prefix: str, after: int) -> tuple[list[Change], int]:
         """Changes after ``after`` that the window no longer has, from the store, and the revision up to which that is complete."""
         changes: list[Change] = []
@@ -185,7 +238,9 @@ class Log:
     def _entry(self, row: Row) -> Entry:
         return Entry(row.key, row.revision, row.created, serve(self._heads(resource_of(row.key)), row.revision, row.value), row.expires_at)
 
-    def _submit(self, key: str, value: bytes | None, current: Entry | None, expires_at: float) -> asyncio.Future[Entry]:
+    def _submit(
+        self, key: str, value: bytes | None, current: Entry | None, expires_at: float, guards: Sequence[str] = ()
+    ) -> asyncio.Future[Entry]:
         revision, head = self._next, self._heads(resource_of(key))
         self._next += 1
         created = current.created if current else revision
@@ -212,16 +267,32 @@ class Log:
             await self._work.wait()
             async with self._busy:
                 batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+                self._batch = batch
                 if not self._pending:
                     self._work.clear()
                 try:
                     await self.store.append([row for row, _, _ in batch])
-                except DriverError as error:
-                    self.fault = str(error)
+                except Exception as error:  # noqa: BLE001  whatever it is: every waiter is told, and the next batch gets its chance
+                    self.fault = str(error) or repr(error)
                     self._fail(batch, error)
                 else:
                     self.fault = ""
                     self._publish(batch)
+
+    async def alone(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Let ``work`` have the store while no batch is written: steps of upkeep, short ones."""
+        async with self._busy:
+            return await work(self.store)
+
+    async def compact(self, target: int, step: int) -> int:
+        """One step towards forgetting the history up to ``target``; returns how far it came."""
+        self.compacted = await self.alone(lambda store: store.compact(min(target, self.head), step))
+        return self.compacted
+
+    async def probe(self) -> None:
+        """After a failure, ask the store whether it takes writes again. Raises DriverError while it does not."""
+        await self.alone(lambda store: store.append([]))
+        self.fault = ""
 
     def _publish(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]]) -> None:
         for row, change, _ in batch:
@@ -239,8 +310,8 @@ class Log:
             if not future.done():
                 future.set_result(change.entry)
 
-    def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: DriverError) -> None:
-        log.error("a batch of %d writes was not stored: %s", len(batch), error)
+    def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: Exception) -> None:
+        log.error("a batch of %d writes was not stored: %s", len(batch), error, exc_info=None if isinstance(error, DriverError) else error)
         dropped, self._pending = [*batch, *self._pending], []
         self._overlay.clear()
         self._overlay_revision.clear()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from bareboat.contracts.driver import Health, Host, NoOptions, PluginInfo
-from bareboat.contracts.errors import Conflict
-from bareboat.contracts.store import GROUP, Compacted, Row, Store, StoreStats
+from bareboat.contracts.store import GROUP, Compacted, Maintained, Row, StoreStats, in_order
 
 CHUNK = 1000
 
 
-class MemoryStore(Store):
+class MemoryStore(Maintained):
     """Rows in a list. Nothing survives ``close``; nothing is written anywhere."""
 
     info = PluginInfo(name="memory", summary="objects in memory, gone with the process", contract=GROUP)
@@ -34,15 +33,11 @@ class MemoryStore(Store):
         return self._compacted
 
     async def append(self, rows: Sequence[Row]) -> None:
-        expected = self._head
-        for row in rows:
-            expected += 1
-            if row.revision != expected:
-                raise Conflict(f"revision {row.revision} does not follow {expected - 1}")
+        in_order(rows, self._head)
         for row in rows:
             self._rows[row.revision] = row
             self._latest[row.key] = row.revision
-        self._head = expected
+        self._head += len(rows)
 
     async def load(self) -> AsyncIterator[list[Row]]:
         live = [row for r in sorted(self._latest.values()) if not (row := self._rows[r]).deleted]
@@ -81,3 +76,19 @@ class MemoryStore(Store):
     async def stats(self) -> StoreStats:
         size = sum(len(row.value) for row in self._rows.values())
         return StoreStats(rows=len(self._rows), bytes_used=size, head=self._head, compacted=self._compacted)
+
+    async def check(self) -> list[str]:
+        return []
+
+    async def shrink(self, limit: int) -> int:
+        del limit
+        return 0
+
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        kept: list[Row] = []
+        async for batch in rows:
+            in_order(batch, compacted + len(kept))
+            kept.extend(batch)
+        self._rows = {row.revision: row for row in kept}
+        self._latest = {row.key: row.revision for row in kept}
+        self._compacted, self._head = compacted, compacted + len(kept)

@@ -17,7 +17,7 @@ import msgspec
 
 from bareboat.contracts.driver import Health, Host, PluginInfo
 from bareboat.contracts.errors import DriverError
-from bareboat.contracts.store import GROUP, Compacted, Row, Store, StoreStats
+from bareboat.contracts.store import GROUP, Compacted, Maintained, Row, StoreStats, in_order
 
 if TYPE_CHECKING:
     from bareboat.store.sqlite_file import SqliteFile
@@ -30,10 +30,10 @@ class SqliteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``path`` of the file ("" = store.db in the state directory); ``checkpoint_pages``: 4 KiB WAL pages between checkpoints."""
 
     path: str = ""
-    checkpoint_pages: int = 4000
+    checkpoint_pages: int = 1000
 
 
-class SqliteStore(Store):
+class SqliteStore(Maintained):
     """See contracts.store.Store."""
 
     info = PluginInfo(name="sqlite", summary="one SQLite file, group commit, fsync before every answer", contract=GROUP)
@@ -62,7 +62,10 @@ class SqliteStore(Store):
         self._thread.shutdown(wait=True)
 
     async def status(self) -> Health:
-        return Health(ready=self._opened is not None)
+        if self._opened is None:
+            return Health(False, "StoreClosed", f"{self.path} is not open")
+        suspect = self._opened.suspect
+        return Health(False, "StoreFailed", f"{self.path}: {suspect}") if suspect else Health(ready=True)
 
     async def head(self) -> int:
         return 0 if self._opened is None else self._opened.head
@@ -72,6 +75,12 @@ class SqliteStore(Store):
 
     async def append(self, rows: Sequence[Row]) -> None:
         await self._run(self._file.append, rows)
+        self._checkpoint_if_due()
+
+    def _checkpoint_if_due(self) -> None:
+        """Behind the append that is answered now, on the same thread, so before the next one: the WAL cannot outgrow it."""
+        if self._file.checkpoint_due:
+            self._thread.submit(self._file.checkpoint)
 
     async def load(self) -> AsyncIterator[list[Row]]:
         newest = await self._run(self._file.live_revisions)
@@ -88,7 +97,29 @@ class SqliteStore(Store):
         return [newest[key] for key in sorted(newest) if not newest[key].deleted]
 
     async def compact(self, revision: int, limit: int) -> int:
-        return await self._run(self._file.compact, revision, limit)
+        reached = await self._run(self._file.compact, revision, limit)
+        self._checkpoint_if_due()
+        return reached
+
+    async def check(self) -> list[str]:
+        return await self._run(self._file.check)
+
+    async def shrink(self, limit: int) -> int:
+        left = await self._run(self._file.shrink, limit)
+        self._checkpoint_if_due()
+        return left
+
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        await self._run(self._file.begin_restore)
+        head, done = compacted, False
+        try:
+            async for batch in rows:
+                in_order(batch, head)
+                await self._run(self._file.replace, batch)
+                head += len(batch)
+            done = True
+        finally:
+            await self._run(lambda: self._file.end_restore(compacted, head, keep=done))
 
     async def stats(self) -> StoreStats:
         return await self._run(self._file.stats)
@@ -112,7 +143,7 @@ class SqliteStore(Store):
         except DriverError:
             raise
         except Exception as error:
-            from bareboat.store.sqlite_file import translated
+            from bareboat.store.sqlite_errors import translated
 
             translated(error, self.path)
             raise

@@ -1,37 +1,34 @@
-"""The SQLite file, through SQLAlchemy Core: its tables, opening it safely, what is done with it, and what its errors mean.
+"""The SQLite file, through SQLAlchemy Core: what is done with it, and what is done when the disk fails.
 
 All of it runs on the store's own thread. Rows are appended in revision order and never updated; there is no index but the
 primary key, because the live rows are in memory above and everything else reads ranges of revisions.
+
+A write or a sync that failed leaves the operating system with pages that it may hold for written though the disk has not got
+them. So after such an error the file is *suspect*: nothing is written until it was closed, read again from the disk, found
+to have every acknowledged row and none of the refused ones, and checkpointed with success.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
 
-from bareboat.contracts.errors import Conflict, DriverError, Exhausted, InvalidConfig, Unavailable
-from bareboat.contracts.store import Row, StoreStats
+from bareboat.contracts.errors import DriverError, Unavailable
+from bareboat.contracts.store import Row, StoreStats, in_order
+from bareboat.store.sqlite_errors import damaged, is_full, lost, translate
+from bareboat.store.sqlite_schema import LOG, META, checkpoint, checksum, open_connection, pragma, prepare, put_meta
 
-#: Raised when the tables change; an older kernel refuses a newer file.
-SCHEMA_VERSION = 1
+log = logging.getLogger("bareboat.store")
 
-_metadata = sa.MetaData()
-LOG = sa.Table(
-    "log",
-    _metadata,
-    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("key", sa.Text, nullable=False),
-    sa.Column("created", sa.Integer, nullable=False),
-    sa.Column("previous", sa.Integer, nullable=False),
-    sa.Column("deleted", sa.Boolean, nullable=False),
-    sa.Column("expires_at", sa.Float, nullable=False),
-    sa.Column("value", sa.LargeBinary, nullable=False),
-)
-META = sa.Table("meta", _metadata, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False))
+#: Free pages that are kept for the rows to come: this many, and this part of the file.
+SPARE_PAGES = 256
+SPARE_PART = 8
 
 
 class SqliteFile:
@@ -40,34 +37,106 @@ class SqliteFile:
     def __init__(self, path: Path, checkpoint_pages: int) -> None:
         self.path = path
         self._checkpoint_pages = checkpoint_pages
-        self._connection = open_connection(path)
+        self._lock = prepare(path)
         self._uncheckpointed = 0
+        #: why the file has to be opened again before the next write; "" if it need not
+        self.suspect = ""
+        try:
+            self._open: sa.Connection | None = open_connection(path)
+            self.compacted, newest = self._known()
+        except BaseException:
+            self._lock.release()
+            raise
+        self.head = max(newest, self.compacted)
+
+    @property
+    def _connection(self) -> sa.Connection:
+        if self._open is None:
+            raise Unavailable(f"{self.path} is closed: {self.suspect or 'the store was stopped'}", reason="StoreFailed")
+        return self._open
+
+    def _known(self) -> tuple[int, int]:
         newest = self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(LOG.c.revision), 0))).scalar_one()
-        known = self._connection.execute(sa.select(META.c.value).where(META.c.name == "compacted")).scalar()
-        self.compacted = int(known or 0)
-        self.head = max(int(newest), self.compacted)
+        compacted = self._connection.execute(sa.select(META.c.value).where(META.c.name == "compacted")).scalar()
         self._connection.rollback()
+        return int(compacted or 0), int(newest)
 
     def close(self) -> None:
-        checkpoint(self._connection)
-        engine = self._connection.engine
-        self._connection.close()
-        engine.dispose()
+        if self._open is not None and not self.suspect:
+            self.checkpoint()
+        self._let_go()
+        self._lock.release()
+
+    def _let_go(self) -> None:
+        connection, self._open = self._open, None
+        if connection is not None:
+            with suppress(sa.exc.DBAPIError):  # what it could not write is in the WAL
+                connection.close()
+            connection.engine.dispose()
 
     def append(self, rows: Sequence[Row]) -> None:
-        if [row.revision for row in rows] != list(range(self.head + 1, self.head + 1 + len(rows))):
-            raise Conflict(f"revisions must follow {self.head} without gap")
+        if self.suspect:
+            self.reopen()
+        in_order(rows, self.head)
+        if not rows:
+            return
         try:
-            self._connection.execute(LOG.insert(), [msgspec.structs.asdict(row) for row in rows])
+            self._connection.execute(LOG.insert(), [_stored(row) for row in rows])
             self._connection.commit()
-        except BaseException:
-            self._connection.rollback()
+        except BaseException as error:
+            self._undo(error)
             raise
-        self.head = rows[-1].revision if rows else self.head
+        self.head = rows[-1].revision
         self._uncheckpointed += sum(2 + len(row.value) // 4096 for row in rows)
-        if self._uncheckpointed >= self._checkpoint_pages:
+
+    def _undo(self, error: BaseException) -> None:
+        """After a full disk everything is as before; after any other error of the disk the file is suspect."""
+        try:
+            self._connection.rollback()
+        except sa.exc.DBAPIError as failed:
+            error = failed
+        if isinstance(error, sa.exc.OperationalError) and not is_full(error):
+            self.suspect = str(error.orig)
+            log.error("%s: %s; it is opened again and verified before the next write", self.path, self.suspect)
+
+    def reopen(self) -> None:
+        """From suspect to trusted: raises a DriverError, and stays suspect, unless the disk has exactly what was acknowledged."""
+        self._let_go()
+        _forget_cached(self.path)
+        try:
+            self._open = open_connection(self.path)
+            _, newest = self._known()
+            if newest < self.head and self.head > self.compacted:
+                raise lost(self.path, newest, self.head)
+            self._connection.execute(LOG.delete().where(LOG.c.revision > self.head))
+            self._connection.commit()
+            problems = self.check(quick=True)
+            if problems:
+                raise damaged(self.path, problems[0])
+            checkpoint(self._connection)
+        except sa.exc.DBAPIError as error:
+            self._let_go()
+            raise translate(error, self.path) from error
+        except DriverError:
+            self._let_go()
+            raise
+        log.warning("%s: opened again after %r; everything up to revision %d is there", self.path, self.suspect, self.head)
+        self.suspect = ""
+        self._uncheckpointed = 0
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return self._uncheckpointed >= self._checkpoint_pages and not self.suspect
+
+    def checkpoint(self) -> None:
+        """Between two appends, never part of one: rows in the WAL are durable already."""
+        try:
             checkpoint(self._connection)
             self._uncheckpointed = 0
+        except sa.exc.DBAPIError as error:
+            log.warning("%s: checkpoint: %s", self.path, error.orig)
+            if not is_full(error):
+                self.suspect = str(error.orig)
 
     def live_revisions(self) -> list[int]:
         """Of the newest row of every key that is not deleted."""
@@ -89,26 +158,102 @@ class SqliteFile:
 
     def _rows(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Row]:
         query = sa.select(LOG).where(where).order_by(LOG.c.revision).limit(limit)
-        rows = [Row(**found._mapping) for found in self._connection.execute(query)]
+        rows = []
+        for revision, key, created, previous, deleted, expires_at, value, known in self._connection.execute(query):
+            if known and known != checksum(revision, key, value):
+                self._connection.rollback()
+                raise damaged(self.path, f"revision {revision}, {key}: the checksum does not fit")
+            rows.append(
+                Row(
+                    key=key,
+                    revision=revision,
+                    created=created,
+                    previous=previous,
+                    value=value,
+                    deleted=deleted,
+                    expires_at=expires_at,
+                )
+            )
         self._connection.rollback()
         return rows
 
     def compact(self, revision: int, limit: int) -> int:
+        if self.suspect:
+            self.reopen()
         target = min(revision, self.head, self.compacted + limit)
         if target <= self.compacted:
             return self.compacted
         step = sa.and_(LOG.c.revision > self.compacted, LOG.c.revision <= target)
         try:
             replaced = self._connection.execute(sa.select(LOG.c.previous).where(step, LOG.c.previous > 0)).scalars().all()
-            self._connection.execute(LOG.delete().where(LOG.c.revision.in_(replaced)))
-            self._connection.execute(LOG.delete().where(step, LOG.c.deleted))
+            removed = self._connection.execute(LOG.delete().where(LOG.c.revision.in_(replaced))).rowcount
+            removed += self._connection.execute(LOG.delete().where(step, LOG.c.deleted)).rowcount
             put_meta(self._connection, "compacted", str(target))
             self._connection.commit()
-        except BaseException:
-            self._connection.rollback()
+        except BaseException as error:
+            self._undo(error)
             raise
         self.compacted = target
+        self._uncheckpointed += 2 * removed + 4
+        self._give_back(limit, spare=True)
         return target
+
+    def shrink(self, limit: int) -> int:
+        """Give back at most ``limit`` free pages; returns the bytes that are still free. The last step empties the WAL too."""
+        left = self._give_back(limit, spare=False)
+        if not left:
+            self.checkpoint()
+        return left
+
+    def _give_back(self, limit: int, *, spare: bool) -> int:
+        free, pages, size = (self._number(name) for name in ("freelist_count", "page_count", "page_size"))
+        count = min(limit, free - (max(SPARE_PAGES, pages // SPARE_PART) if spare else 0))
+        if count > 0:
+            try:
+                self._pragma(f"incremental_vacuum({count})")
+            except BaseException as error:
+                self._undo(error)
+                raise
+            self._uncheckpointed += 2 * count
+            before, free = free, self._number("freelist_count")
+            if free == before:  # a file that cannot shrink
+                return 0
+        return free * size
+
+    def _number(self, pragma: str) -> int:
+        return int(str(self._pragma(pragma)[0][0]))
+
+    def _pragma(self, text: str) -> list[tuple[object, ...]]:
+        return pragma(self._connection, text)
+
+    def check(self, *, quick: bool = False) -> list[str]:
+        """What SQLite finds wrong with the file; [] if nothing."""
+        found = [str(line) for (line,) in self._pragma("quick_check(20)" if quick else "integrity_check(20)")]
+        return [] if found == ["ok"] else found
+
+    def replace(self, rows: Sequence[Row]) -> None:
+        """Within the transaction that ``begin_restore`` began: rows in revision order."""
+        self._connection.execute(LOG.insert(), [_stored(row) for row in rows])
+
+    def begin_restore(self) -> None:
+        if self.suspect:
+            self.reopen()
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        self._connection.execute(LOG.delete())
+
+    def end_restore(self, compacted: int, head: int, *, keep: bool) -> None:
+        """Commit, or forget all of it."""
+        if not keep:
+            self._connection.rollback()
+            return
+        try:
+            put_meta(self._connection, "compacted", str(compacted))
+            self._connection.commit()
+        except BaseException as error:
+            self._undo(error)
+            raise
+        self.compacted, self.head = compacted, max(head, compacted)
+        self.checkpoint()
 
     def stats(self) -> StoreStats:
         rows = self._connection.execute(sa.select(sa.func.count()).select_from(LOG)).scalar_one()
@@ -118,80 +263,16 @@ class SqliteFile:
         return StoreStats(rows=rows, bytes_used=size, head=self.head, compacted=self.compacted)
 
 
-def open_connection(path: Path) -> sa.Connection:
-    """The one connection, in WAL mode, holding the file's lock until it is closed. Raises DriverErrors with the remedy."""
-    _create(path)
-    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.StaticPool, connect_args={"timeout": 1.0})
-    connection = engine.connect()
-    try:
-        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0"):
-            connection.exec_driver_sql(f"PRAGMA {pragma}")
-        connection.rollback()
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        connection.rollback()
-        _check_schema(connection, path)
-    except BaseException:
-        connection.close()
-        engine.dispose()
-        raise
-    return connection
+def _stored(row: Row) -> dict[str, object]:
+    return {**msgspec.structs.asdict(row), "checksum": checksum(row.revision, row.key, row.value)}
 
 
-def _create(path: Path) -> None:
-    """Mode 0600 from the first moment, and durable: the directory is synced as well."""
-    if path.exists():
-        return
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        directory = os.open(path.parent, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
-    except OSError as error:
-        raise InvalidConfig(f"store file {path} cannot be made: {error.strerror}") from error
-
-
-def _check_schema(connection: sa.Connection, path: Path) -> None:
-    tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
-    if not tables:
-        _metadata.create_all(connection)
-        put_meta(connection, "schema", str(SCHEMA_VERSION))
-        connection.commit()
-        return
-    if "meta" not in tables or "log" not in tables:
-        raise InvalidConfig(f"{path} is a SQLite file of something else: give another path")
-    found = int(connection.execute(sa.select(META.c.value).where(META.c.name == "schema")).scalar_one())
-    connection.rollback()
-    if found != SCHEMA_VERSION:
-        raise InvalidConfig(f"{path} has schema {found}, this version reads {SCHEMA_VERSION}: use the version that wrote it, or newer")
-
-
-def put_meta(connection: sa.Connection, name: str, value: str) -> None:
-    connection.execute(META.delete().where(META.c.name == name))
-    connection.execute(META.insert(), {"name": name, "value": value})
-
-
-def checkpoint(connection: sa.Connection) -> None:
-    """Move the WAL into the file and start it anew."""
-    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    connection.rollback()
-
-
-def translated(error: Exception, path: Path) -> None:
-    """Raises the contract's error for one of the database's; does nothing for others."""
-    if isinstance(error, sa.exc.DBAPIError):
-        raise translate(error, path) from error
-
-
-def translate(error: sa.exc.DBAPIError, path: Path) -> DriverError:
-    """SQLite's words into the contract's errors."""
-    text = str(error.orig)
-    if "locked" in text:
-        return Unavailable(f"{path} is in use by another server: stop that one first", reason="StoreLocked")
-    if "full" in text:
-        return Exhausted(f"no space left for {path}: free some and try again", reason="StoreFull")
-    if "not a database" in text or "malformed" in text:
-        return InvalidConfig(f"{path} is damaged ({text}): restore a backup; the file was not changed", reason="StoreDamaged")
-    if "readonly" in text or "unable to open" in text:
-        return InvalidConfig(f"{path} cannot be written ({text}): check its owner, mode and disk", reason="StoreReadOnly")
-    return DriverError(f"{path}: {text}", reason="StoreFailed")
+def _forget_cached(path: Path) -> None:
+    """Drop the operating system's copies, so that what is read next is what the disk has. The connection is closed by now."""
+    for name in (path.name, path.name + "-wal"):
+        with suppress(OSError):
+            descriptor = os.open(path.with_name(name), os.O_RDONLY)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)

@@ -5,10 +5,8 @@ contract only: it needs no root and no real process, works in virtual time, and 
 runs on, ends or ignores the stop signal. The optional verbs are in ``cri_suite_features``, as mixins::
 
     class TestMyRuntime(ExecRules, StatsRules, RuntimeSuite):
+        driver_class = MyRuntime
         image, other_image = "alpine:3", "busybox:1"
-
-        def make_driver(self, host):
-            return MyRuntime(MyRuntime.Options(), host)
 """
 
 from __future__ import annotations
@@ -277,7 +275,7 @@ class ImageRules(Subject):
             await runtime.driver.pull_image(self.malformed_image)
         assert caught.value.reason == "InvalidImageName"
 
-    async def test_the_class_is_one_that_the_kernel_loads(self, runtime: Runtime) -> None:
+    async def test_the_made_driver_is_one_that_the_kernel_loads(self, runtime: Runtime) -> None:
         assert driver_faults(GROUP, type(runtime.driver)) == []
 
     async def test_opening_twice_is_fine(self, runtime: Runtime) -> None:

@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import msgspec
 import pytest_asyncio
 
-from bareboat.contracts.cri import Container, ContainerConfig, RuntimeDriver, Sandbox, SandboxConfig
+from bareboat.contracts.cri import GROUP, Container, ContainerConfig, RuntimeDriver, Sandbox, SandboxConfig
 from bareboat.contracts.errors import InProgress
+from bareboat.testing.driver_suite import Soundness, round_trips
 from bareboat.testing.host import FakeHost
+
+__all__ = ["Runtime", "Subject", "round_trips", "settled"]
 
 T = TypeVar("T")
 
@@ -26,7 +28,7 @@ class Runtime:
 
     def __init__(self, suite: Subject, host: FakeHost) -> None:
         self.suite, self.host = suite, host
-        self.driver = suite.make_driver(host)
+        self.driver: RuntimeDriver = suite.make_driver(host)
 
     async def restart(self) -> None:
         """What a new agent process does: nothing but the host's directories carries over."""
@@ -85,26 +87,18 @@ async def settled(call: Callable[[], Awaitable[T]], attempts: int = 500) -> T:
     raise AssertionError("still InProgress after 5 s")
 
 
-def round_trips(value: msgspec.Struct) -> bool:
-    """Whether the value survives the wire: every value of the contract may cross a process boundary."""
-    return bool(msgspec.json.decode(msgspec.json.encode(value), type=type(value)) == value)
+class Subject(Soundness):
+    """What a suite asks of its subclass: ``driver_class`` or ``make_driver``, and what runs on it.
 
+    Images must differ as references; ``runs_on`` … are ContainerConfig fields."""
 
-class Subject:
-    """What a suite asks of its subclass. Images must differ as references; ``runs_on`` … are ContainerConfig fields."""
-
+    group = GROUP
     image: ClassVar[str] = "host"
     other_image: ClassVar[str] = "host:other"
     missing_image: ClassVar[str] = "registry.invalid/no/such:image"
     malformed_image: ClassVar[str] = "Not//An:Image:"
     patience: ClassVar[float] = 10.0
     stop_signal_code: ClassVar[int] = 137
-
-    def make_driver(self, host: FakeHost) -> RuntimeDriver:
-        raise NotImplementedError("name your driver: return MyRuntime(MyRuntime.Options(), host)")
-
-    def make_host(self, directory: Path) -> FakeHost:
-        return FakeHost(directory)
 
     def runs_on(self) -> dict[str, Any]:
         return {"command": ("sleep", "3600")}

@@ -9,7 +9,7 @@ from bareboat.api.custom.lifecycle import Lifecycle
 from bareboat.api.host import Host
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.reader import LogReader
-from bareboat.api.service import Service
+from bareboat.api.service import Authority, Service
 from bareboat.base.clock import Clock, LoopClock
 from bareboat.base.ids import Ids, SeededIds
 from bareboat.base.tasks import Tasks
@@ -20,8 +20,9 @@ from bareboat.contracts.store import Store
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.scheme import Scheme
 from bareboat.models.status import AlreadyExists
-from bareboat.store.log import Log
+from bareboat.store.broadcast import Broadcast
 from bareboat.store.memory import MemoryStore
+from bareboat.store.shared import log_over
 
 ADMIN = UserInfo(name="admin", groups=("system:masters", "system:authenticated"))
 
@@ -32,6 +33,12 @@ class EveryoneMay:
     async def authorize(self, attributes: Attributes) -> Decision:
         del attributes
         return ALLOW
+
+    def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[dict[str, list[str]]], list[dict[str, list[str]]], bool]:
+        """See contracts.auth.Authorizer.rules_for."""
+        del user, namespace
+        every = ["*"]
+        return [{"verbs": every, "apiGroups": every, "resources": every}], [{"verbs": every, "nonResourceURLs": every}], False
 
 
 class Kernel:
@@ -44,16 +51,20 @@ class Kernel:
         clock: Clock | None = None,
         ids: Ids | None = None,
         admission: Sequence[AdmissionPlugin] | Callable[[Reader, AdmissionHost], Sequence[AdmissionPlugin]] = (),
+        authority: Callable[[Reader], Authority] | None = None,
+        service: type[Service] = Service,
+        broadcast: Broadcast | None = None,
     ) -> None:
+        """``authority`` None: everybody may do everything. ``service`` and ``broadcast`` are where faults are put in."""
         self.clock = clock or LoopClock()
         self.ids = ids or SeededIds(1)
         self.scheme = Scheme.builtin()
-        self.log = Log(store or MemoryStore(), self.clock, self._heads)
+        self.log = log_over(store or MemoryStore(), self.clock, self._heads, broadcast=broadcast)
         self.reader = LogReader(self.log, self.scheme)
-        self.authority = EveryoneMay()
+        self.authority: Authority = authority(self.reader) if authority is not None else EveryoneMay()
         host = self.host = Host(self.scheme, self.authority, self.reader, self.clock, self.ids)
         chain = Chain(admission(self.reader, host) if callable(admission) else admission)
-        self.service = Service(self.log, self.scheme, self.authority, chain, clock=self.clock, ids=self.ids)
+        self.service = service(self.log, self.scheme, self.authority, chain, clock=self.clock, ids=self.ids)
         host.attach(self.service)
         self.client = self.client_for(ADMIN)
         self._tasks = Tasks()

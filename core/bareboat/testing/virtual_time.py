@@ -66,10 +66,3 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """``asyncio.run`` on virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
-
-
-def pytest_asyncio_loop_factories(item: Any) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The hook of pytest-asyncio: tests marked ``virtual_time`` get this loop, all others asyncio's own. Import it in a conftest."""
-    if item.get_closest_marker("virtual_time"):
-        return {"virtual": VirtualTimeLoop}
-    return {"real": asyncio.new_event_loop}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bareboat.cel.environment import ExpressionError, compiled
+from bareboat.cel.environment import compiled
+from bareboat.cel.limits import ExpressionError
 
 SELF = {
     "list": [1, 2, 3],

@@ -26,6 +26,8 @@ LISTED = [
     {"name": "things", "singularName": "thing", "namespaced": True, "kind": "Thing", "verbs": ["get", "list"], "shortNames": ["th"]},
     {"name": "things/status", "singularName": "", "namespaced": True, "kind": "Thing", "verbs": ["get"]},
 ]
+#: What the server says of its resources instead of the truth; what its watches wait for before they say more.
+nonsense, more = {}, asyncio.Event()
 ANNA = UserInfo(name="anna", groups=("people", "system:authenticated"))
 
 
@@ -36,6 +38,17 @@ async def backend(tmp_path):
     pair = pki.serving("things", "things", ["things.ns.svc"])
 
     async def answer(request):
+        if request.path == GROUP and nonsense:
+            if nonsense["said"] == "nothing for a minute":
+                await asyncio.sleep(60)
+            return web.Response(body=b" " * (10 << 20) if "10 MB" in nonsense["said"] else b"no JSON")
+        if request.query.get("watch"):
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b'{"type":"ADDED"}')
+            await more.wait()
+            await response.write(b'{"type":"MODIFIED"}')
+            return response
         if request.path == GROUP:
             return web.json_response({"kind": "APIResourceList", "groupVersion": "things.example.com/v1", "resources": LISTED})
         who = dict(request.transport.get_extra_info("ssl_object").getpeercert()["subject"][-1])
@@ -44,9 +57,10 @@ async def backend(tmp_path):
             {**shown, "path": request.path_qs, "method": request.method, "body": (await request.read()).decode()}, status=201
         )
 
+    more.clear()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=pki.certificate_pem.decode())
     context.load_cert_chain(pair.certificate, pair.key)
@@ -154,10 +168,47 @@ async def test_its_group_is_discovered_in_both_forms(world):
 async def test_a_server_that_cannot_be_reached_is_said_to_be_so(world):
     await register(world, reachable=False)
     missing = await condition(world, "MissingEndpoints")
-    assert (missing.status, missing.message) == ("False", 'no endpoints available for service "things"')
+    assert (missing.status, missing.message) == ("False", 'endpoints for service/things in "ns" have no addresses')
     assert (await ask(world, "GET", f"{GROUP}/things")).status == 503
     with pytest.raises(ServiceUnavailable):
         await world.aggregator.answer(ApiRequest(ANNA, "GET", f"{GROUP}/things"))
+
+
+async def test_a_service_or_a_port_that_is_not_there_is_told_apart(world):
+    service = await world.client.get(core_v1.Service, "things", "ns")
+    service.spec.ports[0].port = 8443
+    await world.client.update(service)
+    await register(world)
+    assert (await condition(world, "ServicePortError")).message == 'service/things in "ns" is not listening on port 443'
+    await world.client.delete(core_v1.Service, "things", "ns")
+    world.aggregator.look()
+    assert (await condition(world, "ServiceNotFound")).message == 'service/things in "ns" is not present'
+
+
+async def test_a_watch_comes_as_it_goes(world, backend):
+    await register(world)
+    await condition(world, "Passed")
+    response = await ask(world, "GET", f"{GROUP}/things", watch="true")
+    first = await anext(response.stream)
+    assert first == b'{"type":"ADDED"}'
+    more.set()
+    assert await anext(response.stream) == b'{"type":"MODIFIED"}'
+    await response.stream.aclose()
+
+
+@pytest.mark.parametrize("said", ["a list of 10 MB", "no JSON", "nothing for a minute"])
+async def test_a_server_that_talks_nonsense_is_unavailable_and_keeps_nobody_waiting(world, monkeypatch, said):
+    monkeypatch.setattr("bareboat.server.aggregation.PATIENCE", 0.3)
+    nonsense["said"] = said
+    try:
+        await register(world)
+        found = await condition(world, "FailedDiscoveryCheck")
+        async with asyncio.timeout(5):
+            while "not been asked" in found.message:
+                found = await condition(world, "FailedDiscoveryCheck")
+        assert found.message.startswith(f"failing or missing response from {GROUP}: ")
+    finally:
+        nonsense.clear()
 
 
 async def test_a_group_goes_with_its_registration(world):

@@ -30,6 +30,7 @@ class BridgeDriver(NetworkDriver):
         self._forwarding_before = host.state_dir / "ip_forward.before"
         self._config: NetworkConfig | None = None
         self._peers: set[str] = set()
+        self._mtu = options.mtu
         self._lock = asyncio.Lock()
 
     async def status(self) -> Health:
@@ -43,14 +44,24 @@ class BridgeDriver(NetworkDriver):
         async with self._lock:
             self._book.use(config.pod_cidr)
             self._switch_forwarding_on()
-            peers = dict(config.peers)
-            mtu = self._options.mtu or config.mtu
-            prefix = self._book.network.prefixlen
-            await links.ensure_bridge(self._bridge, self._book.gateway, prefix, mtu, config.service_cidr, peers)
-            await links.drop_routes(self._peers - set(peers))
-            self._peers = set(peers)
+            self._mtu = self._options.mtu or config.mtu
+            await self._prepare()
+            await links.ensure_bridge(self._bridge, self._book.gateway, self._book.network.prefixlen, self._mtu, config.service_cidr)
+            await self._connect(dict(config.peers))
             self._config = config
             await self._apply_rules()
+
+    async def _prepare(self) -> None:
+        """Before the bridge is made: what a network that builds on this one needs."""
+
+    async def _connect(self, peers: dict[str, str]) -> None:
+        """Lead to the other nodes' pods (their range: the node's address), and to no others."""
+        await links.ensure_routes(peers)
+        await links.drop_routes(self._peers - set(peers))
+        self._peers = set(peers)
+
+    async def _disconnect(self) -> None:
+        await links.drop_routes(self._peers)
 
     async def add(self, attachment: Attachment) -> Result:
         async with self._lock:
@@ -60,9 +71,7 @@ class BridgeDriver(NetworkDriver):
                 raise Conflict(f"{attachment.container_id} is attached with another namespace or other ports")
             lease = self._book.take(key, attachment, self._interface(key))
             gateway = self._book.gateway
-            mac = await links.attach(
-                self._bridge, lease.interface, attachment.netns, attachment.ifname, lease.address, gateway, self._options.mtu
-            )
+            mac = await links.attach(self._bridge, lease.interface, attachment.netns, attachment.ifname, lease.address, gateway, self._mtu)
             lease = msgspec.structs.replace(lease, mac=mac)
             self._book.note(key, lease)
             if attachment.ports:
@@ -92,7 +101,7 @@ class BridgeDriver(NetworkDriver):
         async with self._lock:
             for key in list(self._book.leases):
                 await self._delete(key, keep_rules=True)
-            await links.drop_routes(self._peers)
+            await self._disconnect()
             await links.remove(self._bridge)
             await rules.delete(self._table)
             self._restore_forwarding()

@@ -20,7 +20,7 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 @asynccontextmanager
-async def _netlink() -> AsyncIterator[Any]:
+async def netlink() -> AsyncIterator[Any]:
     """In the namespace of the calling thread. pyroute2 takes 0.3 s to import: whoever only looks at the plugin is spared it."""
     from pyroute2 import AsyncIPRoute, NetlinkError
 
@@ -31,32 +31,46 @@ async def _netlink() -> AsyncIterator[Any]:
         raise Unavailable(f"netlink: {error}", reason="NetlinkFailed") from error
 
 
-async def _index(ip: Any, name: str) -> int:
-    found = await ip.link_lookup(ifname=name)
-    return int(found[0]) if found else 0
+async def index_of(ip: Any, name: str) -> int:
+    """0 if there is no such link. Asked for by name: a list of all links may lack some while others come and go."""
+    from pyroute2 import NetlinkError
+
+    try:
+        found = await ip.link("get", ifname=name)
+    except NetlinkError as error:
+        if error.code == errno.ENODEV:
+            return 0
+        raise
+    return int(found[0]["index"])
 
 
-async def ensure_bridge(name: str, gateway: str, prefix: int, mtu: int, service_cidr: str, peers: dict[str, str]) -> None:
-    """The bridge with its address, the route of the Service range into it, and exactly one route per peer's pod CIDR."""
-    async with _netlink() as ip:
-        if not await _index(ip, name):
+async def ensure_bridge(name: str, gateway: str, prefix: int, mtu: int, service_cidr: str) -> None:
+    """The bridge with its address, and the route of the Service range into it."""
+    async with netlink() as ip:
+        if not await index_of(ip, name):
             await ip.link("add", ifname=name, kind="bridge")
-        index = await _index(ip, name)
+        index = await index_of(ip, name)
         await ip.addr("replace", index=index, address=gateway, prefixlen=prefix)
         await ip.link("set", index=index, state="up", **({"mtu": mtu} if mtu else {}))
         if service_cidr:
             await ip.route("replace", dst=service_cidr, oif=index)
-        for cidr, via in peers.items():
-            await ip.route("replace", dst=cidr, gateway=via)
     sysctl = Path("/proc/sys/net/ipv4/conf") / name
     (sysctl / "send_redirects").write_text("0")
     (sysctl / "rp_filter").write_text("2")
+    (sysctl / "route_localnet").write_text("1")  # hostPorts of 127.0.0.1; see rules.py for who is kept out
+
+
+async def ensure_routes(peers: dict[str, str]) -> None:
+    """One route per peer: its pod CIDR through its node's address."""
+    async with netlink() as ip:
+        for cidr, via in peers.items():
+            await ip.route("replace", dst=cidr, gateway=via)
 
 
 async def drop_routes(cidrs: set[str]) -> None:
     from pyroute2 import NetlinkError
 
-    async with _netlink() as ip:
+    async with netlink() as ip:
         for cidr in cidrs:
             try:
                 await ip.route("del", dst=cidr)
@@ -69,19 +83,22 @@ async def attach(bridge: str, host_end: str, netns: str, pod_end: str, address: 
     """A veth pair from the bridge into ``netns`` with ``address``/32 and the default route; the pod end's MAC address."""
     if not Path(netns).exists():
         raise NotFound(f"network namespace {netns} is gone")
-    async with _netlink() as ip:
-        if not await _index(ip, host_end):
+    async with netlink() as ip:
+        if not await index_of(ip, host_end):
             extra = {"mtu": mtu} if mtu else {}
             await ip.link("add", ifname=host_end, kind="veth", peer={"ifname": pod_end, "net_ns_fd": netns, **extra}, **extra)
-        await ip.link("set", index=await _index(ip, host_end), master=await _index(ip, bridge), state="up")
+        index = await index_of(ip, host_end)
+        await ip.link("set", index=index, master=await index_of(ip, bridge), state="up")
+        # A pod that reaches itself through its node: where br_netfilter is on, such a packet leaves by the port that it came from.
+        await ip.brport("set", index=index, mode=1)
     return await inside(netns, lambda: _set_up_pod_end(pod_end, address, gateway))
 
 
 async def _set_up_pod_end(name: str, address: str, gateway: str) -> str:
-    async with _netlink() as ip:
-        index = await _index(ip, name)
+    async with netlink() as ip:
+        index = await index_of(ip, name)
         await ip.addr("replace", index=index, address=address, prefixlen=32)
-        await ip.link("set", index=await _index(ip, "lo"), state="up")
+        await ip.link("set", index=await index_of(ip, "lo"), state="up")
         await ip.link("set", index=index, state="up")
         await ip.route("replace", dst=f"{gateway}/32", oif=index, scope=SCOPE_LINK)
         await ip.route("replace", dst="default", gateway=gateway, oif=index)
@@ -96,17 +113,23 @@ async def _mac(ip: Any, index: int) -> str:
 
 async def remove(*names: str) -> None:
     """Delete interfaces; those that are gone are fine (their namespace may have taken them along)."""
-    async with _netlink() as ip:
+    from pyroute2 import NetlinkError
+
+    async with netlink() as ip:
         for name in names:
-            index = await _index(ip, name)
-            if index:
-                await ip.link("del", index=index)
+            index = await index_of(ip, name)
+            try:
+                if index:
+                    await ip.link("del", index=index)
+            except NetlinkError as error:
+                if error.code != errno.ENODEV:
+                    raise
 
 
 async def check(bridge: str, host_end: str, netns: str, pod_end: str, address: str) -> None:
     """Raise NotFound unless both ends, the address and the bridge membership are in place."""
-    async with _netlink() as ip:
-        index, master = await _index(ip, host_end), await _index(ip, bridge)
+    async with netlink() as ip:
+        index, master = await index_of(ip, host_end), await index_of(ip, bridge)
         if not index or not master:
             raise NotFound(f"interface {host_end if master else bridge} is gone")
         async for link in await ip.get_links(index):
@@ -116,8 +139,8 @@ async def check(bridge: str, host_end: str, netns: str, pod_end: str, address: s
 
 
 async def _check_pod_end(name: str, address: str) -> None:
-    async with _netlink() as ip:
-        index = await _index(ip, name)
+    async with netlink() as ip:
+        index = await index_of(ip, name)
         if not index:
             raise NotFound(f"interface {name} is gone from its namespace")
         addresses = [a.get_attr("IFA_ADDRESS") async for a in await ip.get_addr(index=index)]
@@ -126,5 +149,5 @@ async def _check_pod_end(name: str, address: str) -> None:
 
 
 async def bridge_is_up(name: str) -> bool:
-    async with _netlink() as ip:
-        return bool(await _index(ip, name))
+    async with netlink() as ip:
+        return bool(await index_of(ip, name))

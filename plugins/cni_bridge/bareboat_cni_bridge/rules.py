@@ -9,7 +9,7 @@ from bareboat.contracts.cni import NetworkConfig
 from bareboat.contracts.cri import PortMapping
 from bareboat.contracts.errors import Unavailable
 
-#: Set on connections that must be masqueraded because they come back to the pod that opened them.
+#: Set on connections that must be masqueraded: they come back to the pod that opened them, or from an address that no pod could answer.
 HAIRPIN_MARK = "0x8000"
 
 
@@ -31,6 +31,11 @@ def ruleset(table: str, config: NetworkConfig, ports: Iterable[tuple[str, PortMa
             "  }",
             "  chain prerouting { type nat hook prerouting priority -90; policy accept; fib daddr type local jump hostports; }",
             "  chain output { type nat hook output priority -90; policy accept; fib daddr type local jump hostports; }",
+            # Replies to the loopback address are routed through the bridge (route_localnet); nobody else may reach it that way.
+            "  chain loopback {",
+            "    type filter hook prerouting priority -150; policy accept;",
+            '    iifname != "lo" ip daddr 127.0.0.0/8 ct state new drop',
+            "  }",
             "  chain postrouting {",
             "    type nat hook postrouting priority 100; policy accept;",
             f"    meta mark & {HAIRPIN_MARK} == {HAIRPIN_MARK} masquerade",
@@ -47,7 +52,7 @@ def _forward(address: str, port: PortMapping) -> list[str]:
     target = f"ip daddr {port.host_ip} " if port.host_ip not in ("", "0.0.0.0") else ""  # noqa: S104
     match = f"{target}{protocol} dport {port.host_port}"
     return [
-        f"ip saddr {address} {match} meta mark set meta mark or {HAIRPIN_MARK}",
+        f"ip saddr {{ {address}, 127.0.0.0/8 }} {match} meta mark set meta mark or {HAIRPIN_MARK}",
         f"{match} dnat to {address}:{port.container_port}",
     ]
 

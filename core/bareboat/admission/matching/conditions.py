@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bareboat.cel.environment import ExpressionError, Program, compiled
+from bareboat.cel.environment import Program, compiled
+from bareboat.cel.limits import PER_CONDITIONS, Budget, ExpressionError, OutOfBudget
 
 
 class ConditionError(ValueError):
@@ -25,10 +26,13 @@ class Conditions:
     def hold(self, variables: dict[str, Any]) -> bool:
         """False as soon as one is false, whatever else fails. Raises ConditionError."""
         faults = []
+        budget = Budget(PER_CONDITIONS)
         for name, program in self._programs:
             try:
-                if program.evaluate(variables) is not True:
+                if program.evaluate(variables, budget) is not True:
                     return False
+            except OutOfBudget as error:
+                raise ConditionError(str(error)) from error
             except ExpressionError as error:
                 faults.append(f"failed to evaluate match condition {name!r}: {error}")
         if faults:

@@ -6,6 +6,7 @@ which names policy and binding; whether that refuses the request is the failure 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from bareboat.admission.matching.variables import kind_of, namespace_tree, reque
 from bareboat.admission.policies.policies import Binding, Policies, Policy
 from bareboat.admission.policies.variables import Values
 from bareboat.cel.functions.authorizer import authorizer
+from bareboat.cel.limits import Budget, OutOfBudget
 from bareboat.contracts.admission import AdmissionHost, AdmissionRequest
 from bareboat.contracts.auth import Reader
 from bareboat.models.selectors import from_label_selector
@@ -32,6 +34,7 @@ class Case:
     values: Values = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     fault: str = ""
+    budget: Budget = field(default_factory=Budget)
 
 
 class Evaluation:
@@ -65,6 +68,7 @@ class Evaluation:
                 yield Case(policy, binding, version, fault=NOTHING_FOUND)
             return
         for params in found:
+            await asyncio.sleep(0)  # there may be thousands, and others wait
             case = Case(policy, binding, version, await self._values(request, version, params))
             try:
                 if not policy.conditions.hold(case.values):
@@ -72,7 +76,10 @@ class Evaluation:
             except ConditionError as error:
                 case.fault = str(error)
             if not case.fault:
-                case.failed = policy.variables.fill(case.values)
+                try:
+                    case.failed = policy.variables.fill(case.values, case.budget)
+                except OutOfBudget as error:
+                    case.fault = str(error)
             yield case
 
     async def _values(self, request: AdmissionRequest, version: tuple[str, str], params: Any) -> Values:

@@ -9,8 +9,9 @@ from bareboat.admission.policies.deciding import decider
 from bareboat.admission.policies.evaluation import Case, Evaluation
 from bareboat.admission.policies.policies import Policies
 from bareboat.admission.policies.variables import evaluate, program
-from bareboat.cel.environment import ExpressionError, Program
+from bareboat.cel.environment import Program
 from bareboat.cel.functions.authorizer import deciding
+from bareboat.cel.limits import ExpressionError
 from bareboat.contracts.admission import POLICY, AdmissionHost, AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
 from bareboat.models import admissionregistration_v1
@@ -61,7 +62,7 @@ class MutatingAdmissionPolicy(AdmissionPlugin):
                 raise ExpressionError(case.fault)
             before = tree = case.values["object"]
             for kind, expression in case.policy.own:
-                tree = self._mutated(request, tree, kind, evaluate(expression, {**case.values, "object": tree}, case.failed))
+                tree = self._mutated(request, tree, kind, evaluate(expression, {**case.values, "object": tree}, case.failed, case.budget))
             if tree != before:
                 await self._take(case, request, tree)
         except (ExpressionError, ApiError, DecodeError) as error:

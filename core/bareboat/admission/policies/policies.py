@@ -9,7 +9,7 @@ from typing import Any
 from bareboat.admission.matching.conditions import Conditions
 from bareboat.admission.policies.matching import Match
 from bareboat.admission.policies.variables import NAMES, Variables
-from bareboat.cel.environment import ExpressionError
+from bareboat.cel.limits import ExpressionError
 from bareboat.contracts.auth import Reader
 
 #: What is compiled of a policy's own part: validations or mutations.

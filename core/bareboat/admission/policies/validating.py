@@ -13,8 +13,9 @@ from bareboat.admission.policies.deciding import decider
 from bareboat.admission.policies.evaluation import Case, Evaluation
 from bareboat.admission.policies.policies import Policies
 from bareboat.admission.policies.variables import evaluate, program
-from bareboat.cel.environment import ExpressionError, Program
+from bareboat.cel.environment import Program
 from bareboat.cel.functions.authorizer import deciding
+from bareboat.cel.limits import ExpressionError, OutOfBudget
 from bareboat.contracts.admission import POLICY, AdmissionHost, AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
 from bareboat.models import admissionregistration_v1
@@ -78,8 +79,12 @@ def _failures(case: Case) -> Iterator[Failure]:
         return
     for index, (validation, expression, told) in enumerate(case.policy.own.validations):
         try:
-            if evaluate(expression, case.values, case.failed) is not True:
+            if evaluate(expression, case.values, case.failed, case.budget) is not True:
                 yield Failure(index, _message(case, validation, told), validation.reason or "Invalid")
+        except OutOfBudget as error:
+            if not case.policy.fails_open:
+                yield Failure(index, str(error), "Invalid")
+            return
         except ExpressionError as error:
             if not case.policy.fails_open:
                 yield Failure(index, f"expression '{validation.expression.strip()}' resulted in error: {error}", "Invalid")
@@ -88,7 +93,7 @@ def _failures(case: Case) -> Iterator[Failure]:
 def _message(case: Case, validation: Any, told: Program | None) -> str:
     """The messageExpression's if it gives a usable one, else the message, else the expression itself."""
     try:
-        found = evaluate(told, case.values, case.failed) if told is not None else ""
+        found = evaluate(told, case.values, case.failed, case.budget) if told is not None else ""
     except ExpressionError:
         found = ""  # upstream falls back to the message, too
     if isinstance(found, str) and found.strip() and "\n" not in found.strip():
@@ -130,7 +135,7 @@ def _annotate(case: Case, request: AdmissionRequest) -> None:
     for key, expression in case.policy.own.annotations:
         name = f"{case.policy.name}/{key}"
         try:
-            value = evaluate(expression, case.values, case.failed)
+            value = evaluate(expression, case.values, case.failed, case.budget)
         except ExpressionError as error:
             value = f"failed to evaluate: {error}"
         if isinstance(value, str) and value.strip():

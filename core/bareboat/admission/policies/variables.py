@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bareboat.admission.policies.construction import as_maps
-from bareboat.cel.environment import ExpressionError, Program, compiled
+from bareboat.cel.environment import Program, compiled
+from bareboat.cel.limits import Budget, ExpressionError, OutOfBudget
 
 NAMES = ("object", "oldObject", "request", "authorizer", "namespaceObject", "params", "variables")
 Values = dict[str, Any]
@@ -22,23 +23,27 @@ class Variables:
         """Raises ExpressionError."""
         self._programs = [(variable.name, program(variable.expression)) for variable in declared]
 
-    def fill(self, values: Values) -> dict[str, str]:
-        """Put them into ``values["variables"]``. The names of those that failed, with why."""
+    def fill(self, values: Values, budget: Budget) -> dict[str, str]:
+        """Put them into ``values["variables"]``. The names of those that failed, with why. Raises OutOfBudget."""
         found: Values = {}
         failed: dict[str, str] = {}
         values["variables"] = found
         for name, expression in self._programs:
             try:
-                found[name] = expression.evaluate(values)
+                found[name] = expression.evaluate(values, budget)
+            except OutOfBudget:
+                raise
             except ExpressionError as error:
                 failed[name] = _because(str(error), failed)
         return failed
 
 
-def evaluate(expression: Program, values: Values, failed: dict[str, str]) -> Any:
+def evaluate(expression: Program, values: Values, failed: dict[str, str], budget: Budget) -> Any:
     """Raises ExpressionError; one about a variable that failed says why it did."""
     try:
-        return expression.evaluate(values)
+        return expression.evaluate(values, budget)
+    except OutOfBudget:
+        raise
     except ExpressionError as error:
         raise ExpressionError(_because(str(error), failed)) from error
 

@@ -12,7 +12,7 @@ from typing import Any
 from bareboat.admission.matching.conditions import Conditions
 from bareboat.admission.matching.rules import Shape, shape_of, wanted_version
 from bareboat.admission.matching.selection import compiled, namespace_selected, object_selected
-from bareboat.cel.environment import ExpressionError
+from bareboat.cel.limits import ExpressionError
 from bareboat.contracts.admission import AdmissionHost, AdmissionRequest
 from bareboat.contracts.auth import Reader
 from bareboat.models.codec import to_tree

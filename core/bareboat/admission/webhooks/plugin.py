@@ -16,7 +16,7 @@ from bareboat.contracts.admission import WEBHOOK, AdmissionHost, AdmissionPlugin
 from bareboat.contracts.auth import Reader
 from bareboat.models import admissionregistration_v1
 from bareboat.models.codec import DecodeError
-from bareboat.models.status import ApiError, InternalError, quote
+from bareboat.models.status import ApiError, BadRequest, InternalError, quote
 
 _KEPT = ("uid", "namespace", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields")
 
@@ -71,6 +71,8 @@ class MutatingAdmissionWebhook(_Webhooks):
         before = await self._host.tree(request, request.object, "" if own else version)
         try:
             after = self._host.patched(before, found.patch)
+            if any(after.get(field) != before.get(field) for field in ("kind", "apiVersion")):
+                raise BadRequest("it makes an object of another kind")
             changed = await self._host.object(request, after, "" if own else version)
         except (ApiError, DecodeError) as error:
             raise InternalError.of(f"the patch of admission webhook {name} does not apply: {error}") from error

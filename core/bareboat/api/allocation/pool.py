@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 
@@ -16,7 +17,10 @@ class Pool:
         self.first = first
         self.last = last
         self._fraction = fraction
-        self._taken: set[int] = set()
+        self._taken: Counter[int] = Counter()
+
+    def clear(self) -> None:
+        self._taken.clear()
 
     def __contains__(self, number: int) -> bool:
         return self.first <= number <= self.last
@@ -25,10 +29,13 @@ class Pool:
         return number in self._taken
 
     def take(self, number: int) -> None:
-        self._taken.add(number)
+        """Each take needs a release: a write under way and the object that it made may both hold a number."""
+        self._taken[number] += 1
 
     def release(self, number: int) -> None:
-        self._taken.discard(number)
+        self._taken[number] -= 1
+        if self._taken[number] <= 0:
+            del self._taken[number]
 
     def free(self, besides: set[int]) -> int:
         """A free number that is not in ``besides`` either. Raises PoolExhausted."""

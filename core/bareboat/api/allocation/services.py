@@ -1,7 +1,8 @@
 """Cluster IPs and node ports of Services: chosen or checked at the write, kept by the write, rebuilt from the log.
 
-``plan`` fills in what a Service asks for and says what is wrong; entering the plan takes the numbers, leaving it with an
-error gives them back. What a changed or deleted Service no longer has is released when the log has it.
+``plan`` fills in what a Service asks for and says what is wrong. The pools hold what the log's Services have, and what writes
+under way will have: entering a plan takes its numbers, leaving it gives them back, by then the log's Service has them.
+Another server may take the same number at the same moment: a write that takes one is guarded, and decided again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bareboat.models import core_v1
 from bareboat.models.codec import decode
 from bareboat.models.status import Cause, InternalError
 from bareboat.store.entry import Change
-from bareboat.store.log import Log
+from bareboat.store.log import Log, Raced
 
 SERVICES = "core/services"
 #: Ports 1 … of the service range that are only given when asked for (the API server, DNS).
@@ -24,7 +25,7 @@ RESERVED = 16
 
 
 class Plan:
-    """The numbers that one write takes (``added``) and, once it is in the log, no longer needs (``dropped``)."""
+    """The numbers that one write takes."""
 
     def __init__(self, owner: Allocations) -> None:
         self.causes: list[Cause] = []
@@ -32,18 +33,26 @@ class Plan:
         self.ports: set[int] = set()
         self._owner = owner
 
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """For Log.write: under what nobody else may have written."""
+        return (f"{SERVICES}/",) if self.addresses or self.ports else ()
+
     def __enter__(self) -> None:
+        """Raises Raced if somebody took one of the numbers since the plan was made."""
+        owner = self._owner
+        if any(map(owner.addresses.taken, self.addresses)) or any(map(owner.ports.taken, self.ports)):
+            raise Raced("a number that was free is taken")
         for number in self.addresses:
-            self._owner.addresses.take(number)
+            owner.addresses.take(number)
         for number in self.ports:
-            self._owner.ports.take(number)
+            owner.ports.take(number)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is not None:
-            for number in self.addresses:
-                self._owner.addresses.release(number)
-            for number in self.ports:
-                self._owner.ports.release(number)
+        for number in self.addresses:
+            self._owner.addresses.release(number)
+        for number in self.ports:
+            self._owner.ports.release(number)
 
 
 class Allocations:
@@ -62,6 +71,8 @@ class Allocations:
 
     def rebuild(self) -> None:
         """Take what the Services in the log have. Called once, after the log has started."""
+        self.addresses.clear()
+        self.ports.clear()
         for entry in self._log.scan(f"{SERVICES}/"):
             service = decode(core_v1.Service, entry.data)
             for number in _addresses(service):
@@ -78,24 +89,11 @@ class Allocations:
             self._plan_ports(plan, new, had_ports)
         return plan
 
-    def release(self, resource: str, old: Any) -> None:
-        """After a delete; the tap does it as well, this does it before the next request."""
-        if resource == SERVICES:
-            self._release(_addresses(old), _ports(old))
-
-    def _release(self, addresses: set[int], ports: set[int]) -> None:
-        for number in addresses:
-            self.addresses.release(number)
-        for number in ports:
-            self.ports.release(number)
-
     def _changed(self, change: Change) -> None:
-        if change.previous is None:
-            return
-        before = decode(core_v1.Service, change.previous.data)
+        before = None if change.previous is None else decode(core_v1.Service, change.previous.data)
         after = None if change.deleted else decode(core_v1.Service, change.entry.data)
-        kept_addresses, kept_ports = (_addresses(after), _ports(after)) if after is not None else (set(), set())
-        self._release(_addresses(before) - kept_addresses, _ports(before) - kept_ports)
+        _move(self.addresses, _addresses(before) if before else set(), _addresses(after) if after else set())
+        _move(self.ports, _ports(before) if before else set(), _ports(after) if after else set())
 
     def _plan_addresses(self, plan: Plan, service: core_v1.Service, had: set[int]) -> None:
         spec = service.spec
@@ -133,7 +131,7 @@ class Allocations:
         for index, port in enumerate(spec.ports):
             if not port.nodePort:
                 port.nodePort = shared.get(port.port) or self._free_port(plan, had)
-                plan.ports.add(port.nodePort)
+                plan.ports |= {port.nodePort} - had
             elif port.nodePort not in had and port.nodePort not in plan.ports:
                 self._claim_port(plan, port.nodePort, f"spec.ports[{index}].nodePort")
             shared[port.port] = port.nodePort
@@ -155,6 +153,13 @@ class Allocations:
             plan.causes.append(Cause("FieldValueInvalid", f"Invalid value: {number}: provided port is already allocated", field))
         else:
             plan.ports.add(number)
+
+
+def _move(pool: Pool, before: set[int], after: set[int]) -> None:
+    for number in after - before:
+        pool.take(number)
+    for number in before - after:
+        pool.release(number)
 
 
 def _refused(value: object, field: str, address: str, because: str) -> Cause:

@@ -20,12 +20,14 @@ Tree = dict[str, Any]
 
 #: Bytes of an answer at most: it carries a whole list.
 LIMIT = 64 << 20
+#: Seconds that a webhook has.
+TIMEOUT = 30.0
 
 
 class Caller(Protocol):
     """Posts a review to where a client configuration points. Raises OSError or ValueError with what went wrong."""
 
-    async def post(self, client: Tree, review: bytes, *, limit: int) -> bytes: ...
+    async def post(self, client: Tree, review: bytes, timeout: float, *, limit: int) -> bytes: ...
 
 
 class Converter:
@@ -66,7 +68,11 @@ class Converter:
             "apiVersion": "apiextensions.k8s.io/v1",
             "request": {"uid": uid, "desiredAPIVersion": target, "objects": trees},
         }
-        answer = msgspec.json.decode(await self.caller.post(hook.get("clientConfig") or {}, msgspec.json.encode(review), limit=LIMIT))
+        data = await self.caller.post(hook.get("clientConfig") or {}, msgspec.json.encode(review), TIMEOUT, limit=LIMIT)
+        try:
+            answer = msgspec.json.decode(data)
+        except RecursionError as error:
+            raise ValueError("the answer is nested too deeply") from error
         return _checked(answer, uid, len(trees))
 
 
@@ -78,16 +84,20 @@ def _checked(answer: Any, uid: str, count: int) -> list[Tree]:
     if response.get("uid") != uid:
         raise ValueError(f'expected response.uid="{uid}", got "{response.get("uid")}"')
     result = response.get("result") or {}
+    if not isinstance(result, dict):
+        raise ValueError("response.result is no object")  # noqa: TRY004 - what the webhook said, no type of ours
     if result.get("status") != "Success":
         raise ValueError(result.get("message") or "response.result.status was not Success")
     found = response.get("convertedObjects") or []
-    if len(found) != count:
+    if not isinstance(found, list) or len(found) != count:
         raise ValueError(f"webhook returned {len(found)} objects, expected {count}")
     return list(found)
 
 
 def _take(tree: Tree, new: Tree, target: str) -> None:
     """The converted object in place of the old one, with the metadata that a conversion may not touch."""
+    if not isinstance(new, dict):
+        raise ValueError("webhook returned what is no object")  # noqa: TRY004
     if new.get("apiVersion") != target:
         raise ValueError(f"webhook returned an object of {new.get('apiVersion')}, expected {target}")
     if new.get("kind") != tree["kind"]:

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Capabilities:
-    """``allow_privileged``: containers may ask for privileged mode (upstream: --allow-privileged, false unless set)."""
+    """``allow_privileged``: containers may ask for privileged mode (upstream: --allow-privileged, false unless set).
+
+    ``network_policies``: nodes have a driver that enforces them.
+    """
 
     allow_privileged: bool = False
+    network_policies: bool = False
 
 
 CURRENT = Capabilities()

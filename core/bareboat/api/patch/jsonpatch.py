@@ -5,10 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
+
 from bareboat.models.status import ApiError, BadRequest
 
 #: Operations in one patch at most (upstream's limit).
 LIMIT = 10_000
+#: Bytes that all its copies together may add (upstream's limit): each could double the document.
+COPIED = 3 * 1024 * 1024
 _MISSING = object()
 
 
@@ -23,18 +27,31 @@ def apply_json_patch(tree: dict[str, Any], operations: list[Any]) -> dict[str, A
             f"The allowed maximum operations in a JSON patch is {LIMIT}, got {len(operations)}", code=413, reason="RequestEntityTooLarge"
         )
     holder = {"": tree}
+    copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
             raise BadRequest("error decoding patch: each operation must be an object")
+        if operation.get("op") == "copy":
+            copied += _size(holder, operation)
+            if copied > COPIED:
+                because = f"the accumulated size increase of copy is {copied}, exceeding the limit {COPIED}"
+                raise _Unprocessable(f"Unable to complete the copy, {because}")
         _apply(holder, operation)
     if not isinstance(holder[""], dict):
         raise _Unprocessable("the patched document is no object")
     return holder[""]
 
 
+def _size(holder: dict[str, Any], operation: dict[str, Any]) -> int:
+    """Of what a copy adds; 0 of what is not there: the copy itself says so."""
+    source = operation.get("from", "")
+    found = _get(holder, source, "", missing=None) if isinstance(source, str) else None
+    return len(msgspec.json.encode(found))
+
+
 def _apply(holder: dict[str, Any], operation: dict[str, Any]) -> None:
     name, path = operation.get("op"), operation.get("path")
-    if not isinstance(path, str):
+    if not isinstance(path, str) or not isinstance(operation.get("from", ""), str):
         raise _Unprocessable(f"Unable to process patch: operation {name!r} has no path")
     if name in ("add", "replace", "test") and "value" not in operation:
         operation = {**operation, "value": None}
@@ -48,9 +65,11 @@ def _apply(holder: dict[str, Any], operation: dict[str, Any]) -> None:
         _set(parent, key, copy.deepcopy(operation["value"]), path)
     elif name in ("move", "copy"):
         source = operation.get("from", "")
-        value = copy.deepcopy(_get(holder, source, f"{name} operation does not apply: doc is missing from path"))
+        value = _get(holder, source, f"{name} operation does not apply: doc is missing from path")
         if name == "move":
             _remove(holder, source)
+        else:
+            value = copy.deepcopy(value)
         _add(holder, path, value)
     elif name == "test":
         found = _get(holder, path, "", missing=None)

@@ -9,7 +9,7 @@ from bareboat.api.conversion import convert_object
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.writing import check_name, write_new
-from bareboat.models.codec import copy, to_tree
+from bareboat.models.codec import decode, encode, to_tree
 from bareboat.models.status import AlreadyExists, BadRequest
 from bareboat.store.entry import Entry
 
@@ -55,8 +55,9 @@ async def create_object(service: Service, op: Operation, obj: Any, *, tracked: b
     meta.generation = 0
     if meta.name or not meta.generateName:
         return await write_new(service, op, obj, tracked=tracked)
+    kept = encode(obj)
     for attempt in range(NAME_TRIES):
-        candidate = copy(obj)
+        candidate = obj if not attempt else decode(type(obj), kept)
         candidate.metadata.name = meta.generateName[:NAME_BASE] + op.ids.suffix(5)
         try:
             return await write_new(service, op, candidate, tracked=tracked)

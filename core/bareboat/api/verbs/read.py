@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from bareboat.api import answers
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
-from bareboat.api.verbs.select import matcher, single_name
+from bareboat.api.verbs.select import field_terms, label_selector, matcher, single_name
 from bareboat.contracts.store import Compacted
 from bareboat.models.status import BadRequest, Cause, Invalid, NotFound, ResourceExpired, Timeout
 from bareboat.store.entry import Entry
@@ -64,10 +63,11 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
         at, start = _decode_token(service, op, token)
     elif match_mode == "Exact" or (wanted and limit and match_mode != "NotOlderThan"):
         at = wanted
-    entries = await _entries(service, op, at)
-    entries = [e for e in entries if e.key > start] if start else entries
     test = matcher(op)
-    if test is not None:
+    selected = _selected(service, op, at) if test is not None else None
+    entries = await _entries(service, op, at) if selected is None else selected
+    entries = [e for e in entries if e.key > start] if start else entries
+    if test is not None and selected is None:
         entries = [e for e in await op.seen(entries) if test(e.data)]
     meta: dict[str, Any] = {"resourceVersion": str(at)}
     if limit and len(entries) > limit:
@@ -79,13 +79,20 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
     return answers.many(op, [op.served(e) for e in await op.seen(entries)], meta, form)
 
 
+def _selected(service: Service, op: Operation, at: int) -> list[Entry] | None:
+    """What the selectors match, by index; None where there is none for them, or not as of ``at``."""
+    if at != service.log.head or op.custom is not None:
+        return None
+    return service.indexes.select(op.stored.key, op.prefix, label_selector(op), field_terms(op))
+
+
 async def _entries(service: Service, op: Operation, at: int) -> list[Entry]:
     name = single_name(op)
     if at == service.log.head:
         if name:
             entry = service.log.get(op.key(name))
             return [entry] if entry else []
-        return list(islice(service.log.scan(op.prefix), None))
+        return list(service.log.scan(op.prefix))
     try:
         return await service.log.snapshot(op.prefix, at)
     except Compacted as error:

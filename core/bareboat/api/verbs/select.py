@@ -10,7 +10,7 @@ import msgspec
 from bareboat.api.operation import Operation
 from bareboat.models.codec import decode
 from bareboat.models.custom import CustomObject
-from bareboat.models.selectors import parse_fields, parse_labels
+from bareboat.models.selectors import Selector, parse_fields, parse_labels
 from bareboat.models.status import BadRequest
 
 Match = Callable[[bytes], bool]
@@ -39,25 +39,39 @@ def matcher(op: Operation) -> Match | None:
     return lambda data: all(test(data) for test in tests)
 
 
-def _labels(op: Operation) -> Match | None:
+def label_selector(op: Operation) -> Selector | None:
+    """Raises BadRequest."""
     text = op.request.first("labelSelector")
     if not text:
         return None
     try:
-        selector = parse_labels(text)
+        return parse_labels(text)
     except ValueError as error:
         raise BadRequest(f"unable to parse requirement: {error}") from error
+
+
+def field_terms(op: Operation) -> list[tuple[str, str, str]]:
+    """Raises BadRequest."""
+    text = op.request.first("fieldSelector")
+    if not text:
+        return []
+    try:
+        return parse_fields(text)
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+
+
+def _labels(op: Operation) -> Match | None:
+    selector = label_selector(op)
+    if selector is None:
+        return None
     return lambda data: selector.matches(_decode_labels(data).metadata.labels)
 
 
 def _fields(op: Operation) -> Match | None:
-    text = op.request.first("fieldSelector")
-    if not text:
+    terms = field_terms(op)
+    if not terms:
         return None
-    try:
-        terms = parse_fields(text)
-    except ValueError as error:
-        raise BadRequest(str(error)) from error
     tests = [_field_test(op, path, operator, value) for path, operator, value in terms]
     return lambda data: all(test(data) for test in tests)
 

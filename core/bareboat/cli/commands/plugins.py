@@ -61,6 +61,8 @@ def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
     node = cluster.node
     used = {(DRIVER_GROUPS["runtime"], r.use) for r in node.runtimes} | {(hooks.GROUP, p.use) for p in cluster.plugins}
     used |= {(DRIVER_GROUPS["storage"], s.use) for s in node.storage} | {(DRIVER_GROUPS["buckets"], b.use) for b in node.buckets}
+    if node.networkPolicy is not None:
+        used.add((DRIVER_GROUPS["networkPolicy"], node.networkPolicy.use))
     return used | {
         (DRIVER_GROUPS["network"], node.network.use),
         (DRIVER_GROUPS["proxy"], node.proxy.use),

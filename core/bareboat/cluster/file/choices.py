@@ -20,6 +20,7 @@ class NodePlugins(msgspec.Struct, frozen=True, kw_only=True):
     runtimes: dict[str, LoadedDriver]
     network: LoadedDriver
     proxy: LoadedDriver
+    network_policy: LoadedDriver | None
     storage: tuple[LoadedDriver, ...] = ()
     buckets: tuple[LoadedDriver, ...] = ()
 
@@ -41,15 +42,23 @@ def node_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = Non
     ]
     wanted.append((DRIVER_GROUPS["network"], _choice(cluster.node.network, "node.network.use", lines)))
     wanted.append((DRIVER_GROUPS["proxy"], _choice(cluster.node.proxy, "node.proxy.use", lines)))
+    policy = cluster.node.networkPolicy
+    if policy is not None:
+        wanted.append((DRIVER_GROUPS["networkPolicy"], _choice(policy, "node.networkPolicy.use", lines)))
     for word, uses in (("storage", cluster.node.storage), ("buckets", cluster.node.buckets)):
         wanted += [(DRIVER_GROUPS[word], _choice(use, f"node.{word}[{i}].use", lines)) for i, use in enumerate(uses)]
-    loaded = loader.drivers(wanted)
-    count, volumes = len(cluster.node.runtimes), len(cluster.node.runtimes) + 2 + len(cluster.node.storage)
-    runtimes, (network, proxy) = loaded[:count], loaded[count : count + 2]
+    loaded = iter(loader.drivers(wanted))
+    runtimes = [next(loaded) for _ in cluster.node.runtimes]
     by_handler = {"": runtimes[0]}
     by_handler.update({r.handler: d for r, d in zip(cluster.node.runtimes, runtimes, strict=True) if r.handler})
-    storage, buckets = tuple(loaded[count + 2 : volumes]), tuple(loaded[volumes:])
-    return NodePlugins(runtimes=by_handler, network=network, proxy=proxy, storage=storage, buckets=buckets)
+    return NodePlugins(
+        runtimes=by_handler,
+        network=next(loaded),
+        proxy=next(loaded),
+        network_policy=next(loaded) if policy is not None else None,
+        storage=tuple(next(loaded) for _ in cluster.node.storage),
+        buckets=tuple(loaded),
+    )
 
 
 def server_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> ServerPlugins:

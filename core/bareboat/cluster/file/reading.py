@@ -129,6 +129,8 @@ def _check_values(cluster: ClusterFile, lines: Lines, source: str) -> None:
     low, high = node_port_range(cluster.networking.nodePorts)
     if not 1 <= low <= high <= 65535:
         fail("networking.nodePorts", f"{cluster.networking.nodePorts!r} must be FIRST-LAST within 1-65535, such as 30000-32767")
+    if not 0 < seconds(cluster.server.eventTTL) < 1e9:
+        fail("server.eventTTL", f"{cluster.server.eventTTL!r} must be a duration such as 90s, 30m or 1h")
     if not cluster.node.runtimes:
         fail("node.runtimes", "at least one runtime is needed, such as [{use: process}]")
 
@@ -137,3 +139,9 @@ def node_port_range(text: str) -> tuple[int, int]:
     """First and last port; (0, 0) if ``text`` is not FIRST-LAST."""
     found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def seconds(text: str) -> float:
+    """Of a duration such as 90s, 30m, 1h30m; 0 if it is none."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    return sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0.0

@@ -5,10 +5,12 @@ name: demo
 server: {address: 0.0.0.0, port: 6443}
 networking: {podCIDR: 10.244.0.0/16, serviceCIDR: 10.96.0.0/16, nodePorts: 30000-32767}
 store: {use: sqlite}
+encryption: {file: /etc/bareboat/encryption.yaml}
 node:
   runtimes: [{use: process}]
   network: {use: bridge}
   proxy: {use: nftables}
+  networkPolicy: {use: nftables}
   storage: [{use: local}]
 plugins: [{use: rbac}, {use: sched-policies}, {use: admission-builtin}]
 authorization: [node, rbac]
@@ -50,12 +52,23 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ``allowPrivileged``: containers may ask for privileged mode (upstream's ``--allow-privileged``). Left out, ``up`` allows it, as
     clusters do in which network and storage drivers run as pods, and a lone ``server`` does not, as upstream's API server.
+    ``eventTTL``: how long Events are kept (``90s``, ``30m``, ``1h``).
+
+    ``maxRequestsInflight`` and ``maxMutatingRequestsInflight`` together are the seats that priority and fairness shares out.
+    ``requestTimeout``: seconds for a request that is not long-running. ``maxConnections``: 0 is as many as the process may have
+    files. ``shutdownDelay``: seconds between saying "not ready" and taking no more requests when the server is stopped.
     """
 
     address: str = "0.0.0.0"  # noqa: S104  pods and other nodes must reach it; TLS and RBAC guard it
     port: Port = 6443
     names: list[str] = []
     allowPrivileged: bool | None = None
+    eventTTL: str = "1h"
+    maxRequestsInflight: Annotated[int, msgspec.Meta(ge=1)] = 400
+    maxMutatingRequestsInflight: Annotated[int, msgspec.Meta(ge=0)] = 200
+    requestTimeout: Annotated[float, msgspec.Meta(gt=0)] = 60
+    maxConnections: Annotated[int, msgspec.Meta(ge=0)] = 0
+    shutdownDelay: Annotated[float, msgspec.Meta(ge=0)] = 0
 
 
 class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,15 +81,26 @@ class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every node loads. The first runtime is the default. ``storage`` are the storage drivers, ``buckets`` the object stores."""
+    """What every node loads. The first runtime is the default. ``storage`` are the storage drivers, ``buckets`` the object stores.
+
+    ``networkPolicy: null``: NetworkPolicies are kept, not enforced.
+    """
 
     runtimes: list[Runtime] = msgspec.field(default_factory=lambda: [Runtime(use="process")])
     network: Use = Use(use="bridge")
     proxy: Use = Use(use="nftables")
+    networkPolicy: Use | None = Use(use="nftables")
     storage: list[Use] = []
     buckets: list[Use] = []
     labels: dict[str, str] = {}
     maxPods: Annotated[int, msgspec.Meta(ge=1)] = 110
+
+
+class Encryption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Seals what the store keeps. ``file`` is an EncryptionConfiguration, mode 0600, with providers aesgcm and identity; left out,
+    ``DATA/server/encryption.yaml``, which is made with a new key for Secrets when it is not there and nothing is stored yet."""
+
+    file: str = ""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +108,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     use: str
     weight: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
+
+
+class Authentication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An authenticator of the kernel or of an enabled plugin by name; ``options`` are for those of the kernel."""
+
+    use: str
+    options: dict[str, Any] = {}
 
 
 class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,9 +129,10 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     server: Server = Server()
     networking: Networking = Networking()
     store: Use = Use(use="sqlite")
+    encryption: Encryption | None = None
     node: Node = Node()
     plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies"), Use(use="admission-builtin")])
-    authentication: list[str] = []
+    authentication: list[str | Authentication] = []
     authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
     admission: list[str] = []
     controllers: list[str] = msgspec.field(default_factory=lambda: ["*"])
@@ -109,5 +141,5 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def fake(name: str = "bareboat") -> ClusterFile:
     """The cluster of ``bareboat up --fake``: nodes as data, no root."""
-    node = Node(runtimes=[Runtime(use="fake")], network=Use(use="fake"), proxy=Use(use="fake"))
+    node = Node(runtimes=[Runtime(use="fake")], network=Use(use="fake"), proxy=Use(use="fake"), networkPolicy=None)
     return ClusterFile(name=name, node=node)

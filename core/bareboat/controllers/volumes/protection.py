@@ -77,7 +77,7 @@ class ClaimProtectionController(_Protection):
     def setup(self, informers: InformerFactory) -> None:
         self._objects = self.watch(informers.of(core_v1.PersistentVolumeClaim))
         self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("claim", claims_of)
+        self._pods.add_index("claim", claims_of, PodClaims)
         self.watch(self._pods, lambda _key, pod: claims_of(pod), PodClaims)
 
     def in_use(self, key: str, obj: Any) -> bool:

@@ -58,9 +58,9 @@ async def test_messages_reasons_and_paths(api):
     rules = [
         {"rule": "self.min > 1", "message": "too small", "reason": "FieldValueForbidden", "fieldPath": ".min"},
         {"rule": "self.min > 2", "messageExpression": "'min is ' + string(self.min)", "message": "unused"},
-        {"rule": "self.min > 3", "messageExpression": "self.nope", "message": "fallback", "reason": "FieldValueRequired"},
+        {"rule": "self.min > 3", "messageExpression": "self.max", "message": "fallback", "reason": "FieldValueRequired"},
     ]
-    await api.define(ruled(*rules, min=INTEGER))
+    await api.define(ruled(*rules, min=INTEGER, max=STRING))
     refused = await api.create(api.path(), api.crontab(min=1))
     assert refused.causes == [
         ("FieldValueForbidden", "spec.min", "Forbidden: too small"),

@@ -16,7 +16,7 @@ class Splitter:
         self.calls = []
         self.fault = None
 
-    async def post(self, client, review, *, limit):
+    async def post(self, client, review, timeout, *, limit):
         if isinstance(self.fault, Exception):
             raise self.fault
         request = msgspec.json.decode(review)["request"]

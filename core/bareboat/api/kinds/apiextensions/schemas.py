@@ -8,11 +8,11 @@ from typing import Any
 import re2
 
 from bareboat.api.custom.checks import check
-from bareboat.api.custom.fields import undefined
 from bareboat.api.custom.schema import compiled as compiled_schema
 from bareboat.api.kinds.causes import duplicate, forbidden, invalid, one_of, required, unsupported
 from bareboat.api.kinds.expressions.rules import expression
-from bareboat.cel.environment import ExpressionError, compiled
+from bareboat.cel.environment import compiled
+from bareboat.cel.limits import ExpressionError
 from bareboat.models.codec import to_tree
 from bareboat.models.status import Cause
 
@@ -28,6 +28,8 @@ _NOT_SUPPORTED = {
 }
 _MIXED = "additionalProperties and properties are mutual exclusive"
 _LONGEST_MESSAGE = 2048
+#: Levels of a schema. Every walk over one goes as deep as it does.
+DEEPEST = 100
 _OLD = re.compile(r"\boldSelf\b")
 
 
@@ -35,12 +37,22 @@ def is_schema(value: Any) -> bool:
     return value is not None and not isinstance(value, bool | list | dict)
 
 
+def too_deep(schema: Any) -> bool:
+    """Whether there is more below the deepest level; without going there."""
+    level = [schema]
+    for _ in range(DEEPEST):
+        level = [child for found in level for child, _, _ in children(found, "")]
+        if not level:
+            return False
+    return True
+
+
 def validate_schema(schema: Any, at: str, *, root: bool = False, nested: bool = False, loose: str = "") -> list[Cause]:
     """``nested``: under a logic junctor, where values are restricted and not described. ``loose``: the path of the list above it
     whose items have no keys: nobody can tell which item of an old object one was."""
     causes = _own(schema, at, root=root) + _lists(schema, at) + _maps(schema, at)
     if schema.x_kubernetes_validations and not nested:
-        causes += _rules(schema, at, loose, root=root)
+        causes += _rules(schema, at, loose)
     for child, where, under in children(schema, at):
         unkeyed = where if child is schema.items and schema.x_kubernetes_list_type != "map" else ""
         causes += validate_schema(child, where, nested=nested or under, loose=loose or unkeyed)
@@ -173,17 +185,14 @@ def _map_list(schema: Any, keys: list[str], at: str) -> list[Cause]:
     return causes
 
 
-def _rules(schema: Any, at: str, loose: str, *, root: bool) -> list[Cause]:
+def _rules(schema: Any, at: str, loose: str) -> list[Cause]:
     causes: list[Cause] = []
-    shape = compiled_schema(to_tree(schema))
     for i, rule in enumerate(schema.x_kubernetes_validations):
         where = f"{at}.x-kubernetes-validations[{i}]"
         if not rule.rule.strip():
             causes.append(required(f"{where}.rule", "rule is not specified"))
         else:
             causes += expression(f"{where}.rule", rule.rule, ("self", "oldSelf")) or _compiles(f"{where}.rule", rule.rule, "bool")
-            missing = "" if causes else undefined(rule.rule, shape, root=root)
-            causes += [invalid(f"{where}.rule", rule.rule, f"compilation failed: {missing}")] if missing else []
         if loose and _OLD.search(rule.rule) and not rule.optionalOldSelf:
             message = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {loose}"
             causes.append(invalid(f"{where}.rule", rule.rule, message))

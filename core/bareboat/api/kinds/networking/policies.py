@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bareboat.api.kinds import capabilities
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
 from bareboat.api.kinds.causes import IMMUTABLE, each, forbidden, immutable, invalid, named, one_of, port_number, required
 from bareboat.api.kinds.core.address_warnings import cidr_warnings, each_cidr
@@ -45,7 +46,7 @@ class NetworkPolicyStrategy(KindStrategy):
         return self.validate_create(new)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
-        texts = [_NOT_ENFORCED]
+        texts = [] if capabilities.CURRENT.network_policies else [_NOT_ENFORCED]
         for part, side in (("ingress", "from_"), ("egress", "to")):
             for i, rule in enumerate(getattr(obj.spec, part)):
                 for j, peer in enumerate(getattr(rule, side)):

@@ -1,0 +1,149 @@
+"""What the rows share: the server under test, filled once and only when a row asks for it, and load on it.
+
+API rows run against one server in the default configuration. It holds 5,000 Pods on 100 nodes whose leases are kept fresh, so that
+no controller has reason to touch them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import objects
+from bench.connection import Connection, Refused, send_all
+from bench.load import Loaded, wrk
+from bench.objects import GROUPS, NAMESPACE
+from bench.row import Measured
+from bench.server import OwnServer, cpu_seconds
+
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+WRITES = "/api/v1/namespaces/bench-writes"
+ADMIN = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+
+
+@dataclass
+class Bench:
+    """``own`` is None when the benchmark aims at a server that somebody else runs."""
+
+    folder: Path
+    seconds: float
+    url: str = ""
+    token: str = ""
+    own: OwnServer | None = None
+    source: Path | None = None
+    controllers: str | None = None
+    filled: int = 0
+    _beating: threading.Event = field(default_factory=threading.Event)
+
+    def fresh(self, name: str) -> OwnServer:
+        """Another server, not started, with a folder of its own."""
+        where = {"source": self.source} if self.source else {}
+        return OwnServer(self.folder / name, controllers=self.controllers, **where)
+
+    def ready(self) -> None:
+        """The shared server is up and has what the rows need."""
+        if self.token:
+            if not self.filled:
+                asyncio.run(self._fill())
+            return
+        self.own = self.fresh("shared")
+        self.own.start()
+        self.url, self.token = self.own.url, asyncio.run(token_of(self.own))
+        asyncio.run(self._fill())
+
+    async def _fill(self) -> None:
+        self.filled = 5000
+        await namespaces(self.url, self.token)
+        await send_all(self.url, self.token, _nodes(GROUPS))
+        threading.Thread(target=self._heartbeats, daemon=True).start()
+        await send_all(self.url, self.token, pods(self.filled))
+        await send_all(self.url, self.token, [("POST", f"{WRITES}/configmaps", objects.body(objects.config_map("watched")))])
+
+    def _heartbeats(self) -> None:
+        """Every node's lease, every ten seconds, as kubelets do."""
+        while not self._beating.is_set():
+            asyncio.run(send_all(self.url, self.token, _leases(GROUPS), 1, "application/merge-patch+json"))
+            self._beating.wait(10)
+
+    def call(self, method: str, path: str, tree: Any = None) -> Any:
+        async def once() -> Any:
+            async with Connection(self.url, self.token) as connection:
+                return await connection.json(method, path, tree)
+
+        return asyncio.run(once())
+
+    def load(self, path: str, clients: int, **options: Any) -> Measured:
+        """wrk on the shared server, and what a request cost its process."""
+        self.ready()
+        found, cpu = self.spent(lambda: wrk(self.url + path, clients=clients, seconds=self.seconds, token=self.token, **options))
+        return Measured(found.per_second, cpu, f"p50 {found.p50:.2f} ms, p99 {found.p99:.1f} ms")
+
+    def spent(self, run: Callable[[], Loaded]) -> tuple[Loaded, float | None]:
+        before = cpu_seconds(self.own.pid) if self.own else 0.0
+        found = run()
+        return found, (cpu_seconds(self.own.pid) - before) / max(found.requests, 1) if self.own else None
+
+    def close(self) -> None:
+        self._beating.set()
+        if self.own is not None:
+            self.own.stop()
+
+
+def pods(count: int) -> Iterator[tuple[str, str, bytes]]:
+    for number in range(count):
+        yield "POST", PODS, objects.body(objects.pod(f"pod-{number}", number % GROUPS))
+
+
+def _nodes(count: int) -> Iterator[tuple[str, str, bytes]]:
+    for number in range(count):
+        yield "POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", objects.body(_beat(number))
+        yield "POST", "/api/v1/nodes", objects.body(objects.node(f"node-{number}"))
+
+
+def _leases(count: int) -> Iterator[tuple[str, str, bytes]]:
+    for number in range(count):
+        change = {"spec": {"renewTime": _beat(number)["spec"]["renewTime"]}}
+        yield "PATCH", f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-{number}", objects.body(change)
+
+
+def _beat(number: int) -> dict[str, Any]:
+    tree = objects.lease(f"node-{number}")
+    tree["spec"]["renewTime"] = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    return tree
+
+
+async def token_of(server: OwnServer) -> str:
+    """A token of a service account that may do everything, as a client in a pod would have."""
+    async with Connection(server.url, certificate=server.certificate) as connection:
+        await connection.json("POST", "/api/v1/namespaces/kube-system/serviceaccounts", {"metadata": {"name": "bench"}})
+        subject = {"kind": "ServiceAccount", "name": "bench", "namespace": "kube-system"}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+        await connection.json("POST", ADMIN, {"metadata": {"name": "bench"}, "roleRef": role, "subjects": [subject]})
+        asked = {"spec": {"expirationSeconds": 86400}}
+        answer = await connection.json("POST", "/api/v1/namespaces/kube-system/serviceaccounts/bench/token", asked)
+        return str(answer["status"]["token"])
+
+
+async def namespaces(url: str, token: str) -> None:
+    """The benchmark's namespaces, with the service account without which no Pod is admitted."""
+    async with Connection(url, token) as connection:
+        for name in (NAMESPACE, "bench-writes", "bench-watch"):
+            await connection.json("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        for name in (NAMESPACE, "bench-writes", "bench-watch"):
+            async with asyncio.timeout(30):
+                while not await _has_account(connection, name):
+                    await asyncio.sleep(0.05)
+
+
+async def _has_account(connection: Connection, namespace: str) -> bool:
+    try:
+        await connection.json("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
+        await connection.json("GET", f"/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt")
+    except Refused:
+        return False
+    return True

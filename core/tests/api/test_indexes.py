@@ -1,0 +1,78 @@
+"""LIST with selectors answers the same with an index as without, while objects come, change and go."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from bareboat.api import indexes
+from bareboat.models import core_v1
+from bareboat.models.codec import from_tree
+from bareboat.testing.kernel import Kernel
+
+SELECTORS = ["app=a", "app=a,tier=x", "app==b", "tier=none", "app=a,tier in (x,y)", "!tier,app=a"]
+
+
+@pytest.fixture
+async def kernel():
+    kernel = await Kernel().start()
+    yield kernel
+    await kernel.stop()
+
+
+def pod(name: str, labels: dict[str, str], node: str = "", namespace: str = "default"):
+    spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": node}
+    return from_tree(core_v1.Pod, {"metadata": {"name": name, "namespace": namespace, "labels": labels}, "spec": spec})
+
+
+async def names(kernel: Kernel, namespace: str | None = "default", **selectors: str) -> list[str]:
+    return [p.metadata.name for p in (await kernel.client.list(core_v1.Pod, namespace, **selectors)).items]
+
+
+async def test_an_index_follows_creates_changes_and_deletes(kernel):
+    chance = random.Random(7)
+    model: dict[str, dict[str, str]] = {}
+    for step in range(120):
+        name = f"p{chance.randrange(25)}"
+        labels = {key: chance.choice("abxy") for key in ("app", "tier") if chance.random() < 0.7}
+        if name in model and chance.random() < 0.3:
+            await kernel.client.delete(core_v1.Pod, name, "default", grace_seconds=0)
+            del model[name]
+        elif name in model:
+            found = await kernel.client.get(core_v1.Pod, name, "default")
+            found.metadata.labels = labels
+            await kernel.client.update(found)
+            model[name] = labels
+        else:
+            await kernel.client.create(pod(name, labels, node=f"n{step % 3}"))
+            model[name] = labels
+        wanted = sorted(n for n, has in model.items() if has.get("app") == "a" and has.get("tier") == "x")
+        assert await names(kernel, labels="app=a,tier=x") == wanted
+        assert await names(kernel, labels="app=a") == sorted(n for n, has in model.items() if has.get("app") == "a")
+
+
+async def test_selectors_find_the_same_with_and_without_an_index(kernel, monkeypatch):
+    for number in range(30):
+        labels = {"app": "ab"[number % 2], **({"tier": "xy"[number % 3 % 2]} if number % 5 else {})}
+        await kernel.client.create(pod(f"p{number}", labels, node=f"n{number % 4}"))
+    await kernel.client.create(pod("elsewhere", {"app": "a"}, node="n1", namespace="kube-system"))
+    cases = [{"labels": text} for text in SELECTORS]
+    cases += [{"fields": "spec.nodeName=n1"}, {"fields": "spec.nodeName!=n1"}, {"fields": "spec.nodeName=n1", "labels": "app=b"}]
+    for case in cases:
+        for namespace in ("default", None):
+            by_index = await names(kernel, namespace, **case)
+            with monkeypatch.context() as without:
+                without.setattr(indexes.Indexes, "select", lambda *_: None)
+                assert by_index == await names(kernel, namespace, **case), case
+
+
+async def test_a_pod_that_is_bound_is_found_on_its_node(kernel):
+    await kernel.client.create(pod("p", {}))
+    assert await names(kernel, fields="spec.nodeName=n1") == []
+    assert await names(kernel, fields="spec.nodeName=") == ["p"]
+    binding = b'{"metadata":{"name":"p"},"target":{"kind":"Node","name":"n1"}}'
+    answer = await kernel.client.transport.request("POST", "/api/v1/namespaces/default/pods/p/binding", body=binding)
+    assert answer.status == 201
+    assert await names(kernel, fields="spec.nodeName=n1") == ["p"]
+    assert await names(kernel, fields="spec.nodeName=") == []

@@ -1,0 +1,1 @@
+"""The overlay network: cni_bridge with VXLAN between the nodes."""
