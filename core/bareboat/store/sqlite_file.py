@@ -110,6 +110,8 @@ class SqliteFile:
                 raise lost(self.path, newest, self.head)
             self._connection.execute(LOG.delete().where(LOG.c.revision > self.head))
             self._connection.commit()
+            if self._kept_history() != self.head - self.compacted:
+                raise damaged(self.path, f"revisions between {self.compacted} and {self.head} are missing")
             problems = self.check(quick=True)
             if problems:
                 raise damaged(self.path, problems[0])
@@ -123,6 +125,13 @@ class SqliteFile:
         log.warning("%s: opened again after %r; everything up to revision %d is there", self.path, self.suspect, self.head)
         self.suspect = ""
         self._uncheckpointed = 0
+
+    def _kept_history(self) -> int:
+        """How many revisions after the compacted one are there; none of them may be missing."""
+        after = sa.select(sa.func.count()).select_from(LOG).where(LOG.c.revision > self.compacted)
+        found = self._connection.execute(after).scalar_one()
+        self._connection.rollback()
+        return int(found)
 
     @property
     def checkpoint_due(self) -> bool:
