@@ -16,6 +16,7 @@ from bareboat_store_postgres.errors import FAILURES, translate
 from bareboat_store_postgres.lines import Connection, Lines, connect
 from bareboat_store_postgres.options import PostgresOptions
 from bareboat_store_postgres.schema import prepare
+from bareboat_store_postgres.upkeep import Upkeep
 from bareboat_store_postgres.writer import Writer
 
 log = logging.getLogger("bareboat.store.postgres")
@@ -29,6 +30,7 @@ class Database:
         self._options = options
         self._sql = tables.Statements(options.schema)
         self._read = Lines(options)
+        self.upkeep = Upkeep(self._read, self._sql)
         self.writer = Writer(options, self._sql, f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}")
 
     @classmethod
