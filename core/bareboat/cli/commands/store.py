@@ -203,12 +203,9 @@ async def _get(arguments: argparse.Namespace) -> int:
 
 def _key(first: str, name: str) -> str:
     """KEY, or a kind (or plural, or short name) and NAMESPACE/NAME."""
-    from bareboat.cluster.errors import ClusterError
     from bareboat.models.scheme import Scheme
 
     if not name:
-        if first.count("/") != 3:
-            raise ClusterError(f"{first!r} is no key; keys look like core/secrets/NAMESPACE/NAME and core/nodes//NAME")
         return first
     wanted, _, group = first.lower().partition(".")
     for resource in Scheme.builtin().resources():
