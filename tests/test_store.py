@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,8 @@ def test_on_a_full_disk_writes_are_refused_reads_go_on_and_space_heals_it(disk):
         assert refused.returncode == 1
         assert f"no space left for {server.file}" in refused.stderr
         assert server.get("configmap", "c")["data"] == {"a": "1"}
+        assert server.kubectl("get", "--raw", "/readyz", check=False).returncode == 1
+        time.sleep(11)  # the server has asked the disk again by now, and was told the same
         assert server.kubectl("get", "--raw", "/readyz", check=False).returncode == 1
         (disk / "balloon").unlink()
         server.kubectl("create", "configmap", "e", "--from-literal=a=1")

@@ -41,6 +41,7 @@ class SqliteFile:
         self._uncheckpointed = 0
         #: why the file has to be opened again before the next write; "" if it need not
         self.suspect = ""
+        self._refused = False
         try:
             self._open: sa.Connection | None = open_connection(path)
             self.compacted, newest = self._known()
@@ -78,15 +79,20 @@ class SqliteFile:
         if self.suspect:
             self.reopen()
         in_order(rows, self.head)
-        if not rows:
+        if not rows and not self._refused:
             return
         try:
-            self._connection.execute(LOG.insert(), [_stored(row) for row in rows])
+            if rows:
+                self._connection.execute(LOG.insert(), [_stored(row) for row in rows])
+            else:  # the last write was refused: would one be taken now?
+                put_meta(self._connection, "probed", str(self.head))
             self._connection.commit()
         except BaseException as error:
+            self._refused = True
             self._undo(error)
             raise
-        self.head = rows[-1].revision
+        self._refused = False
+        self.head += len(rows)
         self._uncheckpointed += sum(2 + len(row.value) // 4096 for row in rows)
 
     def _undo(self, error: BaseException) -> None:
@@ -95,7 +101,7 @@ class SqliteFile:
             self._connection.rollback()
         except sa.exc.DBAPIError as failed:
             error = failed
-        if isinstance(error, sa.exc.OperationalError) and not is_full(error):
+        if isinstance(error, sa.exc.DBAPIError) and not is_full(error):
             self.suspect = str(error.orig)
             log.error("%s: %s; it is opened again and verified before the next write", self.path, self.suspect)
 
