@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bareboat.admission.builtin import builtin as builtin_admission
 from bareboat.admission.chain import Chain
@@ -44,6 +44,7 @@ from bareboat.cluster.state import write_private
 from bareboat.cluster.storage import owner, prepare
 from bareboat.cluster.storekeeping import StoreSocket
 from bareboat.contracts.auth import UserInfo
+from bareboat.contracts.scheduling import SchedulingPolicy
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.nodes import NodeAddressController
@@ -70,6 +71,9 @@ from bareboat.server.virtual import Virtual
 from bareboat.store.maintenance import Maintenance
 from bareboat.store.shared import log_over
 
+if TYPE_CHECKING:
+    from bareboat.scheduler.scheduler import Scheduler
+
 log = logging.getLogger("bareboat.server")
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
 SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
@@ -89,6 +93,7 @@ class ControlPlane:
         for resource in (RESOURCE, NODES, PODS):
             self.scheme.add(resource)
         self._tasks = Tasks()
+        self._scheduler: Scheduler | None = None
         self.url = ""
 
     async def start(self) -> None:
@@ -98,7 +103,7 @@ class ControlPlane:
         reader = LogReader(self.log, self.scheme)
         self.authority = Authority(self._authorizers(reader))
         host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
-        admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
+        admission = self._admission(self._cluster, self._plugins, reader, host)
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
         self.service.event_seconds = seconds(self._cluster.server.eventTTL)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
@@ -155,12 +160,20 @@ class ControlPlane:
         contributed = self._plugins.hooks.collect("bareboat_authorizers", reader=reader)
         return ordered(contributed, self._cluster.authorization, "authorization")
 
-    def _admission(self, reader: LogReader, host: Host) -> list[Any]:
+    def _admission(self, cluster: ClusterFile, plugins: ServerPlugins, reader: LogReader, host: Host) -> Chain:
         try:
-            contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
+            contributed = plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
         except ValueError as error:
             raise PluginErrors([Problem(plugin="admission", group="bareboat.plugins", message=str(error))]) from error
-        return ordered(contributed, self._cluster.admission, "admission")
+        return Chain([*builtin_admission(reader, host), *ordered(contributed, cluster.admission, "admission")])
+
+    def take_over(self, cluster: ClusterFile, plugins: ServerPlugins) -> None:
+        """Scheduling and admission as this file says, from the next pod and the next write on. Raises PluginErrors, and changes nothing."""
+        policies = _policies(cluster, plugins)
+        admission = self._admission(cluster, plugins, LogReader(self.log, self.scheme), self._admission_host)
+        self.service.admission = admission
+        if self._scheduler is not None:
+            self._scheduler.judge_by(policies)
 
     async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys) -> None:
         authenticators = [
@@ -252,14 +265,12 @@ class ControlPlane:
     async def _start_scheduler(self) -> None:
         from bareboat.scheduler.scheduler import Scheduler
 
-        contributed = {p.name: p for p in self._plugins.hooks.collect("bareboat_scheduling_policies")}
-        chosen = ordered(list(contributed.values()), [p.use for p in self._cluster.scheduling], "scheduling")
-        weights = {p.use: p.weight for p in self._cluster.scheduling}
-        policies = [(p, weights.get(p.name, p.default_weight)) for p in chosen]
+        policies = _policies(self._cluster, self._plugins)
         client = self._client(SCHEDULER, "kube-scheduler")
         events = EventRecorder(self._client(SHARED_READS), "default-scheduler", self.clock, self.ids)
         scheduler = Scheduler(client, self._shared, policies, clock=self.clock, ids=self.ids, events=events)
         self._spawn("scheduler events", events.run)
+        self._scheduler = scheduler
         self._spawn("scheduler", scheduler.run)
 
     def _spawn(self, name: str, service: Callable[[], Any]) -> None:
@@ -268,3 +279,11 @@ class ControlPlane:
     def _paths(self) -> list[str]:
         groups = {r.path_prefix for r in self.scheme.resources()}
         return sorted({"/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version", *groups})
+
+
+def _policies(cluster: ClusterFile, plugins: ServerPlugins) -> list[tuple[SchedulingPolicy, int]]:
+    """Of the profile, with their weights. Raises PluginErrors."""
+    contributed = {p.name: p for p in plugins.hooks.collect("bareboat_scheduling_policies")}
+    chosen = ordered(list(contributed.values()), [p.use for p in cluster.scheduling], "scheduling")
+    weights = {p.use: p.weight for p in cluster.scheduling}
+    return [(p, weights.get(p.name, p.default_weight)) for p in chosen]
