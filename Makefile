@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
+EXAMPLES := $(wildcard examples/plugins/*)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 help:  ## list the targets
@@ -14,6 +15,9 @@ demo: $(BIN)/bareboat host-tools  ## bring up a cluster, run examples/hello on i
 
 test: $(VENV)/.dev test-tools  ## run the tests: everything that this machine can run
 	@$(BIN)/python -m pytest
+
+torture: $(VENV)/.dev test-tools  ## strike a server with faults, some 400 rounds, and check what its clients saw (20 minutes)
+	@$(BIN)/python -m bareboat.testing.torture $(TORTURE)
 
 check: $(VENV)/.dev  ## lint, types and layers; never edits
 	@$(BIN)/ruff check .
@@ -44,10 +48,10 @@ $(BIN)/bareboat: pyproject.toml $(wildcard plugins/*/pyproject.toml) | $(VENV)/b
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/bareboat
-	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt --group dev
+	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt --group dev $(EXAMPLES:%=-e ./%)
 	@touch $@
 
 host-tools test-tools bench-tools:
 	@$(SHELL) scripts/host-tools $(patsubst %-tools,%,$(filter-out host-tools,$@))
 
-.PHONY: help demo test check fix bench clean host-tools test-tools bench-tools
+.PHONY: help demo test torture check fix bench clean host-tools test-tools bench-tools

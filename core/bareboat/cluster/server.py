@@ -21,7 +21,7 @@ from bareboat.api.kinds import capabilities
 from bareboat.api.reader import LogReader
 from bareboat.api.service import Service
 from bareboat.auth.host import AuthHost
-from bareboat.auth.tokens import ISSUER, Issuer, Keys, service_account_user
+from bareboat.auth.tokens import ISSUER, Issuer, Keys
 from bareboat.base.backoff import Backoff
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
@@ -30,14 +30,17 @@ from bareboat.client.client import Client
 from bareboat.cluster import identities
 from bareboat.cluster.bootstrap import Bootstrap
 from bareboat.cluster.edge import made_edge
-from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
+from bareboat.cluster.file.choices import ServerPlugins, ordered
 from bareboat.cluster.file.reading import node_port_range, seconds
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.identity import Identity
 from bareboat.cluster.joining.info import publish
 from bareboat.cluster.joining.init import admit_pending
+from bareboat.cluster.kinds import serve_kinds
 from bareboat.cluster.layout import Layout
+from bareboat.cluster.loops import Loops
+from bareboat.cluster.membership import Membership, check_authority
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.cluster.pki.authority import signing_key
@@ -46,25 +49,22 @@ from bareboat.cluster.pki.rotation import Rotation
 from bareboat.cluster.state import write_private
 from bareboat.cluster.storage import owner, prepare
 from bareboat.cluster.storekeeping import StoreSocket
+from bareboat.cluster.watchdog import Watchdog
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
 from bareboat.controllers.nodes import NodeAddressController
-from bareboat.controllers.registry import BUILTIN
 from bareboat.controllers.tokens.accounts import ServiceAccountTokenController
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.node.policies import access as network_policy_access
 from bareboat.plugins.problems import PluginErrors, Problem
-from bareboat.reconcile.controller import ControllerContext
-from bareboat.reconcile.events import EventRecorder
-from bareboat.reconcile.informer import InformerFactory
 from bareboat.server.agents import Agents
 from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
+from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.fairness.keeper import Keeper
-from bareboat.server.fairness.report import collect as fairness_metrics
 from bareboat.server.health import Health
 from bareboat.server.limits import Limits
 from bareboat.server.listening import Listener
@@ -77,8 +77,6 @@ from bareboat.store.maintenance import Maintenance
 from bareboat.store.shared import log_over
 
 log = logging.getLogger("bareboat.server")
-SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
-SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
 
 
 class ControlPlane:
@@ -95,7 +93,9 @@ class ControlPlane:
         for resource in (RESOURCE, NODES, PODS):
             self.scheme.add(resource)
         self._tasks = Tasks()
+        self._audit = Tasks()
         self._stopping = False
+        self._membership: Membership | None = None
         self.url = ""
 
     async def start(self) -> None:
@@ -104,6 +104,7 @@ class ControlPlane:
         await self._start_store()
         self._rotation = Rotation(self.clock)
         reader = LogReader(self.log, self.scheme)
+        check_authority(reader, pki.certificate_pem.decode(), self._layout.pki)
         self._auth_host = AuthHost(reader, self.clock, self.ids, (ISSUER,))
         identity = Identity(self._cluster, self._plugins.hooks, reader, self._auth_host)
         self.authority = identity.authority()
@@ -122,12 +123,13 @@ class ControlPlane:
         former = [path.read_bytes() for path in sorted(self._layout.pki.glob("sa.former*.pub"))]
         keys = Keys(signing_key(self._layout.pki / "sa.key"), former)
         await self._start_face(pki, reader, keys, identity)
+        await serve_kinds(self._client(KERNEL), self._plugins.hooks.collect("bareboat_kinds"))
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
             self._bootstrap_objects(),
             networking.serviceCIDR,
             self._advertise,
-            self._listener.port,
+            0 if self.log.shared else self._listener.port,
         )
         keeper = Keeper(self._client(KERNEL), reader, self.clock)
         await keeper.keep()
@@ -150,6 +152,8 @@ class ControlPlane:
         self._stopping = True
         await self.clock.sleep(self._cluster.server.shutdownDelay)
         await self._tasks.cancel()
+        if self._membership is not None and not self.log.fault:
+            await self._membership.leave()
         self._listener.close()
         await self._edge.streams.close()
         await self._listener.stop()
@@ -157,6 +161,7 @@ class ControlPlane:
         await self._admission_host.close()
         await self._store_socket.stop()
         await self._auth_host.close()
+        await self._audit.cancel()
         await self.log.stop()
         self._host.close()
 
@@ -202,12 +207,20 @@ class ControlPlane:
         health.add("shutdown", lambda: "the server is shutting down" if self._stopping else "", ready_only=True)
         lag = LoopLag(self.clock)
         self._spawn("loop lag", lag.run)
-        self._edge = edge = made_edge(self.service, reader, self.clock, self._cluster.server)
+        watchdog = Watchdog(self.clock)
+        self._spawn("watchdog", watchdog.run)
+        self._edge = edge = made_edge(self.service, reader, self.clock, self.ids, self._cluster.server, self._cluster.audit)
         self._spawn("fairness", edge.fairness.run)
         self._spawn("deadlines", edge.deadlines.run)
-        metrics = ServerMetrics(self.log, self.service.requests, lag, [lambda: fairness_metrics(edge.fairness)])
+        if edge.auditor is not None:
+            self.service.recorder = edge.auditor
+            self._spawn("audit policy", edge.auditor.run)
+            for backend in edge.auditor.backends:
+                self._audit.spawn(supervise(f"audit {backend.name}", backend.run, self.clock, Backoff(1.0, 30.0)))
+        metrics = ServerMetrics(self.log, self.service.requests, lag, [*edge.metrics(), watchdog.collect])
         shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
-        app = App(self.service, chain, self.authority, health, self._connector, shell, edge)
+        apps = Apps(self._plugins.hooks.collect("bareboat_http_apps", reader=reader))
+        app = App(self.service, chain, self.authority, health, self._connector, shell, edge, apps)
         serving = pki.serving("server", "kube-apiserver", self._names())
         limits = Limits(connections=self._cluster.server.maxConnections)
         self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate, limits=limits)
@@ -244,38 +257,15 @@ class ControlPlane:
         return Client(InProcessTransport(self.service, user, agent), self.scheme)
 
     async def _start_loops(self) -> None:
-        """The controllers and the scheduler that the cluster file lets run."""
-        classes = {cls.name: cls for cls in [*BUILTIN, *self._plugins.hooks.collect("bareboat_controllers")]}
-        enabled = enabled_controllers([*classes, "scheduler"], self._cluster.controllers)
-        if not enabled:
-            return
-        self._shared = InformerFactory(self._client(SHARED_READS))
-        self._spawn("informers", self._shared.run)
-        self._start_controllers([cls for name, cls in classes.items() if name in enabled])
-        if "scheduler" in enabled:
-            await self._start_scheduler()
-
-    def _start_controllers(self, classes: list[Any]) -> None:
-        shared = self._shared
-        for cls in classes:
-            client = self._client(service_account_user("kube-system", cls.name), "kube-controller-manager")
-            events = EventRecorder(self._client(SHARED_READS), cls.name, self.clock, self.ids)
-            controller = cls(ControllerContext(client, shared, self.clock, self.ids, events))
-            self._spawn(f"{cls.name} events", events.run)
-            self._spawn(cls.name, controller.run)
-
-    async def _start_scheduler(self) -> None:
-        from bareboat.scheduler.scheduler import Scheduler
-
-        contributed = {p.name: p for p in self._plugins.hooks.collect("bareboat_scheduling_policies")}
-        chosen = ordered(list(contributed.values()), [p.use for p in self._cluster.scheduling], "scheduling")
-        weights = {p.use: p.weight for p in self._cluster.scheduling}
-        policies = [(p, weights.get(p.name, p.default_weight)) for p in chosen]
-        client = self._client(SCHEDULER, "kube-scheduler")
-        events = EventRecorder(self._client(SHARED_READS), "default-scheduler", self.clock, self.ids)
-        scheduler = Scheduler(client, self._shared, policies, clock=self.clock, ids=self.ids, events=events)
-        self._spawn("scheduler events", events.run)
-        self._spawn("scheduler", scheduler.run)
+        """The controllers and the scheduler, and who else serves this cluster."""
+        loops = Loops(self._cluster, self._plugins, self._client, self.clock, self.ids)
+        if not self.log.shared:
+            loops.start(self._tasks)
+        else:
+            self._spawn("elections", loops.elected)
+            self._membership = Membership(self._client(KERNEL), self._advertise, self._listener.port, self.clock, self.ids)
+            await self._membership.renew()
+            self._spawn("membership", self._membership.run)
 
     def _spawn(self, name: str, service: Callable[[], Any]) -> None:
         self._tasks.spawn(supervise(name, service, self.clock, Backoff(1.0, 30.0)), name=name)
