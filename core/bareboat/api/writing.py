@@ -44,6 +44,7 @@ def admission_request(op: Operation, verb: AdmissionOperation, obj: Any, old: An
         options=_options(op, verb),
         dry_run=op.dry_run,
         warnings=op.warnings,
+        annotations={} if op.request.trail is None else op.request.trail.annotations,
     )
 
 
@@ -175,6 +176,8 @@ async def write_changed(
     _keep_identity(op, new, old)
     if not tracked:
         ownership.track_change(op, new, old, part)
+    if op.request.trail is not None:
+        op.request.trail.saw(new)
     if not admitted:
         request = admission_request(op, "UPDATE", new, old, name)
         await service.admission.mutate(request)

@@ -31,6 +31,7 @@ from bareboat.node.config import NodeConfig
 from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.volumes import Volumes
 from bareboat.plugins.loader import LoadedDriver
+from bareboat.plugins.running import guarded
 from bareboat.server.listening import Listener
 
 
@@ -68,7 +69,9 @@ class NodeDrivers:
             instance = hashlib.sha256(f"{instance}/{handler}".encode()).hexdigest()[: len(instance)]
         host = DriverHost(name=name, node_name=self._node, instance=instance, state_dir=directory, clock=self._clock)
         self._hosts.append(host)
-        return loaded.cls(loaded.options, host)
+        plugin = loaded.plugin
+        label = f"{contract} {plugin.name} ({plugin.distribution} {plugin.version})"
+        return guarded(loaded.cls, label, lambda: loaded.cls(loaded.options, host))
 
     @property
     def all(self) -> list[Any]:
@@ -180,6 +183,7 @@ class Agents:
         plugins = self._plugins
         loaded = [*plugins.runtimes.values(), plugins.network, plugins.proxy, plugins.network_policy, *plugins.storage, *plugins.buckets]
         found = list(dict.fromkeys(d.plugin for d in loaded if d is not None))
+        found += plugins.hooks.plugins if plugins.hooks is not None else []
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
     def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
@@ -195,7 +199,7 @@ class Agents:
             cpu=os.cpu_count() or 1,
             plugins=self._loaded(),
         )
-        return NodeAgent(
+        agent = NodeAgent(
             config,
             client,
             drivers.runtimes,
@@ -207,6 +211,8 @@ class Agents:
             state_dir=self._layout.node(node),
             storage=drivers.storage,
         )
+        agent.contributed = self._plugins.hooks.collect("bareboat_node_services") if self._plugins.hooks is not None else []
+        return agent
 
 
 async def _nothing(*_: Any) -> Any:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from bareboat.base.clock import Clock
 from bareboat.contracts.errors import DriverError
 from bareboat.contracts.store import Compacted, LostRace, Row, SharedStore, Store, Uncertain
-from bareboat.store.broadcast import Broadcast, SlowSubscriber
+from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
 from bareboat.store.freshness import Freshness
 from bareboat.store.log import WINDOW, CompareFailed, Log, Raced, StoreFailed
@@ -50,10 +50,8 @@ class SharedLog(Log):
 
     shared = True
 
-    def __init__(
-        self, store: SharedStore, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW, broadcast: Broadcast | None = None
-    ) -> None:
-        super().__init__(store, clock, heads, window=window, broadcast=broadcast)
+    def __init__(self, store: SharedStore, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW) -> None:
+        super().__init__(store, clock, heads, window=window)
         self._shared = store
         self._clock = clock
         self._waiting: list[Pending] = []
@@ -329,7 +327,6 @@ class SharedLog(Log):
         await self._catch_up()
 
 
-def log_over(store: Store, clock: Clock, heads: Callable[[str], bytes], *, broadcast: Broadcast | None = None) -> Log:
+def log_over(store: Store, clock: Clock, heads: Callable[[str], bytes]) -> Log:
     """The log that fits the store."""
-    made = SharedLog if isinstance(store, SharedStore) else Log
-    return made(store, clock, heads, broadcast=broadcast)  # type: ignore[arg-type]  # the class was chosen by the store
+    return SharedLog(store, clock, heads) if isinstance(store, SharedStore) else Log(store, clock, heads)

@@ -9,9 +9,9 @@ import re
 from typing import Any
 
 import bareboat
+from bareboat.cli.commands.plugin import named, told
 from bareboat.cli.options import add_cluster_options, cluster_of
 from bareboat.cli.screen import print_json, table
-from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.file.choices import check
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.contracts import hooks
@@ -62,6 +62,7 @@ def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
     used = {(DRIVER_GROUPS["runtime"], r.use) for r in node.runtimes} | {(hooks.GROUP, p.use) for p in cluster.plugins}
     if node.networkPolicy is not None:
         used.add((DRIVER_GROUPS["networkPolicy"], node.networkPolicy.use))
+    used |= {(DRIVER_GROUPS["storage"], s.use) for s in node.storage} | {(DRIVER_GROUPS["buckets"], b.use) for b in node.buckets}
     return used | {
         (DRIVER_GROUPS["network"], node.network.use),
         (DRIVER_GROUPS["proxy"], node.proxy.use),
@@ -69,16 +70,8 @@ def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
     }
 
 
-def _named(inventory: Inventory, name: str) -> list[Installed]:
-    found = [p for p in inventory.all() if p.name == name]
-    if not found:
-        known = ", ".join(sorted({p.name for p in inventory.all()}))
-        raise ClusterError(f"no plugin {name!r} is installed; installed: {known}")
-    return found
-
-
 def _show(arguments: argparse.Namespace, inventory: Inventory) -> int:
-    shown = [_description(p, inventory) for p in _named(inventory, arguments.plugin)]
+    shown = [_description(p, inventory) for p in named(inventory, arguments.plugin)]
     if arguments.output == "json":
         print_json(shown)
         return 0
@@ -150,12 +143,4 @@ def _check(arguments: argparse.Namespace, inventory: Inventory) -> int:
         else:
             print(f"all plugins that cluster {cluster.name!r} names can be loaded")
         return 0
-    faults = {p.label: loader.check(p) for p in _named(inventory, arguments.plugin)}
-    if arguments.output == "json":
-        print_json(faults)
-    else:
-        for label, found in faults.items():
-            print(f"{label}: {'sound' if not found else ''}")
-            for fault in found:
-                print(f"  - {fault}")
-    return 1 if any(faults.values()) else 0
+    return told({p.label: loader.check(p) for p in named(inventory, arguments.plugin)}, arguments.output)

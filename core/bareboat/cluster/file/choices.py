@@ -15,7 +15,7 @@ from bareboat.plugins.problems import PluginErrors, Problem
 
 
 class NodePlugins(msgspec.Struct, frozen=True, kw_only=True):
-    """Drivers of a node; ``runtimes`` by handler, "" being the default."""
+    """Drivers of a node; ``runtimes`` by handler, "" being the default. ``hooks`` are the plugins that contribute services."""
 
     runtimes: dict[str, LoadedDriver]
     network: LoadedDriver
@@ -23,6 +23,7 @@ class NodePlugins(msgspec.Struct, frozen=True, kw_only=True):
     network_policy: LoadedDriver | None
     storage: tuple[LoadedDriver, ...] = ()
     buckets: tuple[LoadedDriver, ...] = ()
+    hooks: Hooks | None = None
 
 
 class ServerPlugins(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +59,15 @@ def node_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = Non
         network_policy=next(loaded) if policy is not None else None,
         storage=tuple(next(loaded) for _ in cluster.node.storage),
         buckets=tuple(loaded),
+        hooks=loader.hooks([_choice(p, f"node.plugins[{i}].use", lines) for i, p in enumerate(cluster.node.plugins)]),
     )
+
+
+def hook_choices(cluster: ClusterFile, lines: Lines | None = None) -> list[Choice]:
+    """Every hook plugin that the file names, once."""
+    found = [_choice(p, f"plugins[{i}].use", lines) for i, p in enumerate(cluster.plugins)]
+    found += [_choice(p, f"node.plugins[{i}].use", lines) for i, p in enumerate(cluster.node.plugins)]
+    return list({choice.use: choice for choice in reversed(found)}.values())[::-1]
 
 
 def server_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> ServerPlugins:

@@ -71,6 +71,36 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     shutdownDelay: Annotated[float, msgspec.Meta(ge=0)] = 0
 
 
+class AuditLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log of audit events. ``maxSize`` in megabytes; ``maxAge`` in days and ``maxBackups`` in files, 0: no bound."""
+
+    path: str
+    maxSize: Annotated[int, msgspec.Meta(ge=1)] = 100
+    maxAge: Annotated[int, msgspec.Meta(ge=0)] = 30
+    maxBackups: Annotated[int, msgspec.Meta(ge=0)] = 10
+    compress: bool = False
+
+
+class AuditWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server that takes audit events in batches; ``kubeconfig`` says where it is. Times in seconds."""
+
+    kubeconfig: str
+    bufferSize: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    maxBatchSize: Annotated[int, msgspec.Meta(ge=1)] = 400
+    maxBatchWait: Annotated[float, msgspec.Meta(gt=0)] = 30
+    throttleQPS: Annotated[float, msgspec.Meta(gt=0)] = 10
+    throttleBurst: Annotated[int, msgspec.Meta(ge=1)] = 15
+    initialBackoff: Annotated[float, msgspec.Meta(gt=0)] = 10
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is recorded is in the ``policy`` file (audit.k8s.io/v1); without one nothing is. It goes to ``log``, ``webhook`` or both."""
+
+    policy: str = ""
+    log: AuditLog | None = None
+    webhook: AuditWebhook | None = None
+
+
 class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``podCIDR`` is cut into one /24 per node. ``nodePorts`` is the range of Service node ports."""
 
@@ -83,7 +113,7 @@ class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every node loads. The first runtime is the default. ``storage`` are the storage drivers, ``buckets`` the object stores.
 
-    ``networkPolicy: null``: NetworkPolicies are kept, not enforced.
+    ``networkPolicy: null``: NetworkPolicies are kept, not enforced. ``plugins``: hook plugins whose services every node runs.
     """
 
     runtimes: list[Runtime] = msgspec.field(default_factory=lambda: [Runtime(use="process")])
@@ -92,6 +122,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     networkPolicy: Use | None = Use(use="nftables")
     storage: list[Use] = []
     buckets: list[Use] = []
+    plugins: list[Use] = []
     labels: dict[str, str] = {}
     maxPods: Annotated[int, msgspec.Meta(ge=1)] = 110
 
@@ -127,6 +158,7 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kind: Literal["Cluster"] = "Cluster"
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=30)] = "bareboat"
     server: Server = Server()
+    audit: Audit = Audit()
     networking: Networking = Networking()
     store: Use = Use(use="sqlite")
     encryption: Encryption | None = None
