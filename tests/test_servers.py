@@ -9,10 +9,12 @@ import pytest
 from bareboat.models import apps_v1, core_v1, discovery_v1, meta_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.status import ApiError, Conflict
+from bareboat.testing.etcd import etcd
 from bareboat.testing.postgres import postgres
+from tests.conftest import BAREBOAT, run
 from tests.servers import Servers
 
-__all__ = ["postgres"]
+__all__ = ["etcd", "postgres"]
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -186,3 +188,40 @@ async def test_while_the_database_hangs_servers_say_so_serve_what_they_have_and_
         assert time.monotonic() - began < 10
         await asyncio.sleep(0.1)
     await one.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name="c", namespace="default")))
+
+
+async def test_a_server_with_keys_of_its_own_is_refused_and_told_what_to_copy(servers, postgres, tmp_path):
+    """The cluster's authority is published by its controllers."""
+    made = servers.all[0].client
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await made.get(core_v1.ConfigMap, "kube-root-ca.crt", "kube-system")
+                break
+            except ApiError:
+                await asyncio.sleep(0.1)
+    command = [*BAREBOAT, "server", "--data-dir", str(tmp_path / "stranger"), "--port", "0", "--store", "postgres"]
+    done = await asyncio.to_thread(run, *command, "--store-option", f"url={postgres.url}", check=False, timeout=60)
+    assert done.returncode != 0
+    assert "copy that folder from a server of the cluster" in done.stderr
+
+
+async def test_servers_over_etcd_answer_as_one_and_outlive_a_crash_of_it(tmp_path, etcd):
+    found = await asyncio.to_thread(Servers, tmp_path, 2, use="etcd", endpoints=f"[{etcd.url}]", timeout=2)
+    one, two = found.all
+    try:
+        await one.client.create(deployment(3))
+        assert await scaled(two, 5, 20) < 20
+        etcd.kill()
+        with pytest.raises(ApiError) as refused:
+            await two.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name="a", namespace="default")))
+        assert refused.value.code in (503, 504)
+        await asyncio.to_thread(etcd.start)
+        began = time.monotonic()
+        while (await two.ask("/readyz"))[0] != 200:
+            assert time.monotonic() - began < 10
+            await asyncio.sleep(0.1)
+        assert await scaled(one, 7, 30) < 30
+        assert len(await pods(two)) == 7
+    finally:
+        await found.stop()
