@@ -117,6 +117,8 @@ class Record:
             self._emit("ResponseComplete", self._clock.micro())
 
     def _followed(self, follow: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+        """The same for a stream that writes by itself."""
+
         async def following(sink: Any) -> None:
             try:
                 await follow(sink)
