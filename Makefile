@@ -16,6 +16,9 @@ demo: $(BIN)/bareboat host-tools  ## bring up a cluster, run examples/hello on i
 test: $(VENV)/.dev test-tools  ## run the tests: everything that this machine can run
 	@$(BIN)/python -m pytest
 
+torture: $(VENV)/.dev test-tools  ## strike a server with faults, some 400 rounds, and check what its clients saw (20 minutes)
+	@$(BIN)/python -m bareboat.testing.torture $(TORTURE)
+
 check: $(VENV)/.dev  ## lint, types and layers; never edits
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -51,4 +54,4 @@ $(VENV)/.dev: $(BIN)/bareboat
 host-tools test-tools bench-tools:
 	@$(SHELL) scripts/host-tools $(patsubst %-tools,%,$(filter-out host-tools,$@))
 
-.PHONY: help demo test check fix bench clean host-tools test-tools bench-tools
+.PHONY: help demo test torture check fix bench clean host-tools test-tools bench-tools

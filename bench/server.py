@@ -92,6 +92,7 @@ class OwnServer:
         command = [str(python if python.exists() else sys.executable), "-m", "bareboat", "server", *options]
         paths = [self._source / "core", *self._source.glob("plugins/*")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation has its bytecode from the second start on
         reader, writer = os.pipe()
         with tempfile.TemporaryFile() as said:
             began = time.monotonic()

@@ -1,7 +1,11 @@
 """Custom resources with the real kubectl and with client libraries: define, apply, explain, patch, scale, wait, delete."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +54,7 @@ spec:
                 items: {type: object, properties: {type: {type: string}, status: {type: string}}}
 """
 NAME = "crontabs.stable.example.com"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def crontab(name="a", spec='cronSpec: "* 5"'):
@@ -164,3 +169,56 @@ def test_a_dynamic_client_of_a_library_watches_a_kind_that_came_later(cluster):
     thread.join(30)
     cluster.kubectl("delete", "crd", NAME)
     assert [kind for kind, _ in seen] == ["ADDED", "DELETED"]
+
+
+@pytest.fixture
+def webhook(cluster, tmp_path):
+    """The example's server, and its definition applied."""
+    with (tmp_path / "boats.json").open("w") as out:
+        process = subprocess.Popen([sys.executable, str(EXAMPLES / "boats" / "webhook.py"), "0"], stdout=out)
+    try:
+        cluster.until(lambda: "ValidatingWebhookConfiguration" in (tmp_path / "boats.json").read_text())
+        cluster.kubectl("apply", "-f", str(tmp_path / "boats.json"))
+        cluster.kubectl("wait", "--for=condition=Established", "crd/boats.harbor.example.com", "--timeout=10s")
+        yield cluster
+        cluster.kubectl("delete", "-f", str(tmp_path / "boats.json"), "--timeout=30s")
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_the_example_s_webhooks_convert_and_refuse(webhook):
+    boat = "apiVersion: harbor.example.com/v1\nkind: Boat\nmetadata: {{name: {}}}\nspec: {{sails: 3}}\n"
+    made = webhook.kubectl("apply", "-f", "-", input=boat.format("one"))
+    assert "boat.harbor.example.com/one created" in made.stdout
+    assert "Warning: mind the rocks" in made.stderr
+    refused = webhook.kubectl("apply", "-f", "-", input=boat.format("titanic"), check=False)
+    assert 'admission webhook "boats.harbor.example.com" denied the request: she is unsinkable, they say' in refused.stderr
+
+    def seen(version):
+        return webhook.kubectl("get", f"boats.{version}.harbor.example.com", "one", "-o=jsonpath={.apiVersion} {.spec}").stdout
+
+    assert seen("v2") == 'harbor.example.com/v2 {"rig":{"sails":3}}'
+    webhook.kubectl("patch", "boats.v2.harbor.example.com", "one", "--type=merge", "-p", '{"spec":{"rig":{"sails":5}}}')
+    assert seen("v1") == 'harbor.example.com/v1 {"sails":5}'
+
+
+def test_the_example_s_operator_sets_sails(cluster, tmp_path):
+    folder, boats = EXAMPLES / "boats", "boats.v1.harbor.example.com"  # kubectl may remember a v2 of another test
+    cluster.kubectl("apply", "-f", str(folder / "definition.yaml"))
+    cluster.kubectl("wait", "--for=condition=Established", "crd/boats.harbor.example.com", "--timeout=10s")
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "kopf", "run", "--standalone", "-n", "default", str(folder / "crew.py")]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        cluster.kubectl("apply", "-f", str(folder / "boat.yaml"))
+        cluster.until(lambda: cluster.get(boats, "one").get("status", {}).get("sails") == cluster.get(boats, "one")["spec"]["sails"])
+        cluster.kubectl("scale", boats, "one", "--replicas=4")
+        cluster.until(lambda: cluster.get(boats, "one")["status"]["sails"] == 4)
+        cluster.kubectl("delete", boats, "one", "--timeout=30s")
+        cluster.until(lambda: "farewell one" in (tmp_path / "log").read_text())
+    finally:
+        process.terminate()
+        process.wait(30)
+    cluster.kubectl("delete", "crd", "boats.harbor.example.com", "--timeout=30s")

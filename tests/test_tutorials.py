@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -33,7 +32,9 @@ def run(folder, text, environment):
     for line in filter(str.strip, text.splitlines()):
         commands.append([line[2:], []]) if line.startswith("$ ") else commands[-1][1].append(line)
     for command, expected in commands:
-        done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
         output = done.stdout + done.stderr
         assert done.returncode == 0, f"{command}\n{output}"
         assert [line for line in expected if not said(line, output, folder)] == [], f"{command}\n{output}"

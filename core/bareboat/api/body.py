@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bareboat.api.operation import Operation
+from bareboat.api.yaml_body import as_one, repeated_keys, yaml_to_json
 from bareboat.models import protobuf
 from bareboat.models.codec import DecodeError, decode, decode_strict
 from bareboat.models.status import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
@@ -126,62 +127,3 @@ def _read_protobuf(data: bytes, cls: type[Any], kind: str, api_version: str) -> 
     if not isinstance(obj, cls):
         raise BadRequest(f"the protobuf message is a {type(obj).__name__}, not a {kind}")
     return obj
-
-
-def repeated_keys(data: bytes) -> list[str]:
-    """Keys that come twice in one mapping of a YAML (or JSON) document, with their lines. [] for what is no YAML: the decoder says so."""
-    import yaml
-
-    try:
-        root = yaml.compose(data, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        return []
-    found: list[str] = []
-    waiting = [root] if root is not None else []
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                if key.value in seen:
-                    found.append(f'line {key.start_mark.line + 1}: key "{key.value}" already set in map')
-                seen.add(key.value)
-                waiting.append(value)
-        elif isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-    return sorted(found, key=lambda text: int(text.split()[1].rstrip(":")))
-
-
-def as_one(repeated: list[str]) -> str:
-    """Upstream's words for repeated keys."""
-    return "yaml: unmarshal errors:\n  " + "\n  ".join(repeated)
-
-
-def yaml_to_json(data: bytes) -> bytes:
-    """One YAML document as JSON. Duplicate keys are refused."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Timestamps stay strings, as in Go's YAML to JSON."""
-
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    try:
-        tree = yaml.load(data, Loader=Loader)  # noqa: S506  a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"error converting YAML to JSON: {error}") from error
-    return msgspec.json.encode(_string_keys(tree))
-
-
-def _string_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_key(k): _string_keys(v) for k, v in value.items()}
-    return [_string_keys(v) for v in value] if isinstance(value, list) else value
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    return str(key)

@@ -59,6 +59,10 @@ class Host:
     async def authorize(self, attributes: Attributes) -> Decision:
         return await self._authority.authorize(attributes)
 
+    async def create(self, obj: Any) -> None:
+        """See contracts.admission.AdmissionHost.create."""
+        await self._client.create(obj)
+
     async def update_status(self, obj: Any) -> None:
         """See contracts.admission.AdmissionHost.update_status."""
         await self._client.update(obj, subresource="status")

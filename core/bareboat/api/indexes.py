@@ -6,9 +6,6 @@ label's value, or Pods' keys by node. Equal sets of values are kept once: thousa
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import msgspec
 
 from bareboat.models.selectors import Selector
@@ -17,8 +14,6 @@ from bareboat.store.log import Log
 
 #: The field of a resource that is indexed beside its labels.
 FIELDS = {"core/pods": "spec.nodeName"}
-#: An index is not worth asking when it leaves more than this part of the objects.
-WORTH = 0.25
 #: Sets of values that are kept once at most; more of them are kept again, which costs memory and nothing else.
 KNOWN = 10_000
 
@@ -34,12 +29,17 @@ class _Spec(msgspec.Struct, frozen=True, gc=False):
     nodeName: str = ""
 
 
+class _Placed(msgspec.Struct, gc=False):
+    metadata: _Meta
+    spec: _Spec = _Spec()
+
+
 class _Labeled(msgspec.Struct, gc=False):
     metadata: _Meta
 
 
-class _Placed(_Labeled, gc=False):
-    spec: _Spec = _Spec()
+_decode_placed = msgspec.json.Decoder(_Placed).decode
+_decode_labeled = msgspec.json.Decoder(_Labeled).decode
 
 
 class _Index:
@@ -47,7 +47,6 @@ class _Index:
 
     def __init__(self, log: Log, prefix: str, field: str) -> None:
         self._field = field
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_Placed if field else _Labeled).decode
         self._terms: dict[str, Terms] = {}
         self._known: dict[Terms, Terms] = {}
         self._keys: dict[Term, set[str]] = {}
@@ -58,7 +57,7 @@ class _Index:
     def keys(self, terms: list[Term]) -> set[str]:
         """What carries all of them."""
         found = sorted((self._keys.get(term, set()) for term in terms), key=len)
-        return set(found[0]).intersection(*found[1:]) if len(found) > 1 else set(found[0])
+        return found[0].intersection(*found[1:])
 
     def _changed(self, change: Change) -> None:
         if change.deleted:
@@ -67,10 +66,11 @@ class _Index:
             self._put(change.key, change.entry.data)
 
     def _put(self, key: str, data: bytes) -> None:
-        seen = self._decode(data)
-        terms = tuple(seen.metadata.labels.items())
         if self._field:
-            terms += ((self._field, seen.spec.nodeName),)
+            placed = _decode_placed(data)
+            terms = (*placed.metadata.labels.items(), (self._field, placed.spec.nodeName))
+        else:
+            terms = tuple(_decode_labeled(data).metadata.labels.items())
         if len(self._known) > KNOWN:
             self._known.clear()
         self._move(key, self._known.setdefault(terms, terms))
@@ -109,8 +109,5 @@ class Indexes:
         index = self._indexes.get(resource)
         if index is None:
             index = self._indexes[resource] = _Index(self._log, f"{resource}/", own)
-        keys = index.keys(terms)
-        if len(keys) > WORTH * self._log.count(prefix):
-            return None
-        found = (self._log.get(key) for key in sorted(keys) if key.startswith(prefix))
+        found = (self._log.get(key) for key in sorted(index.keys(terms)) if key.startswith(prefix))
         return [entry for entry in found if entry is not None]

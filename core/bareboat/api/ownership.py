@@ -9,10 +9,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from bareboat.api.conversion import convert_object
-from bareboat.api.managed import atoms, entries, sets
+from bareboat.api.managed import atoms, creation, entries, sets
 from bareboat.api.managed.entries import Managed, Owner
 from bareboat.api.managed.manager import FieldManager
+from bareboat.api.managed.walks import NoKey
 from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy
 from bareboat.models.codec import to_tree
@@ -23,6 +26,7 @@ Tree = dict[str, Any]
 
 #: Characters of a manager's name at most.
 MOST = 128
+_specs = creation.Specs()
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
 
@@ -57,10 +61,39 @@ def _manager(type_key: str, reset: tuple[str, ...]) -> FieldManager:
 
 def track_new(op: Operation, obj: Any) -> None:
     """Of an object that is about to be created."""
+    short = _short(op, obj)
+    if short is not None:
+        obj.metadata.managedFields = [entries.entry(owner(op), op.clock.timestamp(), short)] if short else []
+        return
     books = _given(obj, None)
     new = _sent(op, tree_of(op, obj))
     books = manager_of(op, None).updated(books, empty_tree(op.resource), new, owner(op), op.clock.timestamp())
     obj.metadata.managedFields = entries.write(books)
+
+
+def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
+    """The fields of an object that has metadata and a spec and nothing else, in order; None for any other."""
+    if op.custom is not None or not op.same_version or op.raw is not None or obj.metadata.managedFields:
+        return None
+    spec, plain = getattr(obj, "spec", None), _plain(obj.__class__)
+    if not isinstance(spec, msgspec.Struct) or any(getattr(obj, name) != value for name, value in plain.items()):
+        return None
+    metadata = creation.of_metadata(obj.metadata)
+    if metadata is None:
+        return None
+    try:
+        fields = _specs.fields(manager_of(op, None), spec, empty_tree(op.resource).get("spec"), lambda: to_tree(spec))
+    except NoKey:
+        return {}
+    return {"f:metadata": metadata, **fields} if metadata else fields
+
+
+@cache
+def _plain(cls: Any) -> dict[str, Any]:
+    """The parts beside metadata and spec, as they are when nothing is in them."""
+    empty = cls()
+    names = (field.name for field in msgspec.structs.fields(cls))
+    return {name: getattr(empty, name) for name in names if name not in ("kind", "apiVersion", "metadata", "spec")}
 
 
 def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | None) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
 
 from bareboat.models.codec import decode
 from bareboat.models.scheme import Scheme
@@ -23,6 +26,11 @@ class LogReader:
         entry = self._log.get(f"{self._key(cls)}/{namespace}/{name}")
         found: Any = cls
         return None if entry is None else decode(found, entry.data)
+
+    def view(self, cls: type[Any], shape: type[T], name: str, namespace: str = "") -> T | None:
+        """See contracts.auth.Reader."""
+        entry = self._log.get(f"{self._key(cls)}/{namespace}/{name}")
+        return None if entry is None else cast(T, _decoder(cast(Any, shape)).decode(entry.data))
 
     def list(self, cls: type[T], namespace: str | None = None) -> Iterator[T]:
         prefix = f"{self._key(cls)}/" if namespace is None else f"{self._key(cls)}/{namespace}/"
@@ -45,3 +53,8 @@ class LogReader:
     def _key(self, cls: type[Any]) -> str:
         resource = self._scheme.by_type(cls)
         return self._scheme.storage(resource.group, resource.plural).key
+
+
+@cache
+def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)

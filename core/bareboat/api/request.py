@@ -8,13 +8,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from bareboat.api.trail import Trail
+from bareboat.auth.selection import field_requirements, label_requirements
 from bareboat.contracts.auth import Attributes, UserInfo
 from bareboat.models.status import BadRequest
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+_COLLECTIONS = frozenset({"list", "watch", "deletecollection"})
 _NAMESPACE_PARTS = frozenset({"status", "finalize"})
 
 
@@ -34,6 +38,10 @@ class ApiRequest:
     #: of an upgrade request: a function that hands the connection over
     connection: object = None
     headers: dict[str, str] = field(default_factory=dict)
+    #: what method, path and query mean, if somebody has worked it out already
+    info: RequestInfo | None = None
+    #: who records it
+    trail: Trail | None = None
 
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)
@@ -51,7 +59,8 @@ class ApiRequest:
 
 @dataclass(slots=True)
 class ApiResponse:
-    """Either ``body`` or ``stream`` (a watch or a log, in chunks). ``hijacked``: the connection was taken over, nothing to send."""
+    """Either ``body`` or ``stream`` (a watch or a log, in chunks). ``follow`` does the same as ``stream``, which is then not begun, on
+    a connection that takes HTTP chunks (api.verbs.stream.Sink). ``hijacked``: the connection was taken over, nothing to send."""
 
     status: int = 200
     body: bytes = b""
@@ -60,11 +69,13 @@ class ApiResponse:
     warnings: list[str] = field(default_factory=list)
     stream: AsyncIterator[bytes] | None = None
     hijacked: bool = False
+    follow: Callable[[Any], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """``verb`` as RBAC names it. ``resource`` "" means that ``path`` is no resource."""
+    """``verb`` as RBAC names it. ``resource`` "" means that ``path`` is no resource. ``fields`` and ``labels`` are the selectors of
+    a collection as they came."""
 
     verb: str
     path: str
@@ -75,8 +86,12 @@ class RequestInfo:
     namespace: str = ""
     name: str = ""
     rest: str = ""
+    fields: str = ""
+    labels: str = ""
 
     def attributes(self, user: UserInfo) -> Attributes:
+        fields = field_requirements(self.fields) if self.fields else ()
+        named = next((f.values[0] for f in fields if f.key == "metadata.name" and f.operator == "In"), "") if fields else ""
         return Attributes(
             user=user,
             verb=self.verb,
@@ -85,8 +100,10 @@ class RequestInfo:
             resource=self.resource,
             subresource=self.subresource,
             namespace=self.namespace,
-            name=self.name,
+            name=self.name or named,
             path=self.path if not self.resource else "",
+            fields=fields,
+            labels=label_requirements(self.labels) if self.labels else (),
         )
 
 
@@ -111,7 +128,10 @@ def parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     resource, name = rest[0], rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
     verb = _collection_verb(verb, name, query, watching)
-    return RequestInfo(verb, path, group, version, resource, subresource, namespace, name, "/".join(rest[3:]))
+    fields = labels = ""
+    if query and verb in _COLLECTIONS:
+        fields, labels = query.get("fieldSelector", [""])[0], query.get("labelSelector", [""])[0]
+    return RequestInfo(verb, path, group, version, resource, subresource, namespace, name, "/".join(rest[3:]), fields, labels)
 
 
 def _collection_verb(verb: str, name: str, query: dict[str, list[str]], watching: bool) -> str:

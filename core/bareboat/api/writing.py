@@ -14,7 +14,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy, WriteContext
 from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
-from bareboat.models.codec import DecodeError, copy, decode, encode
+from bareboat.models.codec import DecodeError, decode, encode
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
 from bareboat.store.entry import Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
@@ -44,6 +44,7 @@ def admission_request(op: Operation, verb: AdmissionOperation, obj: Any, old: An
         options=_options(op, verb),
         dry_run=op.dry_run,
         warnings=op.warnings,
+        annotations={} if op.request.trail is None else op.request.trail.annotations,
     )
 
 
@@ -119,27 +120,27 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
     if causes:
         raise invalid(op, obj.metadata.name, causes)
     op.warnings.extend(op.strategy.warnings(obj, None))
-    checked = admission_request(op, "CREATE", copy(obj), None)
+    key, stored = op.key(obj.metadata.name, obj.metadata.namespace), await stored_bytes(op, obj)
+    checked = admission_request(op, "CREATE", obj, None)  # what it does to the object is too late: the bytes are made
     try:
         await service.admission.validate(checked)
-        return await _put_new(service, op, obj, allocation)
+        return await _put_new(service, op, key, stored, allocation)
     finally:
         _end(checked)
 
 
-async def _put_new(service: Service, op: Operation, obj: Any, allocation: Plan) -> Entry:
-    key = op.key(obj.metadata.name, obj.metadata.namespace)
-    stored = await stored_bytes(op, obj)
+async def _put_new(service: Service, op: Operation, key: str, stored: bytes, allocation: Plan) -> Entry:
+    name = key.rpartition("/")[2]
     if op.dry_run:
         if service.log.newest(key) is not None:
-            raise already_exists(op, obj.metadata.name)
+            raise already_exists(op, name)
         return shown(op, stored, 0, 0, key)
     expires = op.clock.now().timestamp() + service.event_seconds if op.stored.key == "core/events" else 0.0
     try:
         with allocation:
             return await service.log.write(key, stored, expect=0, expires_at=expires, guards=allocation.guards)
     except CompareFailed as error:
-        raise already_exists(op, obj.metadata.name) from error
+        raise already_exists(op, name) from error
 
 
 def _end(request: AdmissionRequest) -> None:
@@ -175,6 +176,8 @@ async def write_changed(
     _keep_identity(op, new, old)
     if not tracked:
         ownership.track_change(op, new, old, part)
+    if op.request.trail is not None:
+        op.request.trail.saw(new)
     if not admitted:
         request = admission_request(op, "UPDATE", new, old, name)
         await service.admission.mutate(request)
@@ -191,21 +194,30 @@ async def write_changed(
         raise invalid(op, name, causes)
     if part is None:
         op.warnings.extend(op.strategy.warnings(new, old))
-    checked = admission_request(op, "UPDATE", copy(new), old, name)
+    gone = finished(op, new)
+    stored = await _bytes_of_change(op, new)
+    checked = admission_request(op, "UPDATE", new, old, name)  # what it does to the object is too late: the bytes are made
     try:
         if not admitted:
             await service.admission.validate(checked)
-        return await _put_changed(service, op, new, old, current, allocation)
+        return await _put_changed(service, op, stored, old, current, allocation, gone=gone)
     finally:
         _end(checked)
 
 
-async def _put_changed(service: Service, op: Operation, new: Any, old: Any, current: Entry, allocation: Plan) -> Entry:
+async def _bytes_of_change(op: Operation, new: Any) -> bytes:
+    """Admission still sees the revision that the client gave."""
+    revision = new.metadata.resourceVersion
     stored = await stored_bytes(op, new)
+    new.metadata.resourceVersion = revision
+    return stored
+
+
+async def _put_changed(service: Service, op: Operation, stored: bytes, old: Any, current: Entry, allocation: Plan, *, gone: bool) -> Entry:
     if op.dry_run or (not service.log.stale(current.key) and await unchanged(op, stored, old, current)):
         current = await service.log.settled(current)
         return shown(op, stored, current.revision, current.created, current.key) if op.dry_run else current
-    if finished(op, new):
+    if gone:
         with allocation:
             return await service.log.write(current.key, None, expect=current.revision)
     with allocation:

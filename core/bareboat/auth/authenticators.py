@@ -1,19 +1,18 @@
-"""Authenticators of the kernel: client certificate, bearer tokens kept as hashes, and the chain that asks them in order."""
+"""Authenticators of the kernel that need no object: client certificate and anonymous; and the chain that asks all in order."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
-from bareboat.contracts.auth import Authenticator, Credentials, InvalidCredential, UserInfo
+from bareboat.contracts.auth import Authenticated, Authenticator, Credentials, InvalidCredential, UserInfo
 from bareboat.models.status import Unauthorized
 
-AUTHENTICATED = "system:authenticated"
-ANONYMOUS = UserInfo(name="system:anonymous", groups=("system:unauthenticated",))
+log = logging.getLogger("bareboat.auth")
+AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
+ANONYMOUS = UserInfo(name="system:anonymous", groups=(UNAUTHENTICATED,))
 
 
 class CertificateAuthenticator(Authenticator):
@@ -27,57 +26,60 @@ class CertificateAuthenticator(Authenticator):
         return UserInfo(name=credentials.certificate_name, groups=credentials.certificate_organizations)
 
 
-class StaticToken(msgspec.Struct, frozen=True):
-    """``digest`` is the SHA-256 of the token, hexadecimal."""
+class AnonymousAuthenticator(Authenticator):
+    """Knows everybody who shows nothing; with ``paths`` only there."""
 
-    digest: str
-    user: UserInfo
+    name = "anonymous"
 
-
-class StaticTokenAuthenticator(Authenticator):
-    """Tokens from a file that holds only their hashes."""
-
-    name = "static"
-
-    def __init__(self, tokens: Sequence[StaticToken]) -> None:
-        self._tokens = list(tokens)
-
-    @classmethod
-    def from_file(cls, path: Path) -> StaticTokenAuthenticator:
-        """A JSON list of {digest, user}; a missing file is an empty one."""
-        return cls(msgspec.json.decode(path.read_bytes(), type=list[StaticToken]) if path.exists() else [])
+    def __init__(self, paths: Sequence[str] = ()) -> None:
+        self._paths = frozenset(paths)
 
     async def authenticate(self, credentials: Credentials) -> UserInfo | None:
-        if not credentials.token:
-            return None
-        digest = hashlib.sha256(credentials.token.encode()).hexdigest()
-        for known in self._tokens:
-            if hmac.compare_digest(known.digest, digest):
-                return known.user
-        return None
+        shown = credentials.token or credentials.certificate_name
+        return None if shown or (self._paths and credentials.path not in self._paths) else ANONYMOUS
 
 
 class AuthenticatorChain:
-    """Asks in order; the first that knows the credential decides. No credential at all is the anonymous user."""
+    """Asks in order; the first that knows the credential decides. A credential that is wrong is never anonymous."""
 
-    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
+    def __init__(self, authenticators: Sequence[Authenticator], audiences: Sequence[str] = ()) -> None:
         self._authenticators = list(authenticators)
+        self.audiences = tuple(audiences)
 
     async def authenticate(self, credentials: Credentials) -> UserInfo:
         """Raises Unauthorized for a credential that nobody knows, or that is wrong."""
-        if not credentials.token and not credentials.certificate_name:
-            return ANONYMOUS
-        try:
-            for authenticator in self._authenticators:
-                user = await authenticator.authenticate(credentials)
-                if user is not None:
-                    return _authenticated(user)
-        except InvalidCredential as error:
-            raise Unauthorized from error
+        return (await self.identify(credentials)).user
+
+    async def identify(self, credentials: Credentials) -> Authenticated:
+        """The user, and which of the asked audiences the credential is for. Raises Unauthorized."""
+        asked = credentials.audiences or self.audiences
+        if credentials.audiences != asked:
+            credentials = msgspec.structs.replace(credentials, audiences=asked)
+        faults = []
+        for authenticator in self._authenticators:
+            try:
+                found = self._answer(await authenticator.authenticate(credentials), asked)
+            except InvalidCredential as error:
+                faults.append(f"{authenticator.name}: {error}")
+                continue
+            if found is not None:
+                return found
+        if faults:
+            log.warning("a credential was refused: %s", "; ".join(faults))
         raise Unauthorized
+
+    def _answer(self, found: UserInfo | Authenticated | None, asked: tuple[str, ...]) -> Authenticated | None:
+        """Raises InvalidCredential for one that is meant for others."""
+        if found is None:
+            return None
+        if isinstance(found, UserInfo):
+            found = Authenticated(user=found, audiences=tuple(a for a in asked if a in self.audiences))
+        if asked and not found.audiences:
+            raise InvalidCredential(f"the credential of {found.user.name!r} is meant for another audience")
+        return msgspec.structs.replace(found, user=_authenticated(found.user))
 
 
 def _authenticated(user: UserInfo) -> UserInfo:
-    if AUTHENTICATED in user.groups:
+    if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
         return user
     return msgspec.structs.replace(user, groups=(*user.groups, AUTHENTICATED))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bareboat.contracts.auth import ALLOW, Attributes, Authorizer, Decision, UserInfo
+from bareboat.contracts.auth import ALLOW, Attributes, Authorizer, Decision, Rules, UserInfo
 
 MASTERS = "system:masters"
 
@@ -27,17 +27,46 @@ class Authority:
                 reasons.append(decision.reason)
         return Decision("NoOpinion", "; ".join(reasons))
 
-    def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[dict[str, list[str]]], list[dict[str, list[str]]], bool]:
-        """Of all authorizers together; see contracts.auth.Authorizer.rules_for."""
+    def rules_for(self, user: UserInfo, namespace: str) -> tuple[Rules, list[str]]:
+        """Of all authorizers together, and who cannot tell all; see contracts.auth.Authorizer.rules_for."""
+        every = ["*"]
         if MASTERS in user.groups:
-            every = ["*"]
-            return [{"verbs": every, "apiGroups": every, "resources": every}], [{"verbs": every, "nonResourceURLs": every}], False
+            return ([{"verbs": every, "apiGroups": every, "resources": every}], [{"verbs": every, "nonResourceURLs": every}], False), []
         resources: list[dict[str, list[str]]] = []
         paths: list[dict[str, list[str]]] = []
-        incomplete = False
+        silent = []
         for authorizer in self.authorizers:
             some, others, partly = authorizer.rules_for(user, namespace)
             resources += some
             paths += others
-            incomplete = incomplete or partly
-        return resources, paths, incomplete
+            silent += [authorizer.name] if partly else []
+        return (resources, paths, bool(silent)), silent
+
+
+class AlwaysAllow(Authorizer):
+    """For tests: everybody may do everything."""
+
+    name = "always-allow"
+
+    async def authorize(self, attributes: Attributes) -> Decision:
+        del attributes
+        return ALLOW
+
+    def rules_for(self, user: UserInfo, namespace: str) -> Rules:
+        del user, namespace
+        every = ["*"]
+        return [{"verbs": every, "apiGroups": every, "resources": every}], [{"verbs": every, "nonResourceURLs": every}], False
+
+
+class AlwaysDeny(Authorizer):
+    """Nobody may do anything, but ``system:masters``; last in the order it changes nothing."""
+
+    name = "always-deny"
+
+    async def authorize(self, attributes: Attributes) -> Decision:
+        del attributes
+        return Decision("NoOpinion", "Everything is forbidden.")
+
+    def rules_for(self, user: UserInfo, namespace: str) -> Rules:
+        del user, namespace
+        return [], [], False

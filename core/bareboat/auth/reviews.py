@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority
+from bareboat.auth.selection import reviewed
 from bareboat.contracts.auth import Attributes, Credentials, Decision, UserInfo
 from bareboat.models import authentication_v1, authorization_v1
 from bareboat.models.status import BadRequest, Unauthorized
@@ -41,18 +44,32 @@ def _attributes(
             subresource=asked.subresource,
             namespace=asked.namespace,
             name=asked.name,
+            fields=reviewed(asked.fieldSelector, labels=False),
+            labels=reviewed(asked.labelSelector, labels=True),
         )
     path = spec.nonResourceAttributes
     assert path is not None
     return Attributes(user=user, verb=path.verb, path=path.path)
 
 
-async def review_token(chain: AuthenticatorChain, token: str) -> authentication_v1.TokenReviewStatus:
+def review_rules(authority: Authority, user: UserInfo, namespace: str) -> authorization_v1.SubjectRulesReviewStatus:
+    """What ``user`` may do in ``namespace``, as far as the authorizers can list it."""
+    (resources, paths, incomplete), silent = authority.rules_for(user, namespace)
+    return authorization_v1.SubjectRulesReviewStatus(
+        resourceRules=msgspec.convert(resources, list[authorization_v1.ResourceRule]),
+        nonResourceRules=msgspec.convert(paths, list[authorization_v1.NonResourceRule]),
+        incomplete=incomplete,
+        evaluationError=", ".join(f"{name} authorizer does not support user rule resolution" for name in silent),
+    )
+
+
+async def review_token(chain: AuthenticatorChain, spec: authentication_v1.TokenReviewSpec) -> authentication_v1.TokenReviewStatus:
+    """``audiences`` of the answer are those of the asked ones (none asked: the API server's own) that the token is meant for."""
     try:
-        user = await chain.authenticate(Credentials(token=token))
+        found = await chain.identify(Credentials(token=spec.token, audiences=tuple(spec.audiences)))
     except Unauthorized:
         return authentication_v1.TokenReviewStatus(error="invalid bearer token")
-    return authentication_v1.TokenReviewStatus(authenticated=True, user=shown(user))
+    return authentication_v1.TokenReviewStatus(authenticated=True, user=shown(found.user), audiences=list(found.audiences))
 
 
 def shown(user: UserInfo) -> authentication_v1.UserInfo:

@@ -1,26 +1,27 @@
-"""Service account tokens: JSON web tokens, signed by the cluster, bound to an audience, a time and optionally an object.
+"""Making service account tokens: JSON web tokens, signed by the cluster, bound to an audience, a time and optionally an object.
 
-``Issuer`` makes them (TokenRequest, KEP-1205); ``TokenAuthenticator`` checks signature, issuer, audience and time, and that
-the account, and the pod or secret that the token is bound to, still exist with the same uid. PyJWT does the cryptography.
+``Issuer`` answers TokenRequests (KEP-1205) and makes the tokens without an end that Secrets may still hold. Who checks them is
+``account_tokens``. PyJWT does the cryptography.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from bareboat.base.clock import Clock
+from bareboat.base.clock import Clock, rfc3339
 from bareboat.base.ids import Ids
-from bareboat.contracts.auth import Authenticator, Credentials, InvalidCredential, Reader, UserInfo
+from bareboat.contracts.auth import Reader, UserInfo
 from bareboat.models import authentication_v1, core_v1
 from bareboat.models.status import BadRequest, Conflict, NotFound
 
-ALGORITHM = "ES256"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+#: Of tokens in Secrets, which have no audience and no end.
+LEGACY_ISSUER = "kubernetes/serviceaccount"
 #: Bounds of a token's life in seconds, and what is given when none is asked for.
 SHORTEST, DEFAULT, LONGEST = 600, 3600, 2**32
-#: A verified token is trusted this long before its objects are looked at again.
-CACHE_SECONDS = 10.0
 
 
 def service_account_user(namespace: str, name: str, uid: str = "", extra: dict[str, tuple[str, ...]] | None = None) -> UserInfo:
@@ -29,11 +30,13 @@ def service_account_user(namespace: str, name: str, uid: str = "", extra: dict[s
 
 
 class Keys:
-    """The signing key and its public side, loaded when first used."""
+    """The signing key, and public keys that former tokens were signed with; loaded when first used. An EC or RSA key as PEM."""
 
-    def __init__(self, private_pem: bytes) -> None:
+    def __init__(self, private_pem: bytes, former: Sequence[bytes] = ()) -> None:
         self._pem = private_pem
+        self._former = list(former)
         self._private: Any = None
+        self._known: dict[str, tuple[Any, str]] = {}
 
     @property
     def private(self) -> Any:
@@ -44,19 +47,54 @@ class Keys:
         return self._private
 
     @property
-    def public(self) -> Any:
-        return self.private.public_key()
+    def algorithm(self) -> str:
+        return _algorithm(self.private)
 
     @property
     def key_id(self) -> str:
-        return hashlib.sha256(self._pem).hexdigest()[:16]
+        return _key_id(self.private.public_key())
+
+    def verifying(self, key_id: str) -> tuple[Any, str] | None:
+        """The public key of that id and the only algorithm that goes with it."""
+        return self._all().get(key_id)
+
+    def _all(self) -> dict[str, tuple[Any, str]]:
+        if not self._known:
+            from cryptography.hazmat.primitives import serialization
+
+            keys = [self.private.public_key(), *(serialization.load_pem_public_key(pem) for pem in self._former)]
+            self._known = {_key_id(key): (key, _algorithm(key)) for key in keys}
+        return self._known
 
     def jwks(self) -> dict[str, Any]:
-        """The public key as a JSON web key set."""
-        from jwt.algorithms import ECAlgorithm
+        """The public keys as a JSON web key set."""
+        from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-        key = ECAlgorithm.to_jwk(self.public, as_dict=True)
-        return {"keys": [{**key, "use": "sig", "kid": self.key_id, "alg": ALGORITHM}]}
+        found = []
+        for key_id, (key, algorithm) in self._all().items():
+            shown = (RSAAlgorithm if algorithm == "RS256" else ECAlgorithm).to_jwk(key, as_dict=True)
+            found.append({"use": "sig", "kid": key_id, "alg": algorithm, **{k: v for k, v in shown.items() if k != "key_ops"}})
+        return {"keys": found}
+
+    def sign(self, payload: dict[str, Any]) -> str:
+        import jwt
+
+        return jwt.encode(payload, self.private, algorithm=self.algorithm, headers={"kid": self.key_id})
+
+
+def _algorithm(key: Any) -> str:
+    """Raises ValueError for a key that cannot sign tokens."""
+    curve = getattr(getattr(key, "curve", None), "name", "")
+    found = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}.get(curve, "" if curve else "RS256")
+    if not found or (found == "RS256" and key.key_size < 2048):
+        raise ValueError("the key of service account tokens must be EC (P-256, P-384, P-521) or RSA of 2048 bits at least")
+    return found
+
+
+def _key_id(public: Any) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()[:43]
 
 
 class Issuer:
@@ -70,8 +108,6 @@ class Issuer:
 
     def issue(self, namespace: str, name: str, request: authentication_v1.TokenRequest) -> authentication_v1.TokenRequest:
         """Fill in the request's status. Raises NotFound, BadRequest, Conflict."""
-        import jwt
-
         account = self._reader.get(core_v1.ServiceAccount, name, namespace)
         if account is None:
             raise NotFound.of("serviceaccounts", name)
@@ -83,7 +119,7 @@ class Issuer:
         spec.expirationSeconds = seconds
         now = int(self._clock.now().timestamp())
         claims: dict[str, Any] = {"namespace": namespace, "serviceaccount": {"name": name, "uid": account.metadata.uid}}
-        claims |= self._bound(namespace, request)
+        claims |= self._bound(namespace, name, request)
         payload = {
             "iss": ISSUER,
             "aud": spec.audiences,
@@ -94,22 +130,31 @@ class Issuer:
             "jti": self._ids.uid(),
             "kubernetes.io": claims,
         }
-        token = jwt.encode(payload, self._keys.private, algorithm=ALGORITHM, headers={"kid": self._keys.key_id})
-        from datetime import timedelta
-
-        from bareboat.base.clock import rfc3339
-
         expires = rfc3339(self._clock.now() + timedelta(seconds=seconds))
-        request.status = authentication_v1.TokenRequestStatus(token=token, expirationTimestamp=expires)
+        request.status = authentication_v1.TokenRequestStatus(token=self._keys.sign(payload), expirationTimestamp=expires)
         return request
 
-    def _bound(self, namespace: str, request: authentication_v1.TokenRequest) -> dict[str, Any]:
+    def legacy(self, account: core_v1.ServiceAccount, secret: str) -> str:
+        """The token of a Secret: good for as long as the Secret holds it."""
+        meta, prefix = account.metadata, "kubernetes.io/serviceaccount"
+        return self._keys.sign(
+            {
+                "iss": LEGACY_ISSUER,
+                "sub": f"system:serviceaccount:{meta.namespace}:{meta.name}",
+                f"{prefix}/namespace": meta.namespace,
+                f"{prefix}/secret.name": secret,
+                f"{prefix}/service-account.name": meta.name,
+                f"{prefix}/service-account.uid": meta.uid,
+            }
+        )
+
+    def _bound(self, namespace: str, account: str, request: authentication_v1.TokenRequest) -> dict[str, Any]:
         """The claims of the object that the token lives as long as."""
         reference = request.spec.boundObjectRef
         if reference is None:
             return {}
         kinds: dict[str, Any] = {"Pod": core_v1.Pod, "Secret": core_v1.Secret, "Node": core_v1.Node}
-        if reference.kind not in kinds:
+        if reference.kind not in kinds or reference.apiVersion != "v1":
             raise BadRequest(f"cannot bind token for serviceaccount to object of type {reference.apiVersion}, Kind={reference.kind}")
         found = self._reader.get(kinds[reference.kind], reference.name, "" if reference.kind == "Node" else namespace)
         if found is None:
@@ -117,73 +162,11 @@ class Issuer:
         if reference.uid and reference.uid != found.metadata.uid:
             because = f"the UID in the bound object reference ({reference.uid}) does not match the UID in record"
             raise Conflict.of(f"{reference.kind.lower()}s", reference.name, because=because)
+        if reference.kind == "Pod" and (found.spec.serviceAccountName or "default") != account:
+            message = f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
+            raise BadRequest(message)
         claims: dict[str, Any] = {reference.kind.lower(): {"name": found.metadata.name, "uid": found.metadata.uid}}
         if reference.kind == "Pod" and found.spec.nodeName:
             node = self._reader.get(core_v1.Node, found.spec.nodeName)
             claims["node"] = {"name": found.spec.nodeName, **({"uid": node.metadata.uid} if node else {})}
         return claims
-
-
-class TokenAuthenticator(Authenticator):
-    """Knows the tokens that Issuer made."""
-
-    name = "service-account"
-
-    def __init__(self, keys: Keys, reader: Reader, clock: Clock, audiences: tuple[str, ...] = (ISSUER,)) -> None:
-        self._keys = keys
-        self._reader = reader
-        self._clock = clock
-        self._audiences = audiences
-        self._known: dict[bytes, tuple[float, UserInfo]] = {}
-
-    async def authenticate(self, credentials: Credentials) -> UserInfo | None:
-        if credentials.token.count(".") != 2:
-            return None
-        digest = hashlib.sha256(credentials.token.encode()).digest()
-        known = self._known.get(digest)
-        now = self._clock.monotonic()
-        if known is not None and known[0] > now:
-            return known[1]
-        user = self.check(credentials.token, self._audiences)
-        if len(self._known) > 4096:
-            self._known.clear()
-        self._known[digest] = (now + CACHE_SECONDS, user)
-        return user
-
-    def check(self, token: str, audiences: tuple[str, ...]) -> UserInfo:
-        """Raises InvalidCredential."""
-        import jwt
-
-        try:
-            claims = jwt.decode(
-                token,
-                self._keys.public,
-                algorithms=[ALGORITHM],
-                audience=list(audiences),
-                issuer=ISSUER,
-                options={"require": ["exp", "sub"]},
-            )
-        except jwt.InvalidTokenError as error:
-            raise InvalidCredential(str(error)) from error
-        return self._user(claims)
-
-    def _user(self, claims: dict[str, Any]) -> UserInfo:
-        private = claims.get("kubernetes.io") or {}
-        namespace = private.get("namespace", "")
-        account = private.get("serviceaccount") or {}
-        self._alive(core_v1.ServiceAccount, account, namespace)
-        extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims.get('jti', '')}",)}
-        for kind, cls in (("pod", core_v1.Pod), ("secret", core_v1.Secret)):
-            if kind in private:
-                self._alive(cls, private[kind], namespace)
-        if "pod" in private:
-            extra["authentication.kubernetes.io/pod-name"] = (private["pod"]["name"],)
-            extra["authentication.kubernetes.io/pod-uid"] = (private["pod"]["uid"],)
-        if "node" in private:
-            extra["authentication.kubernetes.io/node-name"] = (private["node"]["name"],)
-        return service_account_user(namespace, account["name"], account["uid"], extra)
-
-    def _alive(self, cls: Any, claim: dict[str, str], namespace: str) -> None:
-        found = self._reader.get(cls, claim.get("name", ""), namespace)
-        if found is None or found.metadata.uid != claim.get("uid"):
-            raise InvalidCredential(f"{cls.__name__} {namespace}/{claim.get('name')} is gone")

@@ -39,11 +39,17 @@ def rfc3339_micro(moment: datetime) -> str:
 class SystemClock:
     """The machine's clock."""
 
+    _second, _text = 0, ""
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def timestamp(self) -> str:
-        return rfc3339(self.now())
+        """Written once a second: every write needs it several times."""
+        second = int(time.time())  # noqa: TID251  the one place
+        if second != self._second:
+            self._second, self._text = second, rfc3339(datetime.fromtimestamp(second, UTC))
+        return self._text
 
     def micro(self) -> str:
         return rfc3339_micro(self.now())

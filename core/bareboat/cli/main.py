@@ -19,12 +19,17 @@ COMMANDS = {
     "up": "bring up a cluster on this machine and leave it running",
     "down": "stop the cluster and remove every trace of it from the machine",
     "status": "what runs, on which nodes, with which plugins, at what cost",
+    "init": "prepare a cluster that other machines can join",
+    "join": "make this machine a node of a cluster that runs elsewhere",
+    "token": "make, list and delete the tokens with which machines join",
+    "certs": "show certificates and when they end, and renew them",
     "node": "list, stop, start, add and remove nodes",
     "demo": "bring up a cluster, run the example on it, show it working, clean up",
     "image": "load images into nodes, list them, remove those that nothing uses",
     "store": "back up, restore, verify, compact and look into what the cluster keeps",
     "plugins": "list, show and check plugins",
     "plugin": "write a plugin: begin it, test it, check it",
+    "serve": "offer a driver on the standard socket of its kind, without a cluster",
     "install": "have systemd start the cluster with the machine",
     "uninstall": "undo that",
     "completion": "print a completion script for a shell",
@@ -70,10 +75,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _expected() -> tuple[type[Exception], ...]:
+    from bareboat.client.kubeconfig import KubeconfigError
     from bareboat.cluster.errors import ClusterError
     from bareboat.cluster.file.reading import ClusterFileError
     from bareboat.cluster.processes import StartFailed
     from bareboat.contracts.errors import DriverError
     from bareboat.plugins.problems import PluginErrors
 
-    return (ClusterError, ClusterFileError, StartFailed, PluginErrors, DriverError)
+    return (ClusterError, ClusterFileError, KubeconfigError, StartFailed, PluginErrors, DriverError)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from bareboat.cluster.file.reading import Lines, read
-from bareboat.cluster.file.shape import RUNTIMES, ClusterFile, Node, Runtime, fake
+from bareboat.cluster.file.reading import ClusterFileError, Lines, read
+from bareboat.cluster.file.shape import RUNTIMES, STORAGE, STORAGE_OBJECTS, ClusterFile, Node, Runtime, Use, fake
 from bareboat.cluster.layout import Layout
 
 
@@ -22,12 +22,24 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """--port, --address, --write-kubeconfig, --controllers."""
+    """--port, --address, --write-kubeconfig, --store, --store-option, --controllers."""
     parser.add_argument(
         "--port", type=int, metavar="N", help="port of the API server, 0 for any free one (default: the cluster file's, else 6443)"
     )
     parser.add_argument("--address", help="address to listen on (default: the cluster file's, else all)")
     parser.add_argument("--write-kubeconfig", type=Path, metavar="FILE", help="also write the administrator's kubeconfig here, mode 0600")
+    parser.add_argument(
+        "--store",
+        metavar="NAME",
+        help="where objects are kept: sqlite, memory, postgres, etcd … (default: the cluster file's, else sqlite)",
+    )
+    parser.add_argument(
+        "--store-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the store, e.g. url=postgresql://bareboat@db/bareboat; may be repeated",
+    )
     parser.add_argument(
         "--controllers",
         metavar="LIST",
@@ -56,12 +68,18 @@ def cluster_of(arguments: argparse.Namespace) -> tuple[ClusterFile, Lines | None
 
 
 def _usual(name: str) -> ClusterFile:
-    """The built-in defaults, with the runtime that is installed."""
+    """The built-in defaults, with the runtime that is installed, and local storage where that is."""
+    from bareboat.contracts.hooks import GROUP
     from bareboat.plugins.inventory import DRIVER_GROUPS, Inventory
 
-    installed = Inventory().names(DRIVER_GROUPS["runtime"])
+    inventory = Inventory()
+    installed = inventory.names(DRIVER_GROUPS["runtime"])
     runtime = next((r for r in RUNTIMES if r in installed), RUNTIMES[0])
-    return ClusterFile(name=name, node=Node(runtimes=[Runtime(use=runtime)]))
+    cluster = ClusterFile(name=name, node=Node(runtimes=[Runtime(use=runtime)]))
+    if STORAGE not in inventory.names(DRIVER_GROUPS["storage"]) or STORAGE_OBJECTS not in inventory.names(GROUP):
+        return cluster
+    node = msgspec.structs.replace(cluster.node, storage=[Use(use=STORAGE)])
+    return msgspec.structs.replace(cluster, node=node, plugins=[*cluster.plugins, Use(use=STORAGE_OBJECTS)])
 
 
 def _with_server(cluster: ClusterFile, arguments: argparse.Namespace) -> ClusterFile:
@@ -72,4 +90,21 @@ def _with_server(cluster: ClusterFile, arguments: argparse.Namespace) -> Cluster
     )
     wanted = getattr(arguments, "controllers", None)
     controllers = cluster.controllers if wanted is None else [name.strip() for name in wanted.split(",") if name.strip()]
-    return msgspec.structs.replace(cluster, server=server, controllers=controllers)
+    return msgspec.structs.replace(cluster, server=server, controllers=controllers, store=_store(cluster.store, arguments))
+
+
+def _store(store: Use, arguments: argparse.Namespace) -> Use:
+    """The cluster file's, unless another is wanted; options are added to its own. Raises ClusterFileError."""
+    name = getattr(arguments, "store", None)
+    if name and name != store.use:
+        store = Use(use=name)
+    options = dict(store.options)
+    for text in getattr(arguments, "store_option", []):
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise ClusterFileError("--store-option", 0, f"{text}: KEY=VALUE is wanted")
+        try:
+            options[key] = msgspec.yaml.decode(value.encode())
+        except msgspec.MsgspecError:
+            options[key] = value
+    return msgspec.structs.replace(store, options=options)

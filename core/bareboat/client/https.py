@@ -55,6 +55,10 @@ class HttpsTransport:
             self._ssl.load_cert_chain(certificate, key)
         self._session: aiohttp.ClientSession | None = None
 
+    def renew(self, certificate: Path, key: Path) -> None:
+        """Show another certificate from now on; connections that are open stay."""
+        self._ssl.load_cert_chain(certificate, key)
+
     @property
     def tls(self) -> ssl.SSLContext:
         """Whom it trusts and who it is: for other servers of the same cluster."""

@@ -15,16 +15,14 @@ from typing import Any
 
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
-from bareboat.client import kubeconfig
 from bareboat.client.client import Client
-from bareboat.client.https import HttpsTransport
 from bareboat.cluster.driver_host import DriverHost
-from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.file.choices import NodePlugins
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
-from bareboat.cluster.pki.authority import Authority
+from bareboat.cluster.node_identity import NodeIdentity
+from bareboat.controllers.storage.service import StorageControllers
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
 from bareboat.node.agent import NodeAgent
@@ -127,24 +125,26 @@ class Agents:
 
     async def run(self) -> None:
         """Raises ClusterError when there is no cluster to join, DriverError when a driver cannot start."""
-        if not self._layout.kubeconfig.exists():
-            raise ClusterError(f"no cluster in {self._layout.data_dir}: start a server with the same --data-dir first")
-        pki = Authority(self._layout.pki, self.clock)
-        server_url = _server_of(self._layout.kubeconfig, self._separate)
+        identity = NodeIdentity(self._layout, self._nodes, self._address, self.clock, self.ids, separate=self._separate)
         drivers = [NodeDrivers(self._layout, node, self._plugins, self.clock) for node in self._nodes]
         agents: list[NodeAgent] = []
-        serving = pki.serving(f"agent-{self._nodes[0]}", f"system:node:{self._nodes[0]}", [*self._nodes, self._address], ("system:nodes",))
+        serving = identity.serving()
         api = AgentApi(agents)
-        listener = Listener(api, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate)
+        listener = Listener(api, certificate=serving.certificate, key=serving.key, client_ca=identity.client_ca)
         try:
             for node_drivers in drivers:
                 await node_drivers.open()
             port = await listener.start("0.0.0.0", 0)  # noqa: S104  the API server dials in from wherever it is
-            transports = [self._transport(pki, server_url, node) for node in self._nodes]
+            transports = [identity.transport(node) for node in self._nodes]
             for node, node_drivers, transport in zip(self._nodes, drivers, transports, strict=True):
                 agents.append(self._agent(node, node_drivers, Client(transport, Scheme.builtin()), port))
             api.serve(agents)
+            storage = [c for node, d in zip(self._nodes, drivers, strict=True) for c in self._storage(identity, node, d)]
             async with asyncio.TaskGroup() as group:
+                for renewal in identity.renewals(listener.reload):
+                    group.create_task(renewal(), name="certificates")
+                for controllers in storage:
+                    group.create_task(controllers.run(), name="storage")
                 for agent in agents:
                     group.create_task(agent.run(), name=f"agent-{agent.config.name}")
                 for agent in agents:
@@ -172,17 +172,12 @@ class Agents:
             await Volumes(place, _nothing, _nothing, {}, _nothing, storage).tear_down()
         await storage.sweep(set(), pods)
 
-    def _transport(self, pki: Authority, server: str, node: str) -> HttpsTransport:
-        pair = pki.client(f"node-{node}", f"system:node:{node}", ("system:nodes",))
-        kubeconfig.write(
-            self._layout.node_kubeconfig(node),
-            server=server,
-            ca=pki.certificate_pem,
-            certificate=pair.certificate_pem,
-            key=pair.key_pem,
-            user=node,
-        )
-        return kubeconfig.load(self._layout.node_kubeconfig(node), user_agent=f"kubelet/bareboat ({node})")
+    def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[StorageControllers]:
+        """Under an identity of their own: what volumes need is more than a node may."""
+        transport = identity.storage(node) if drivers.storage else None
+        if transport is None:
+            return []
+        return [StorageControllers(node, Client(transport, Scheme.builtin()), drivers.storage, self.clock, self.ids)]
 
     def _loaded(self) -> list[PluginSpec]:
         plugins = self._plugins
@@ -218,15 +213,6 @@ class Agents:
         )
         agent.contributed = self._plugins.hooks.collect("bareboat_node_services") if self._plugins.hooks is not None else []
         return agent
-
-
-def _server_of(path: Path, separate: bool) -> str:
-    """The server's URL; a node in a network namespace of its own goes through the advertised address."""
-    import yaml
-
-    document = yaml.safe_load(path.read_text())
-    server: str = document["clusters"][0]["cluster"]["server"]
-    return (path.parent / "server" / "advertised").read_text().strip() if separate else server
 
 
 async def _nothing(*_: Any) -> Any:

@@ -67,6 +67,9 @@ class Layout:
         return hashlib.sha256(f"{self.data_dir}\0{node}".encode()).hexdigest()[:8]
 
     def _directory(self, *parts: str) -> Path:
-        path = self.data_dir.joinpath(*parts)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.data_dir
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for part in ("", *parts):  # one by one: `parents` would make those in between with the usual mode
+            path = path / part
+            path.mkdir(mode=0o700, exist_ok=True)
         return path

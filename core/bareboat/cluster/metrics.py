@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +50,11 @@ class LoopLag:
 class ServerMetrics:
     """What a scrape of one server shows."""
 
-    def __init__(self, log: Log, requests: RequestMetrics, lag: LoopLag) -> None:
+    def __init__(self, log: Log, requests: RequestMetrics, lag: LoopLag, more: Sequence[Callable[[], Iterator[Metric]]] = ()) -> None:
         self._log = log
         self._requests = requests
         self._lag = lag
+        self._more = more
         self._registry: Any = None
 
     def render(self) -> bytes:
@@ -70,6 +71,8 @@ class ServerMetrics:
         yield from self._of_requests()
         yield from self._of_store()
         yield from self._of_process()
+        for collect in self._more:
+            yield from collect()
 
     def _of_requests(self) -> Iterator[Metric]:
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily

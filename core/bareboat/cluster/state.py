@@ -70,7 +70,7 @@ def save(layout: Layout, state: ClusterState) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file with mode 0600 so that a reader sees the old or the new content."""
+    """Write a file with mode 0600, durably, and so that a reader sees the old or the new content."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -79,6 +79,11 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def start_ticks(pid: int) -> int:

@@ -28,6 +28,7 @@ from bareboat.models.scheme import Scheme
 from bareboat.plugins.loader import LoadedDriver
 from bareboat.store.log import Log, StoreFailed
 from bareboat.store.maintenance import Maintenance
+from bareboat.store.shared import log_over
 from bareboat.store.verifying import Progress
 
 Sink = Callable[[bytes], Awaitable[None]]
@@ -154,7 +155,7 @@ class Opened:
         self._maintenance = maintenance
 
     async def ask(self, request: Request, progress: Progress, sink: Sink) -> Any:
-        return msgspec.to_builtins(await answer(self._maintenance, request, progress, sink))
+        return msgspec.json.decode(msgspec.json.encode(await answer(self._maintenance, request, progress, sink)))
 
 
 @asynccontextmanager
@@ -180,7 +181,7 @@ async def opened(cluster: ClusterFile, layout: Layout, driver: LoadedDriver) -> 
     clock, scheme = SystemClock(), Scheme.builtin()
     whose = owner(cluster, layout, SystemIds())
     store, host = prepare(cluster, layout, driver, clock)
-    log = Log(store, clock, lambda key: head_of(scheme, key))
+    log = log_over(store, clock, lambda key: head_of(scheme, key))
     try:
         await log.start()
         yield log, Maintenance(log, scheme, clock, cluster=whose.name, instance=whose.id)

@@ -3,7 +3,7 @@
 Contributed by ``bareboat_admission`` and run in the order of the cluster file: all mutators, then schema and semantic
 validation, then all validators on an object they cannot change. A plugin refuses by raising ``models.status.ApiError``
 (usually Forbidden). ``handles`` keeps a plugin off the path of kinds it does not care for; it is evaluated once per kind.
-Whatever the file says, a plugin of a lower ``stage`` runs before one of a higher: plugins, policies, webhooks, quota.
+Whatever the file says, a plugin of a lower ``stage`` runs before one of a higher: what others rely on, plugins, policies, webhooks, quota.
 What a plugin may ask of the kernel beyond reading is its ``AdmissionHost``.
 """
 
@@ -22,7 +22,7 @@ from bareboat.models.selectors import Selector
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 #: Values of ``AdmissionPlugin.stage``.
-PLUGIN, POLICY, WEBHOOK, QUOTA = 0, 1, 2, 3
+FIRST, PLUGIN, POLICY, WEBHOOK, QUOTA = -1, 0, 1, 2, 3
 
 
 class AdmissionRequest(msgspec.Struct, kw_only=True):
@@ -67,6 +67,10 @@ class AdmissionHost(Protocol):
         """Post to a webhook by its client configuration, as a tree. Raises ValueError with what went wrong."""
         ...
 
+    async def create(self, obj: Any) -> None:
+        """Write a new object as the kernel itself. Raises AlreadyExists, Forbidden, Invalid."""
+        ...
+
     async def update_status(self, obj: Any) -> None:
         """Write an object's status as the kernel itself. Raises Conflict if the object is not the newest, NotFound."""
         ...
@@ -106,6 +110,8 @@ class AdmissionPlugin(ABC):
 
     name: str
     stage: int = PLUGIN
+    #: runs whether the cluster file names it or not: without it something else would be no protection
+    required: bool = False
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         """Whether requests of this shape concern the plugin. Called once per shape; must be pure."""

@@ -15,6 +15,23 @@ from bareboat.contracts.errors import Conflict, InvalidConfig
 T = TypeVar("T")
 
 
+#: Access modes of the API as the contract has them, the widest first.
+MODES: dict[str, csi.AccessMode] = {
+    "ReadWriteMany": "MULTI_NODE_MULTI_WRITER",
+    "ReadOnlyMany": "MULTI_NODE_READER_ONLY",
+    "ReadWriteOnce": "SINGLE_NODE_WRITER",
+    "ReadWriteOncePod": "SINGLE_NODE_WRITER",
+}
+#: For drivers that tell one pod of a node from several.
+PRECISE: dict[str, csi.AccessMode] = {"ReadWriteOnce": "SINGLE_NODE_MULTI_WRITER", "ReadWriteOncePod": "SINGLE_NODE_SINGLE_WRITER"}
+
+
+def access_mode(modes: Sequence[str], *, precise: bool) -> csi.AccessMode:
+    """The one that covers a volume's or claim's ``accessModes``."""
+    widest = next((m for m in MODES if m in modes), "ReadWriteOnce")
+    return PRECISE.get(widest, MODES[widest]) if precise else MODES[widest]
+
+
 def given(**fields: object) -> None:
     """None of them is empty. Raises InvalidConfig."""
     for name, value in fields.items():

@@ -13,7 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin
-    from bareboat.contracts.auth import Authenticator, Authorizer, Reader
+    from bareboat.contracts.auth import Authenticator, AuthHost, Authorizer, Reader
     from bareboat.contracts.contributions import Command, HttpApp, Kind, NodeService
     from bareboat.contracts.scheduling import SchedulingPolicy
 
@@ -25,13 +25,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def bareboat_authenticators(reader: Reader, options: dict[str, Any]) -> list[Authenticator]:  # type: ignore[empty-body]
-    """Authenticators, tried in the order of ``authentication`` in the cluster file. ``options`` are the plugin's own."""
+def bareboat_authenticators(reader: Reader, host: AuthHost, options: dict[str, Any]) -> list[Authenticator]:  # type: ignore[empty-body]
+    """Authenticators, tried in the order of ``authentication`` in the cluster file. ``options`` are the plugin's own: raise
+    ValueError if they are none."""
 
 
 @hookspec
-def bareboat_authorizers(reader: Reader, options: dict[str, Any]) -> list[Authorizer]:  # type: ignore[empty-body]
-    """Authorizers, asked in the order of ``authorization`` in the cluster file."""
+def bareboat_authorizers(reader: Reader, host: AuthHost, options: dict[str, Any]) -> list[Authorizer]:  # type: ignore[empty-body]
+    """Authorizers, asked in the order of ``authorization`` in the cluster file. Raise ValueError for options that are none."""
 
 
 @hookspec

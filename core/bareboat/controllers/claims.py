@@ -19,9 +19,8 @@ from bareboat.models.meta import controller_of, key, owner_reference
 from bareboat.models.scheme import Resource
 from bareboat.models.selectors import Selector
 from bareboat.models.status import NotFound
-from bareboat.reconcile.controller import viewed
 from bareboat.reconcile.expectations import Expectations
-from bareboat.reconcile.informer import Informer, InformerFactory
+from bareboat.reconcile.informer import Informer, InformerFactory, viewed
 
 #: Pods decoded at a stretch: about a millisecond.
 PORTION = 64
@@ -73,8 +72,8 @@ class PodClaims:
         candidate: Callable[[core_v1.Pod], bool] | None = None,
     ) -> None:
         self.pods = informers.of(core_v1.Pod)
-        self.pods.add_index("owner", owner_uid)
-        self.pods.add_index("orphan", _orphan)
+        self.pods.add_index("owner", owner_uid, Dependent)
+        self.pods.add_index("orphan", _orphan, Dependent)
         self.resource: Resource = client.scheme.by_type(owners.cls)
         self._client = client
         self._owners = owners

@@ -26,6 +26,9 @@ from bareboat.controllers.quota.controller import ResourceQuotaController
 from bareboat.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from bareboat.controllers.servicecidrs import ServiceCIDRController
 from bareboat.controllers.statefulset.controller import StatefulSetController
+from bareboat.controllers.tokens.accounts import ServiceAccountTokenController
+from bareboat.controllers.tokens.bootstrap import BootstrapSigner, TokenCleaner
+from bareboat.controllers.volumes.attach import AttachDetachController
 from bareboat.controllers.volumes.binder import PersistentVolumeBinder
 from bareboat.controllers.volumes.ephemeral import EphemeralVolumeController
 from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
@@ -35,6 +38,9 @@ BUILTIN: list[type[Any]] = [
     NamespaceController,
     ServiceAccountController,
     RootCaPublisher,
+    ServiceAccountTokenController,
+    BootstrapSigner,
+    TokenCleaner,
     ReplicaSetController,
     ReplicationControllerController,
     DeploymentController,
@@ -54,6 +60,7 @@ BUILTIN: list[type[Any]] = [
     CertificateController,
     PodGarbageCollector,
     PersistentVolumeBinder,
+    AttachDetachController,
     ClaimProtectionController,
     VolumeProtectionController,
     EphemeralVolumeController,

@@ -7,6 +7,7 @@ Also here: the factories by which generated types say that a field is written al
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from msgspec import Meta
@@ -47,9 +48,13 @@ _CANONICAL: dict[Any, Callable[[Any], str]] = {
 }
 
 
-def canonical(kind: Any, value: Any) -> str:
-    """The msgspec hook: raises ValueError with upstream's message."""
+@lru_cache(8192, typed=True)
+def _canonical(kind: Any, value: Any) -> str:
     return _CANONICAL[kind](value)
+
+
+#: The msgspec hook: raises ValueError with upstream's message. Objects repeat the same few texts: the last are remembered.
+canonical: Callable[[Any, Any], str] = _canonical
 
 
 def nothing() -> None:

@@ -52,7 +52,7 @@ SWEEP_EVERY = 60.0
 
 
 class NodeAgent:
-    """``runtimes`` by RuntimeClass handler, "" the default; ``storage`` by driver name. The drivers are open already and are closed by who opened them."""
+    """``runtimes`` by RuntimeClass handler, "" the default; ``storage`` by driver name. Who opened the drivers closes them."""
 
     def __init__(
         self,

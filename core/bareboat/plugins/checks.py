@@ -18,10 +18,11 @@ from bareboat.contracts.cosi import BucketDriver
 from bareboat.contracts.cri import RuntimeDriver
 from bareboat.contracts.csi import VolumeDriver
 from bareboat.contracts.driver import PluginInfo
+from bareboat.contracts.face import Face
 from bareboat.contracts.netpolicy import NetworkPolicyDriver
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.contracts.store import Store
-from bareboat.plugins.inventory import DRIVER_GROUPS
+from bareboat.plugins.inventory import DRIVER_GROUPS, GROUPS
 
 BASES: dict[str, type[Any]] = {
     DRIVER_GROUPS["runtime"]: RuntimeDriver,
@@ -31,6 +32,7 @@ BASES: dict[str, type[Any]] = {
     DRIVER_GROUPS["storage"]: VolumeDriver,
     DRIVER_GROUPS["buckets"]: BucketDriver,
     DRIVER_GROUPS["store"]: Store,
+    GROUPS["face"]: Face,
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bareboat.contracts import hooks
+from bareboat.contracts import face, hooks
 
 #: Entry-point groups of drivers, by the word the cluster file and the command line use.
 DRIVER_GROUPS: dict[str, str] = {
@@ -24,7 +24,7 @@ DRIVER_GROUPS: dict[str, str] = {
     "buckets": "bareboat.cosi.v1alpha1",
     "store": "bareboat.store.v1",
 }
-GROUPS: dict[str, str] = {**DRIVER_GROUPS, "plugin": hooks.GROUP}
+GROUPS: dict[str, str] = {**DRIVER_GROUPS, "face": face.GROUP, "plugin": hooks.GROUP}
 _ANY_VERSION = re.compile(r"^bareboat\.[a-z]+\.v\d+((alpha|beta)\d+)?$")
 
 

@@ -9,10 +9,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any, ClassVar
-
-import msgspec
 
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
@@ -20,7 +17,7 @@ from bareboat.client.client import Client
 from bareboat.models.codec import decode
 from bareboat.models.status import AlreadyExists, ApiError, Conflict
 from bareboat.reconcile.events import EventRecorder
-from bareboat.reconcile.informer import Informer, InformerFactory
+from bareboat.reconcile.informer import Informer, InformerFactory, viewed
 from bareboat.reconcile.queue import WorkQueue
 
 log = logging.getLogger("bareboat.controller")
@@ -29,12 +26,6 @@ Mapper = Callable[[str, Any], Iterable[str]]
 
 #: Up to so many dependents every change is looked at at once; of more, for so many seconds each, but never longer than this.
 FEW, PACE, LONGEST_PACE = 16, 0.002, 1.0
-
-
-@lru_cache(maxsize=256)
-def viewed(data: bytes, view: Any) -> Any:
-    """``data`` as the few fields of ``view``. Shared by all who are told of the same change: not to be written to."""
-    return msgspec.json.decode(data, type=view)
 
 
 class Terminal(Exception):

@@ -10,6 +10,7 @@ import asyncio
 import builtins
 import logging
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -24,6 +25,12 @@ T = TypeVar("T", bound=msgspec.Struct)
 OnChange = Callable[[str, bytes | None, bytes | None], None]
 
 
+@lru_cache(maxsize=256)
+def viewed(data: bytes, view: Any) -> Any:
+    """``data`` as the few fields of ``view``. Shared by all who are told of the same change: not to be written to."""
+    return msgspec.json.decode(data, type=view)
+
+
 class Informer(Generic[T]):
     """Keys are ``namespace/name`` (``/name`` for cluster-scoped kinds). Callbacks run synchronously, after the state is updated."""
 
@@ -36,7 +43,7 @@ class Informer(Generic[T]):
         self._fields = fields
         self._objects: dict[str, bytes] = {}
         self._callbacks: list[OnChange] = []
-        self._indexers: dict[str, Callable[[T], Iterable[str]]] = {}
+        self._indexers: dict[str, tuple[Callable[[Any], Iterable[str]], Any]] = {}
         self._indexes: dict[str, dict[str, set[str]]] = {}
         self._values: dict[str, dict[str, tuple[str, ...]]] = {}
         self._synced = asyncio.Event()
@@ -63,10 +70,13 @@ class Informer(Generic[T]):
     def __len__(self) -> int:
         return len(self._objects)
 
-    def add_index(self, name: str, values: Callable[[T], Iterable[str]]) -> None:
-        """Find objects by what ``values`` gives for them. Before ``run``; the same name again is the same index."""
+    def add_index(self, name: str, values: Callable[[Any], Iterable[str]], view: Any = None) -> None:
+        """Find objects by what ``values`` gives for them. Before ``run``; the same name again is the same index.
+
+        With ``view``, a Struct of the few fields that ``values`` reads, only those are decoded.
+        """
         if name not in self._indexers:
-            self._indexers[name] = values
+            self._indexers[name] = values, view
             self._indexes[name] = {}
             self._values[name] = {}
             for key, data in self._objects.items():
@@ -159,10 +169,12 @@ class Informer(Generic[T]):
     def _index(self, key: str, data: bytes | None) -> None:
         if not self._indexers:
             return
-        obj = None if data is None else decode(self.cls, data)
-        for name, values in self._indexers.items():
+        seen: dict[Any, Any] = {}
+        for name, (values, view) in self._indexers.items():
             index, before = self._indexes[name], self._values[name]
-            now = () if obj is None else tuple(values(obj))
+            if data is not None and view not in seen:
+                seen[view] = decode(self.cls, data) if view is None else viewed(data, view)
+            now = () if data is None else tuple(values(seen[view]))
             was = before.pop(key, ())
             for value in was:
                 if value not in now:

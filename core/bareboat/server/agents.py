@@ -30,10 +30,15 @@ class Agents:
         self._reader = reader
         self._tls = ssl.create_default_context(cafile=str(ca))
         self._tls.check_hostname = False  # the certificate names the node; addresses may change
-        self._tls.load_cert_chain(certificate, key)
+        self._files = certificate, key
+        self.reload()
         self._session: aiohttp.ClientSession | None = None
         #: connections of clients that were handed over to another server
         self.tunnels: set[TransportPipe] = set()
+
+    def reload(self) -> None:
+        """Show the certificate that the files have now."""
+        self._tls.load_cert_chain(*self._files)
 
     async def close(self) -> None:
         for pipe in list(self.tunnels):

@@ -74,6 +74,11 @@ class Aggregator:
         """What this server shows to the others."""
         self._identity = certificate, key
 
+    def reidentify(self) -> None:
+        """The files have another certificate: the next request to each server shows it."""
+        for remote in self._remotes.values():
+            remote.tls = None
+
     def groups(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         """Group and version → resources, of the servers that answer."""
         return {key: remote.resources for key, remote in self._remotes.items() if remote.fault is None}

@@ -6,24 +6,64 @@ the ``shell``, which is built when it is first asked for.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 from bareboat.api import answers
-from bareboat.api.request import ApiResponse, RequestInfo
+from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.service import Service, forbidden
+from bareboat.api.yaml_body import INLINE, unpacked
 from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
 from bareboat.contracts.auth import Attributes, UserInfo
-from bareboat.models.status import ApiError, InternalError
+from bareboat.models.status import ApiError, InternalError, RequestEntityTooLarge, Unauthorized
 from bareboat.server.apps import Apps
+from bareboat.server.audit.auditor import Auditor
+from bareboat.server.audit.record import Record
 from bareboat.server.connector import Connector
-from bareboat.server.exchange import Scope, credentials_of, headers_of, read_body, request_of, send_response
+from bareboat.server.deadlines import Task, timed_out
+from bareboat.server.edge import Edge
+from bareboat.server.exchange import Scope, check_path, credentials_of, headers_of, marked, read_body, request_of, send_response
+from bareboat.server.fairness.gate import TEXT, Rejected
+from bareboat.server.fairness.level import Seat
 from bareboat.server.health import Health
 
 log = logging.getLogger("bareboat.server")
 _API = ("/api", "/openapi")
+
+
+_LONG = frozenset({"attach", "exec", "log", "portforward", "proxy"})
+
+
+def long_running(info: RequestInfo) -> bool:
+    """What may last as long as the client likes."""
+    return info.verb == "watch" or info.verb == "proxy" or (info.subresource in _LONG and bool(info.resource))
+
+
+class _Visit:
+    """One request on its way through."""
+
+    __slots__ = ("audit_id", "long", "marks", "real", "record", "seat", "shown", "task")
+
+    def __init__(self, task: Task, audit_id: str) -> None:
+        self.task = task
+        self.audit_id = audit_id
+        #: headers that every answer to it carries
+        self.marks: list[tuple[bytes, bytes]] = [(b"audit-id", audit_id.encode("latin-1"))]
+        self.seat: Seat | None = None
+        #: who the client is, where it acts as somebody else
+        self.real: UserInfo | None = None
+        self.record: Record | None = None
+        #: the status of an answer that somebody else has sent
+        self.shown = 200
+        self.long = False
+
+    def leave(self) -> None:
+        if self.seat is not None:
+            self.seat.release()
+            self.seat = None
 
 
 class App:
@@ -37,6 +77,7 @@ class App:
         health: Health,
         connector: Connector,
         shell: Any,
+        edge: Edge,
         apps: Apps | None = None,
     ) -> None:
         self._apps = apps or Apps()
@@ -46,47 +87,139 @@ class App:
         self._health = health
         self._connector = connector
         self._shell = shell
+        self._edge = edge
+        self._fairness = edge.fairness
+        self._deadlines = edge.deadlines
+        self._streams = edge.streams
+        self._unpacking = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
+            with self._streams.counted():
+                await self._websocket(scope, receive, send)
             return
         headers = headers_of(scope)
+        visit = _Visit(self._deadlines.begin(), self._edge.ids.next(headers.get("audit-id", "")))
         try:
-            response = await self._respond(scope, headers, receive, send)
+            response = await self._outcome(visit, scope, headers, receive, send)
+            if visit.record is not None:
+                recorded = visit.record.answered(response or ApiResponse(visit.shown))
+                response = response and recorded
+            if response is not None and not response.hijacked:
+                await self._send(visit, response, headers, receive, send)
+        except asyncio.CancelledError:
+            if not self._deadlines.late(visit.task):
+                raise
+            visit.task.uncancel()
+            scope["extensions"]["drop"]()
+        finally:
+            visit.leave()
+            self._deadlines.end(visit.task)
+
+    async def _outcome(self, visit: _Visit, scope: Scope, headers: dict[str, str], receive: Any, send: Any) -> ApiResponse | None:
+        try:
+            return await self._respond(visit, scope, headers, receive, send)
+        except Rejected as error:
+            return ApiResponse(429, f"{TEXT}\n".encode(), "text/plain; charset=utf-8", {"retry-after": str(error.retry_after)})
+        except RequestEntityTooLarge as error:
+            refused = answers.failure(error)
+            refused.headers["connection"] = "close"  # what is left of the body is not read
+            return refused
         except ApiError as error:
-            response = answers.failure(error)
+            return answers.failure(error)
         except ConnectionResetError:
-            return
+            return None
+        except asyncio.CancelledError:
+            if not self._deadlines.late(visit.task):
+                raise
+            visit.task.uncancel()
+            return answers.failure(timed_out())
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
-            response = answers.failure(InternalError("Internal Server Error"))
-        if response is not None and not response.hijacked:
-            await send_response(response, "gzip" in headers.get("accept-encoding", ""), receive, send)
+            if visit.record is not None:
+                visit.record.panicked = True
+            return answers.failure(InternalError("Internal Server Error"))
 
-    async def _respond(self, scope: Scope, headers: dict[str, str], receive: Any, send: Any) -> ApiResponse | None:
-        user = await self._user(scope, headers)
-        path = scope["path"]
-        if path.startswith(_API):
-            has_body = scope["method"] not in ("GET", "HEAD")
-            request = request_of(scope, headers, user, await read_body(receive) if has_body else b"")
+    async def _send(self, visit: _Visit, response: ApiResponse, headers: dict[str, str], receive: Any, send: Any) -> None:
+        gzip = "gzip" in headers.get("accept-encoding", "")
+        if response.stream is None:
+            await send_response(response, gzip, receive, send, visit.marks)
+            return
+        visit.leave()  # what is long has been begun: from now on it costs what it sends
+        self._deadlines.end(visit.task)
+        ended = False
+        with self._streams.counted():
+            await send_response(response, gzip, receive, send, visit.marks)
+            ended = True
+        if not ended:  # by the server, which stops: the client sees a whole answer
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _respond(self, visit: _Visit, scope: Scope, headers: dict[str, str], receive: Any, send: Any) -> ApiResponse | None:
+        request = await self._request(visit, scope, headers)
+        user, info = request.user, request.info
+        assert info is not None
+        await self._enter(visit, scope, request, info)
+        if request.path.startswith(_API):
+            if request.method not in ("GET", "HEAD"):
+                request.body = await read_body(receive, headers)
+            if visit.long:
+                self._deadlines.end(visit.task)
+            if len(request.body) > INLINE:
+                async with unpacked(request.body, request.content_type, self._unpacking):
+                    return await self._service.handle(request)
             return await self._service.handle(request)
-        await self._authorize_path(user, scope["method"].lower(), path)
-        if self._apps.concern(path):
-            await self._apps.call(user, scope, receive, send)
+        await self._authorize_path(user, scope["method"].lower(), request.path)
+        if self._apps.concern(request.path):
+            await self._apps.call(user, scope, receive, marked(send, visit))
             return None
-        found = self._health.answer(path, scope["query_string"])
+        query = scope["query_string"]
+        found = self._health.answer(request.path, query) or self._edge.page(request.path, query)
         if found is not None:
             return found
-        await self._shell.get()(scope, receive, send)
+        await self._shell.get()(scope, receive, marked(send, visit))
         return None
 
-    async def _user(self, scope: Scope, headers: dict[str, str]) -> UserInfo:
+    async def _request(self, visit: _Visit, scope: Scope, headers: dict[str, str]) -> ApiRequest:
+        """The request without its body, its client known, its record begun. Raises Unauthorized, Forbidden, BadRequest."""
+        auditor = self._edge.auditor
+        try:
+            user = await self._user(visit, scope, headers)
+        except Unauthorized:
+            if auditor is not None:
+                _unauthenticated(auditor, visit, scope, headers)
+            raise
+        check_path(scope["path"])
+        request = request_of(scope, headers, user, b"")
+        info = request.info = parse(request.method, request.path, request.query)
+        if auditor is not None:
+            if auditor.full:
+                await auditor.room()
+            record = auditor.begin(request, info, audit_id=visit.audit_id, real=visit.real, uri=_uri(scope))
+            request.trail = visit.record = record
+        return request
+
+    async def _enter(self, visit: _Visit, scope: Scope, request: ApiRequest, info: RequestInfo) -> None:
+        """Past the gate. Raises Rejected, BadRequest for a timeout that is none."""
+        visit.long = long_running(info)
+        if visit.long:
+            if info.verb != "watch":
+                return
+        elif "timeout" in request.query:
+            self._deadlines.shorten(visit.task, request)
+        place = self._fairness.place(request.user, info)
+        visit.marks += place.headers
+        visit.seat = self._fairness.enter(place, request, info)
+        if visit.seat is None:
+            visit.seat = await self._fairness.wait(place, request, info, scope["extensions"].get("lost"))
+
+    async def _user(self, visit: _Visit, scope: Scope, headers: dict[str, str]) -> UserInfo:
         user = await self._authenticators.authenticate(credentials_of(scope, headers))
         if not any(name.startswith("impersonate-") for name in headers):
             return user
         listed = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
-        return await impersonated(user, listed, self._authority)
+        acting = await impersonated(user, listed, self._authority)
+        visit.real = None if acting is user else user
+        return acting
 
     async def _authorize_path(self, user: UserInfo, verb: str, path: str) -> None:
         decision = await self._authority.authorize(Attributes(user=user, verb=verb, path=path))
@@ -96,13 +229,34 @@ class App:
     async def _websocket(self, scope: Scope, receive: Any, send: Any) -> None:
         """exec, attach and port-forward: authorized here, carried to the agent by the connector."""
         headers = headers_of(scope)
+        visit = _Visit(self._deadlines.begin(), self._edge.ids.next(headers.get("audit-id", "")))
+        self._deadlines.end(visit.task)
+        outcome = ApiResponse(101)
         try:
-            user = await self._user({**scope, "method": "GET"}, headers)
-            request = request_of({**scope, "method": "GET"}, headers, user, b"")
+            request = await self._request(visit, {**scope, "method": "GET"}, headers)
             await self._connector.websocket(self._service, request, scope, receive, send)
         except ApiError as error:
+            outcome = answers.failure(error)
             await receive()
             await _refuse(send, error)
+        finally:
+            if visit.record is not None:
+                visit.record.answered(outcome)
+
+
+def _uri(scope: Scope) -> str:
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _unauthenticated(auditor: Auditor, visit: _Visit, scope: Scope, headers: dict[str, str]) -> None:
+    """Somebody whom nobody knows is recorded, too."""
+    request = request_of(scope, headers, UserInfo(name=""), b"")
+    info = parse(request.method, request.path, request.query)
+    record = auditor.begin(request, info, audit_id=visit.audit_id, uri=_uri(scope))
+    if record is not None:
+        tried = "bearer" if "authorization" in headers else "x509"
+        record.unauthenticated(f"Authentication failed, attempted: {tried}")
 
 
 async def _refuse(send: Any, error: ApiError) -> None:

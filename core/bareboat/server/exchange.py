@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from typing import Any
+import re
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from bareboat.api.body import LIMIT
 from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.contracts.auth import Credentials, UserInfo
-from bareboat.models.status import RequestEntityTooLarge
+from bareboat.models.status import BadRequest, RequestEntityTooLarge
+from bareboat.server.cycle import at_once, cycle_of
 
 Scope = dict[str, Any]
 #: Bodies larger than this are compressed for clients that take gzip (upstream's bound).
 GZIP_FROM = 128 * 1024
 #: Larger bodies are handed to the transport in pieces, so that other tasks get their turn.
 PIECE = 256 * 1024
+#: Query parameters at most: a command to execute has one per word.
+PARAMETERS = 10_000
+#: Characters of all warnings together, and of one when that is exceeded.
+WARNINGS, WARNING = 4096, 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
@@ -24,8 +33,10 @@ def headers_of(scope: Scope) -> dict[str, str]:
     listed = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
     headers = dict(listed)
     if len(headers) != len(listed):
-        for name in headers:
-            headers[name] = ", ".join(value for key, value in listed if key == name)
+        every: dict[str, list[str]] = {}
+        for name, value in listed:
+            every.setdefault(name, []).append(value)
+        headers = {name: ", ".join(values) for name, values in every.items()}
     return headers
 
 
@@ -36,11 +47,15 @@ def credentials_of(scope: Scope, headers: dict[str, str]) -> Credentials:
         token=token.strip() if scheme.lower() == "bearer" else "",
         certificate_name=tls.get("client_cert_name", ""),
         certificate_organizations=tls.get("client_cert_organizations", ()),
+        path=scope["path"],
     )
 
 
-async def read_body(receive: Any) -> bytes:
-    """The whole body. Raises RequestEntityTooLarge as soon as it is too long."""
+async def read_body(receive: Any, headers: dict[str, str]) -> bytes:
+    """The whole body. Raises RequestEntityTooLarge as soon as it is, or claims to be, too long."""
+    claimed = headers.get("content-length", "")
+    if len(claimed) > 6 and int(claimed) > LIMIT:
+        raise RequestEntityTooLarge(f"Request entity too large: limit is {LIMIT}")
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
@@ -52,7 +67,7 @@ async def read_body(receive: Any) -> bytes:
             raise ConnectionResetError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > LIMIT + 1024:
+        if size > LIMIT:
             raise RequestEntityTooLarge(f"Request entity too large: limit is {LIMIT}")
     return b"".join(parts)
 
@@ -63,7 +78,7 @@ def request_of(scope: Scope, headers: dict[str, str], user: UserInfo, body: byte
         user,
         scope["method"],
         scope["path"],
-        parse_qs(query.decode("latin-1"), keep_blank_values=True) if query else {},
+        parameters(query) if query else {},
         body,
         headers.get("content-type", ""),
         headers.get("accept", ""),
@@ -74,14 +89,57 @@ def request_of(scope: Scope, headers: dict[str, str], user: UserInfo, body: byte
     )
 
 
-async def send_response(response: ApiResponse, accepts_gzip: bool, receive: Any, send: Any) -> None:
-    head = [(b"content-type", response.content_type.encode()), (b"cache-control", b"no-cache, private")]
+def check_path(path: str) -> None:
+    """Raises BadRequest for a path that could mean one thing here and another where it is passed on."""
+    if not path.isprintable():
+        raise BadRequest("the path has characters that cannot be printed")
+    if "/." in path:
+        for segment in path.partition("/proxy/")[0].split("/"):
+            if segment in (".", ".."):
+                raise BadRequest(f"Name parameter invalid: \"{segment}\": may not be '{segment}'")
+
+
+def parameters(query: bytes) -> dict[str, list[str]]:
+    """Every value of every parameter. Raises BadRequest for more of them than anybody needs."""
+    try:
+        return parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=PARAMETERS)
+    except ValueError as error:
+        raise BadRequest(f"the query has more than {PARAMETERS} parameters") from error
+
+
+class Marking(Protocol):
+    """Headers for an answer, and where its status is noted."""
+
+    marks: list[tuple[bytes, bytes]]
+    shown: int
+
+
+def marked(send: Any, visit: Marking) -> Any:
+    """``send`` for an application of its own."""
+
+    async def sending(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            visit.shown = message["status"]
+            message = {**message, "headers": [*message["headers"], *visit.marks]}
+        await send(message)
+
+    return sending
+
+
+async def send_response(
+    response: ApiResponse, accepts_gzip: bool, receive: Any, send: Any, marks: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    head = [(b"content-type", response.content_type.encode()), (b"cache-control", b"no-cache, private"), *marks]
     for name, value in response.headers.items():
         if name == "cache-control":
             head[1] = (b"cache-control", value.encode())
         else:
             head.append((name.encode(), value.encode()))
-    head += [(b"warning", _warning(text)) for text in dict.fromkeys(response.warnings)]
+    head += [(b"warning", text) for text in warnings(response.warnings)]
+    cycle = cycle_of(send)
+    if response.follow is not None and cycle is not None:
+        await cycle.chunked(response.status, head, response.follow)
+        return
     if response.stream is not None:
         await _send_stream(response, head, receive, send)
         return
@@ -90,6 +148,8 @@ async def send_response(response: ApiResponse, accepts_gzip: bool, receive: Any,
         body = await asyncio.to_thread(gzip.compress, body, 1)
         head += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
     head.append((b"content-length", b"%d" % len(body)))
+    if len(body) <= PIECE and at_once(send, response.status, head, body):
+        return
     await send({"type": "http.response.start", "status": response.status, "headers": head})
     for start in range(0, len(body) - PIECE, PIECE):
         await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
@@ -97,8 +157,18 @@ async def send_response(response: ApiResponse, accepts_gzip: bool, receive: Any,
     await send({"type": "http.response.body", "body": body[last:]})
 
 
+def warnings(texts: Sequence[str]) -> list[bytes]:
+    """As header values: each once; when they are long together, as upstream, cut short and no more than a few kilobytes."""
+    once = list(dict.fromkeys(texts))
+    if sum(map(len, once)) <= WARNINGS:
+        return [_warning(text) for text in once]
+    short = [text[:WARNING] for text in once[: WARNINGS // 16]]
+    kept = [text for text, end in zip(short, accumulate(map(len, short)), strict=True) if end <= WARNINGS]
+    return [_warning(text) for text in kept]
+
+
 def _warning(text: str) -> bytes:
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    quoted = _CONTROL.sub(" ", text.replace("\\", "\\\\").replace('"', '\\"'))
     return f'299 - "{quoted}"'.encode("utf-8", "replace")
 
 

@@ -10,19 +10,22 @@ from typing import Any
 
 import uvicorn
 
-from bareboat.server.protocol import PeerHttpProtocol, PeerWebSocketProtocol
+from bareboat.server.limits import GuardedHttpProtocol, Limits, sweep
+from bareboat.server.protocol import PeerWebSocketProtocol
 
 #: Seconds that requests in flight get when the listener stops.
 STOP_SECONDS = 5
 
 
 class Listener:
-    """``client_ca`` verifies client certificates, which stay optional: a token will do as well."""
+    """``client_ca`` verifies client certificates, which stay optional: a token will do as well. ``reload`` when the files change."""
 
-    def __init__(self, app: Any, *, certificate: Path, key: Path, client_ca: Path) -> None:
+    def __init__(self, app: Any, *, certificate: Path, key: Path, client_ca: Path, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        guarded = {"limits": self._limits, "most": self._limits.most()}
         self._config = uvicorn.Config(
             app,
-            http=PeerHttpProtocol,
+            http=type("Protocol", (GuardedHttpProtocol,), guarded),
             ws=PeerWebSocketProtocol,
             loop="none",
             lifespan="off",
@@ -30,6 +33,7 @@ class Listener:
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_keep_alive=120,
             timeout_graceful_shutdown=STOP_SECONDS,
             ssl_certfile=certificate,
@@ -39,8 +43,11 @@ class Listener:
             ws_max_size=32 * 1024 * 1024,
             ws_ping_interval=None,
         )
+        self._files = certificate, key, client_ca
+        self._tls: ssl.SSLContext | None = None
         self._server = uvicorn.Server(self._config)
         self._task: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
         self.port = 0
 
     async def start(self, host: str, port: int) -> int:
@@ -53,6 +60,7 @@ class Listener:
             bound.close()
             raise
         bound.listen(2048)
+        self.reload()
         self.port = int(bound.getsockname()[1])
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._server._serve([bound]), name="listener")
@@ -61,10 +69,35 @@ class Listener:
                 self._task.result()
                 raise RuntimeError("the listener ended before it was ready")
             await asyncio.sleep(0.005)
+        self._sweeper = loop.create_task(sweep(self._server.server_state.connections, self._limits.head_seconds), name="sweeper")
         return self.port
+
+    def reload(self) -> None:
+        """Read certificate, key and CA again; connections that are open stay. Raises OSError and keeps what it had."""
+        certificate, key, client_ca = self._files
+        fresh = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        fresh.load_cert_chain(certificate, key)
+        fresh.load_verify_locations(client_ca)
+        fresh.verify_mode = ssl.CERT_OPTIONAL
+        self._tls = fresh
+        if not self._config.loaded:
+            self._config.load()
+            assert self._config.ssl is not None
+            self._config.ssl.sni_callback = self._newest
+
+    def _newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Called for each handshake, with or without a server name."""
+        assert self._tls is not None
+        connection.context = self._tls
+
+    def close(self) -> None:
+        """Take no more connections, and no more requests on those that there are."""
+        self._server.should_exit = True
 
     async def stop(self, grace: float = STOP_SECONDS + 1) -> None:
         """Stop accepting, let requests finish for ``grace`` seconds, close what remains. Twice is fine."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         if self._task is not None:
             self._server.should_exit = True
             _, unfinished = await asyncio.wait([self._task], timeout=grace)

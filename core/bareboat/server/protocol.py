@@ -11,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+
+from bareboat.server.cycle import Cycle
 
 
 def peer(transport: asyncio.BaseTransport | None) -> dict[str, Any]:
@@ -46,8 +49,42 @@ class PeerHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
+    def on_headers_complete(self) -> None:
+        """As uvicorn does, for the usual case in fewer steps and with a cycle that can send a response as a whole."""
+        running = self.cycle
+        parser = self.parser
+        if parser.should_upgrade() or parser.get_http_version() != "1.1":
+            super().on_headers_complete()
+            return
+        scope, url = self.scope, httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        cycle = self.cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if running is None or running.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Lets go of everything that leads back here: what waits for the cycle collector keeps its TLS buffers until then."""
+        if isinstance(self.cycle, Cycle) and not self.cycle.response_complete:
+            self.cycle.lost()
         super().connection_lost(exc)
         self._extensions = {}
         self.scope = self.cycle = None  # type: ignore[assignment]

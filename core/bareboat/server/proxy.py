@@ -75,7 +75,9 @@ class Proxy:
         if not port:
             port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports), "80")
         elif not port.isdigit():
-            port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports if p.name == port), port)
+            port = next((str(p.containerPort) for c in pod.spec.containers for p in c.ports if p.name == port), "")
+        if not port.isdecimal() or not port.isascii() or not 0 < int(port) < 65536:
+            raise BadRequest(f'invalid pod request "{name}": there is no such port')
         return f"{host(pod.status.podIP)}:{port}"
 
     def _service(self, namespace: str, name: str, port: str) -> str:
@@ -119,6 +121,7 @@ def proxyable(address: str) -> bool:
         found = ipaddress.ip_address(address)
     except ValueError:
         return False
+    found = getattr(found, "ipv4_mapped", None) or found
     return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
 
 

@@ -15,7 +15,7 @@ from bareboat.api.verbs.subresources import bind
 from bareboat.api.writing import admission_request
 from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority
-from bareboat.auth.reviews import review_access, review_token, shown, user_of
+from bareboat.auth.reviews import review_access, review_rules, review_token, shown, user_of
 from bareboat.auth.tokens import Issuer
 from bareboat.contracts.auth import UserInfo
 from bareboat.models import authentication_v1, authorization_v1
@@ -68,17 +68,14 @@ class Virtual:
         review = self._read(op, authorization_v1.SelfSubjectRulesReview)
         if not review.spec.namespace:
             raise BadRequest("no namespace on request")
-        resources, paths, incomplete = self._authority.rules_for(op.request.user, review.spec.namespace)
-        review.status = msgspec.convert(
-            {"resourceRules": resources, "nonResourceRules": paths, "incomplete": incomplete}, authorization_v1.SubjectRulesReviewStatus
-        )
+        review.status = review_rules(self._authority, op.request.user, review.spec.namespace)
         return self._created(op, review)
 
     async def _token_review(self, op: Operation) -> ApiResponse:
         review = self._read(op, authentication_v1.TokenReview)
         if not review.spec.token:
             raise BadRequest("token is required for TokenReview in authentication")
-        review.status = await review_token(self._chain, review.spec.token)
+        review.status = await review_token(self._chain, review.spec)
         return self._created(op, review)
 
     async def _who(self, op: Operation) -> ApiResponse:

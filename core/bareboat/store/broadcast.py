@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from itertools import islice
 
 from bareboat.store.entry import Change, resource_of
 
 #: Changes a subscriber may lag behind before it is closed.
 CAPACITY = 20_000
+#: Patient subscribers that are woken at a time; the loop does other things before the next.
+AT_A_TIME = 24
 
 
 class SlowSubscriber(Exception):
@@ -33,6 +36,12 @@ class Subscription:
         #: the revision of the last change that was taken
         self.seen = 0
         self.failed: Exception | None = None
+        #: it may be woken some turns of the loop later, together with what comes meanwhile
+        self.patient = False
+        #: called when it fails, as its reader may be waiting for something else
+        self.failing: Callable[[], None] | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def push(self, change: Change) -> None:
         if self.failed is None and change.revision > self._after:
@@ -42,12 +51,17 @@ class Subscription:
 
     def wake(self) -> None:
         self._wake.set()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def fail(self, error: Exception) -> None:
         """Close it: what is buffered is dropped and the reader gets ``error``."""
         self.failed = error
         self._buffer.clear()
-        self._wake.set()
+        self.wake()
+        if self.failing is not None:
+            self.failing()
         self.close()
 
     def replay(self, backlog: Iterable[Change], after: int) -> None:
@@ -79,6 +93,21 @@ class Subscription:
         except TimeoutError:
             return
 
+    async def woken(self, seconds: float) -> None:
+        """Until ``wake`` is called, or ``seconds`` have passed; for one that waits, and has taken what was there."""
+        loop = asyncio.get_running_loop()
+        if (
+            self._timer is None
+            or self._timer.cancelled()
+            or self._timer.when() <= loop.time()
+            or self._timer.when() > loop.time() + seconds
+        ):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_later(seconds, self.wake)
+        self._waiting = loop.create_future()
+        await self._waiting
+
     async def next_batch(self) -> list[Change]:
         """At least one change. Raises SlowSubscriber, or StoreFailed when the log stopped."""
         while True:
@@ -92,6 +121,8 @@ class Subscription:
             yield await self.next_batch()
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._broadcast.remove(self)
 
 
@@ -101,6 +132,7 @@ class Broadcast:
     def __init__(self) -> None:
         self._subscribers: dict[str, set[Subscription]] = {}
         self._taps: dict[str, list[Callable[[Change], None]]] = {}
+        self._patient: dict[Subscription, None] = {}
 
     def subscribe(self, prefix: str, capacity: int = CAPACITY) -> Subscription:
         subscription = Subscription(self, prefix, capacity)
@@ -129,12 +161,29 @@ class Broadcast:
                     subscription.push(change)
                     touched.add(subscription)
         for subscription in touched:
+            if not subscription.patient:
+                subscription.wake()
+            elif self._patient:
+                self._patient[subscription] = None
+            else:
+                self._patient[subscription] = None
+                asyncio.get_running_loop().call_soon(self._wake_some)
+
+    def _wake_some(self) -> None:
+        """A few of the patient ones in the order in which they were touched, the others in the loop's next turn."""
+        for subscription in list(islice(self._patient, AT_A_TIME)):
+            del self._patient[subscription]
             subscription.wake()
+        if self._patient:
+            asyncio.get_running_loop().call_soon(self._wake_some)
 
     def fail_all(self, error: Exception) -> None:
         for subscriptions in list(self._subscribers.values()):
             for subscription in list(subscriptions):
                 subscription.fail(error)
+
+    def of(self, prefix: str) -> int:
+        return len(self._subscribers.get(prefix, ()))
 
     def __len__(self) -> int:
         return sum(len(found) for found in self._subscribers.values())

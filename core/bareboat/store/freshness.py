@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from bareboat.contracts.errors import DriverError
+from bareboat.contracts.errors import DriverError, Unavailable
 
 Waiting = list[asyncio.Future[None]]
 
@@ -24,9 +24,12 @@ class Freshness:
         self._until: list[tuple[int, Waiting]] = []
         self._wake = asyncio.Event()
         self._head = 0
+        self._over: Unavailable | None = None
 
     async def fresh(self) -> None:
         """Until the cache has everything that was committed before the call. Raises what ``fetch`` raises, and what ``lost`` was told."""
+        if self._over is not None:
+            raise self._over
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asking.append(future)
         self._wake.set()
@@ -34,7 +37,7 @@ class Freshness:
 
     async def reach(self, revision: int, seconds: float) -> None:
         """Until the cache is at ``revision``, or the time is over: the caller looks."""
-        if revision <= self._head:
+        if revision <= self._head or self._over is not None:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._until.append((revision, [future]))
@@ -61,14 +64,19 @@ class Freshness:
         self._until = []
 
     async def run(self) -> None:
-        """Ask for whoever waits, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            await asyncio.sleep(0)  # whoever asks in this turn of the loop is in
-            waiting, self._asking = self._asking, []
-            if waiting:
-                await self._ask(waiting)
+        """Ask for whoever waits, until cancelled; nobody waits any longer then."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await asyncio.sleep(0)  # whoever asks in this turn of the loop is in
+                waiting, self._asking = self._asking, []
+                if waiting:
+                    await self._ask(waiting)
+        finally:
+            self._over = Unavailable("the server is stopping")
+            _refuse(self._asking, self._over)
+            self.lost(self._over)
 
     async def _ask(self, waiting: Waiting) -> None:
         try:

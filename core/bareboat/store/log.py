@@ -217,6 +217,10 @@ class Log:
     def subscribers(self) -> int:
         return len(self._broadcast)
 
+    def watchers(self, prefix: str) -> int:
+        """How many subscribed to exactly this prefix."""
+        return self._broadcast.of(prefix)
+
     async def _stored_changes(self, prefix: str, after: int) -> tuple[list[Change], int]:
         """Changes after ``after`` that the window no longer has, from the store, and the revision up to which that is complete."""
         changes: list[Change] = []

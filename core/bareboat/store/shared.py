@@ -60,7 +60,7 @@ class SharedLog(Log):
         self._provisional: dict[int, Pending] = {}
         self._nudge = asyncio.Event()
         self._hinted = 0
-        self._freshness = Freshness(store.head, self._hint)
+        self._freshness = Freshness(self._store_head, self._hint)
         self._next = PROVISIONAL
 
     async def start(self) -> None:
@@ -100,6 +100,13 @@ class SharedLog(Log):
         if self.fault:
             raise StoreFailed(self.fault)
         await self._told(self._freshness.fresh())
+
+    async def _store_head(self) -> int:
+        try:
+            return await self.store.head()
+        except DriverError as error:
+            self._lost(error)
+            raise
 
     async def reach(self, revision: int) -> None:
         if not self.fault:

@@ -59,12 +59,13 @@ class AuthorizerSuite(_OverKernel):
 
     async def test_it_decides_everything_that_can_be_asked(self, tested: Any) -> None:
         for verb in ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "impersonate", "escalate"):
-            for fields in (
+            asked: tuple[dict[str, Any], ...] = (
                 {"resource": "pods", "namespace": "default", "name": "x"},
                 {"resource": "pods", "subresource": "exec", "namespace": "default"},
                 {"resource": "boats", "group": "sea.dev"},
                 {"path": "/metrics"},
-            ):
+            )
+            for fields in asked:
                 decision = await tested.authorize(Attributes(user=NOBODY, verb=verb, **fields))
                 assert isinstance(decision, Decision), decision
                 assert decision.verdict in ("Allow", "Deny", "NoOpinion")

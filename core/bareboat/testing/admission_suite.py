@@ -20,7 +20,7 @@ import pytest_asyncio
 
 from bareboat.base.clock import SystemClock
 from bareboat.client.client import checked
-from bareboat.contracts.admission import PLUGIN, QUOTA, AdmissionPlugin
+from bareboat.contracts.admission import FIRST, QUOTA, AdmissionPlugin
 from bareboat.models.status import ApiError
 from bareboat.testing.kernel import Kernel
 
@@ -85,7 +85,7 @@ class AdmissionSuite:
     def test_it_is_a_plugin_with_a_name_and_a_stage(self, kernel: Kernel) -> None:
         assert isinstance(self.plugin, AdmissionPlugin)
         assert self.plugin.name
-        assert PLUGIN <= self.plugin.stage <= QUOTA
+        assert FIRST <= self.plugin.stage <= QUOTA
 
     def test_it_mutates_or_validates_and_does_so_async(self, kernel: Kernel) -> None:
         cls = type(self.plugin)

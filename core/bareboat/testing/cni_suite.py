@@ -1,222 +1,188 @@
-"""The rules of the network contract as a test suite: subclass it and return a factory. Needs root and namespaces of this machine.
+"""The conformance suite of the network contract: every rule of ``contracts.cni`` against the driver that a subclass names.
 
-class TestMyNetwork(NetworkSuite):
-    def make(self, host): return MyNetwork(MyOptions(), host)
+    class TestMyNetwork(NetworkSuite):
+        driver_class = MyNetwork
+
+It needs no namespaces by itself; a driver that works on real ones gives them in ``make_netns`` and takes them back in ``remove_netns``.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
-from typing import ClassVar
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
 
-import msgspec
 import pytest
+import pytest_asyncio
 
-from bareboat.contracts.cni import GROUP, Attachment, NetworkConfig, NetworkDriver, Result
+from bareboat.contracts.cni import GROUP, Attachment, NetworkConfig, Result
 from bareboat.contracts.cri import PortMapping
-from bareboat.contracts.driver import Host
-from bareboat.contracts.errors import Conflict, Exhausted, InvalidConfig, NotFound
-from bareboat.testing.driver_suite import Soundness
-from bareboat.testing.host import FakeHost
-from bareboat.testing.network_lab import BRIEFLY, Space, ask, available
-
-pytestmark = pytest.mark.root
-FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+from bareboat.contracts.errors import Conflict, DriverError, Exhausted, InProgress, InvalidConfig, NotFound
+from bareboat.testing.driver_suite import DriverSuite, round_trips
 
 
-class NetworkSuite(Soundness):
-    """Every rule of contracts.cni, against the driver that ``make`` gives."""
+class NetworkSuite(DriverSuite):
+    """``cidr`` is what the driver gives addresses of; ``small`` one whose addresses a test uses up."""
 
     group = GROUP
-    config: ClassVar[NetworkConfig] = NetworkConfig(pod_cidr="10.231.7.0/24", cluster_cidr="10.231.0.0/16", service_cidr="10.232.0.0/16")
-    #: The node's own address on the network, which pods see as the sender of what the node sends.
-    gateway: ClassVar[str] = "10.231.7.1"
-    host_port: ClassVar[int] = 18099
+    cidr: ClassVar[str] = "10.244.7.0/24"
+    small: ClassVar[str] = "10.244.9.0/29"
+    most: ClassVar[int] = 8
 
-    def make(self, host: Host) -> NetworkDriver:
-        driver: NetworkDriver = self.make_driver(host)
-        return driver
+    async def make_netns(self, name: str) -> str:
+        """The path of a network namespace for a sandbox."""
+        return f"/fake/netns/{name}"
 
-    @pytest.fixture
-    async def network(self, tmp_path: Path) -> AsyncIterator[NetworkDriver]:
-        if not available():
-            pytest.skip("namespaces need root")
-        driver = self.make(FakeHost(tmp_path))
-        await driver.open()
+    async def remove_netns(self, path: str) -> None:
+        """It is no longer needed; may be gone already."""
+
+    def config(self, cidr: str = "") -> NetworkConfig:
+        return NetworkConfig(pod_cidr=cidr or self.cidr, cluster_cidr="10.244.0.0/16", service_cidr="10.96.0.0/16")
+
+    @pytest_asyncio.fixture
+    async def network(self, driver: Any) -> AsyncIterator[Any]:
+        """Configured."""
+        self._made: list[str] = []
+        await driver.configure(self.config())
         yield driver
-        await driver.teardown()
-        await driver.close()
+        for path in self._made:
+            await self.remove_netns(path)
 
-    @pytest.fixture
-    def pod(self) -> Iterator[Callable[[], Space]]:
-        made: list[Space] = []
+    async def attachment(self, name: str, **fields: Any) -> Attachment:
+        path = await self.make_netns(name)
+        self._made.append(path)
+        return Attachment(container_id=name, netns=path, **fields)
 
-        def make() -> Space:
-            made.append(Space())
-            return made[-1]
+    async def test_an_attachment_gets_an_address_of_the_node(self, network: Any) -> None:
+        result = await network.add(await self.attachment("a"))
+        address = ipaddress.ip_interface(result.ips[0])
+        assert address.ip in ipaddress.ip_network(self.cidr)
+        assert round_trips(result)
+        assert await network.list_attachments() == {"a": result}
 
-        yield make
-        for space in made:
-            space.close()
-
-    async def test_before_it_is_configured_it_is_not_ready(self, network: NetworkDriver) -> None:
-        assert not (await network.status()).ready
-        await network.configure(self.config)
-        assert (await network.status()).ready
-
-    async def test_pods_reach_each_other_with_their_own_addresses(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        await network.configure(self.config)
-        one, two = pod(), pod()
-        a, b = await network.add(_attachment("a", one)), await network.add(_attachment("b", two))
-        two.serve(8080)
-        assert await one.ask(_address(b)) == _address(a)
-        assert await one.ask(_address(b), protocol="udp") == _address(a)
-        assert await ask(_address(b)) == self.gateway
-
-    async def test_a_pod_reaches_itself(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        await network.configure(self.config)
-        space = pod()
-        result = await network.add(_attachment("a", space))
-        space.serve(8080)
-        assert await space.ask(_address(result)) == _address(result)
-        assert await space.ask("127.0.0.1")
-
-    async def test_addresses_are_of_the_node_s_range_and_differ(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        await network.configure(self.config)
-        results = [await network.add(_attachment(name, pod())) for name in "abc"]
-        assert len({_address(r) for r in results}) == 3
-        assert all(_address(r).startswith("10.231.7.") for r in results)
-
-    async def test_a_host_port_leads_to_its_pod_until_it_is_deleted(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        if not network.capabilities.port_mappings:
-            pytest.skip("the driver does not offer hostPorts")
-        await network.configure(self.config)
-        space, client = pod(), pod()
-        await network.add(_attachment("a", space, PortMapping(container_port=8080, host_port=self.host_port)))
-        await network.add(_attachment("b", client))
-        space.serve(8080)
-        assert await ask(self.gateway, self.host_port)
-        assert await client.ask(self.gateway, self.host_port)
-        assert await space.ask(self.gateway, self.host_port), "a pod reaches its own hostPort"
-        await network.delete("a")
-        assert await ask(self.gateway, self.host_port, patience=BRIEFLY) == ""
-
-    async def test_a_host_port_of_the_loopback_address_is_the_node_s_alone(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        if not network.capabilities.port_mappings:
-            pytest.skip("the driver does not offer hostPorts")
-        await network.configure(self.config)
-        space, client = pod(), pod()
-        mapping = PortMapping(container_port=8080, host_port=self.host_port, host_ip="127.0.0.1")
-        await network.add(_attachment("a", space, mapping))
-        await network.add(_attachment("b", client))
-        space.serve(8080)
-        assert await ask("127.0.0.1", self.host_port)
-        assert await client.ask(self.gateway, self.host_port, patience=BRIEFLY) == ""
-
-    async def test_every_verb_may_be_repeated(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        for _ in range(3):
-            await network.configure(self.config)
-        space = pod()
-        results = [await network.add(_attachment("a", space)) for _ in range(3)]
+    async def test_adding_three_times_gives_the_same_result(self, network: Any) -> None:
+        attachment = await self.attachment("a")
+        results = [await network.add(attachment) for _ in range(3)]
         assert results[0] == results[1] == results[2]
-        await network.check(_attachment("a", space))
+        assert len(await network.list_attachments()) == 1
+
+    async def test_one_key_with_other_ports_is_a_conflict(self, network: Any) -> None:
+        attachment = await self.attachment("a")
+        await network.add(attachment)
+        changed = Attachment(container_id="a", netns=attachment.netns, ports=(PortMapping(host_port=31999, container_port=80),))
+        with pytest.raises(Conflict):
+            await network.add(changed)
+
+    async def test_every_attachment_has_an_address_of_its_own(self, network: Any) -> None:
+        results = [await network.add(await self.attachment(name)) for name in "abc"]
+        assert len({r.ips[0] for r in results}) == 3
+
+    async def test_two_calls_on_one_key_make_one_attachment(self, network: Any) -> None:
+        attachment = await self.attachment("a")
+        results = await asyncio.gather(*(network.add(attachment) for _ in range(4)), return_exceptions=True)
+        assert all(isinstance(r, Result | InProgress) for r in results), results
+        assert len({r.ips for r in results if isinstance(r, Result)}) == 1
+        assert len(await network.list_attachments()) == 1
+
+    async def test_deleting_three_times_and_deleting_the_unknown_succeed(self, network: Any) -> None:
+        await network.add(await self.attachment("a"))
         for _ in range(3):
             await network.delete("a")
+            assert await network.list_attachments() == {}
+        await network.delete("no-such-sandbox")
+        await network.delete("no-such-sandbox", "eth7")
+
+    async def test_a_namespace_that_is_gone_can_be_deleted(self, network: Any) -> None:
+        attachment = await self.attachment("a")
+        await network.add(attachment)
+        await self.remove_netns(attachment.netns)
+        await network.delete("a")
         assert await network.list_attachments() == {}
 
-    async def test_the_same_key_with_another_namespace_is_a_conflict(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        await network.configure(self.config)
-        await network.add(_attachment("a", pod()))
-        with pytest.raises(Conflict):
-            await network.add(_attachment("a", pod()))
-
-    async def test_check_notices_what_is_gone(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        await network.configure(self.config)
-        space = pod()
-        attachment = _attachment("a", space)
+    async def test_check_passes_for_what_is_there_and_not_for_what_is_not(self, network: Any) -> None:
+        attachment = await self.attachment("a")
         with pytest.raises(NotFound):
             await network.check(attachment)
         await network.add(attachment)
         await network.check(attachment)
-        space.ip("link", "del", "eth0")
+        await network.delete("a")
         with pytest.raises(NotFound):
             await network.check(attachment)
 
-    async def test_a_new_process_knows_the_attachments_and_collects_the_rest(
-        self, network: NetworkDriver, pod: Callable[[], Space], tmp_path: Path
-    ) -> None:
-        await network.configure(self.config)
-        kept = _attachment("kept", pod())
-        before = await network.add(kept)
-        await network.add(_attachment("gone", pod()))
-        await network.close()
-        successor = self.make(FakeHost(tmp_path))
-        await successor.open()
-        assert set(await successor.list_attachments()) == {"kept", "gone"}
-        await successor.configure(self.config)
-        await successor.gc(frozenset({"kept"}))
-        assert await successor.list_attachments() == {"kept": before}
-        await successor.check(kept)
-        assert _address(await successor.add(_attachment("new", pod()))) != _address(before)
-        await successor.teardown()
-
-    async def test_deleting_after_the_namespace_is_gone_succeeds(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        await network.configure(self.config)
-        space = pod()
-        await network.add(_attachment("a", space))
-        space.close()
-        await network.delete("a")
-        assert await network.list_attachments() == {}
-
-    async def test_an_unknown_namespace_is_not_found_and_takes_no_address(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        await network.configure(self.config)
-        with pytest.raises(NotFound):
-            await network.add(Attachment(container_id="a", netns="/run/netns/no-such"))
-        await network.delete("a")
-        assert await network.list_attachments() == {}
-
-    async def test_a_full_range_says_so_and_what_is_released_comes_back(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        await network.configure(msgspec.structs.replace(self.config, pod_cidr="10.231.8.0/30"))
-        await network.add(_attachment("a", pod()))
-        with pytest.raises(Exhausted):
-            await network.add(_attachment("b", pod()))
-        await network.delete("a")
-        await network.delete("b")
-        await network.add(_attachment("c", pod()))
-
-    async def test_a_range_that_is_none_is_refused(self, network: NetworkDriver) -> None:
-        with pytest.raises(InvalidConfig):
-            await network.configure(msgspec.structs.replace(self.config, pod_cidr="10.231.7.1/8"))
-
-    async def test_the_end_leaves_nothing(self, network: NetworkDriver, pod: Callable[[], Space]) -> None:
-        before, forwarding = footprint(network.host.instance), FORWARDING.read_text()
-        await network.configure(self.config)
-        await network.add(_attachment("a", pod(), PortMapping(container_port=8080, host_port=self.host_port)))
-        assert footprint(network.host.instance) != before
+    async def test_gc_keeps_what_is_valid(self, network: Any) -> None:
+        for name in "abc":
+            await network.add(await self.attachment(name))
         for _ in range(2):
+            await network.gc(frozenset({"b", "unknown"}))
+            assert set(await network.list_attachments()) == {"b"}
+        await network.gc(frozenset())
+        assert await network.list_attachments() == {}
+
+    async def test_addresses_survive_a_restart(self, network: Any) -> None:
+        attachment = await self.attachment("a")
+        before = await network.add(attachment)
+        new = await self.again(network)
+        await new.configure(self.config())
+        assert await new.list_attachments() == {"a": before}
+        assert await new.add(attachment) == before
+        assert (await new.add(await self.attachment("b"))).ips != before.ips
+        await new.teardown()
+
+    async def test_the_same_configuration_again_changes_nothing(self, network: Any) -> None:
+        before = await network.add(await self.attachment("a"))
+        for _ in range(2):
+            await network.configure(self.config())
+        assert await network.list_attachments() == {"a": before}
+
+    async def test_a_range_that_is_none_is_refused(self, driver: Any) -> None:
+        for wrong in ("10.244.300.0/24", "nowhere", "10.244.7.0/40"):
+            with pytest.raises(InvalidConfig):
+                await driver.configure(self.config(wrong))
+
+    async def test_an_empty_pool_is_exhausted_and_a_freed_address_comes_back(self, driver: Any) -> None:
+        self._made = []
+        await driver.configure(self.config(self.small))
+        given: list[Result] = []
+        with pytest.raises(Exhausted):
+            await self._fill(driver, given)
+        assert len({r.ips for r in given}) == len(given) >= 2
+        await driver.delete("s0")
+        assert (await driver.add(await self.attachment("again"))).ips == given[0].ips
+        await driver.gc(frozenset())
+        for path in self._made:
+            await self.remove_netns(path)
+
+    async def _fill(self, driver: Any, given: list[Result]) -> None:
+        for number in range(self.most + 1):
+            given.append(await driver.add(await self.attachment(f"s{number}")))
+
+    async def test_a_cancelled_add_can_be_repeated_or_undone(self, network: Any) -> None:
+        attachment = await self.attachment("a")
+        for pause in (0.0, 0.001, 0.01):
+            task = asyncio.ensure_future(network.add(attachment))
+            await asyncio.sleep(pause)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self._settled(network.add, attachment)
+            assert set(await network.list_attachments()) == {"a"}
+            await self._settled(network.delete, "a")
+            assert await network.list_attachments() == {}
+
+    async def _settled(self, verb: Any, argument: Any) -> Any:
+        for _ in range(500):
+            try:
+                return await verb(argument)
+            except InProgress:
+                await asyncio.sleep(0.01)
+        raise AssertionError("still InProgress after 5 s")
+
+    async def test_teardown_leaves_nothing_and_may_be_repeated(self, network: Any) -> None:
+        await network.add(await self.attachment("a"))
+        for _ in range(3):
             await network.teardown()
-        assert footprint(network.host.instance) == before
-        assert FORWARDING.read_text() == forwarding
-
-    def test_values_survive_an_encoding(self) -> None:
-        for value in (self.config, Attachment(container_id="a", netns="/n", ports=(PortMapping(container_port=1, host_port=2),))):
-            assert msgspec.msgpack.decode(msgspec.msgpack.encode(value), type=type(value)) == value
-
-
-def footprint(instance: str) -> list[str]:
-    """Lines about links and tables of this instance on the machine."""
-    import subprocess
-
-    said = ""
-    for command in (["ip", "-o", "link"], ["nft", "list", "tables"]):
-        said += subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
-    return [line for line in said.split("\n") if instance in line]
-
-
-def _attachment(name: str, space: Space, *ports: PortMapping) -> Attachment:
-    return Attachment(container_id=name, netns=space.path, ports=ports)
-
-
-def _address(result: Result) -> str:
-    return result.ips[0].split("/")[0]
+        new = await self.again(network)
+        try:
+            assert await new.list_attachments() == {}
+        except DriverError as error:
+            raise AssertionError("after a teardown the driver must begin anew") from error

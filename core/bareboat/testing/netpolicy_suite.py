@@ -1,7 +1,7 @@
 """The rules of the network policy contract as a test suite: subclass it and return a factory. Needs root and namespaces of this machine.
 
 class TestMyFilter(NetworkPolicySuite):
-    def make(self, host): return MyFilter(MyOptions(), host)
+    driver_class = MyFilter
 
 The driver's verbs run with the network of a node that routes between three pods; what passes is asked for with real packets.
 """
@@ -15,7 +15,6 @@ from typing import Final
 import msgspec
 import pytest
 
-from bareboat.contracts.driver import Host
 from bareboat.contracts.errors import DriverError
 from bareboat.contracts.netpolicy import GROUP, AddressSet, Block, IsolatedPod, NetworkPolicyDriver, PolicyState, PortRange, Rule
 from bareboat.testing.driver_suite import Soundness
@@ -65,13 +64,9 @@ def to(cidr: str, *ports: PortRange) -> Rule:
 
 
 class NetworkPolicySuite(Soundness):
-    """Every rule of contracts.netpolicy, against the driver that ``make`` gives."""
+    """Every rule of contracts.netpolicy, against the driver that ``driver_class`` names."""
 
     group = GROUP
-
-    def make(self, host: Host) -> NetworkPolicyDriver:
-        driver: NetworkPolicyDriver = self.make_driver(host)
-        return driver
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -86,7 +81,7 @@ class NetworkPolicySuite(Soundness):
 
     @pytest.fixture
     async def subject(self, node: Node, tmp_path: Path) -> AsyncIterator[Subject]:
-        driver = self.make(FakeHost(tmp_path))
+        driver = self.make_driver(FakeHost(tmp_path))
         await node.run(driver.open())
         yield Subject(node, driver)
         await node.run(driver.teardown())
@@ -167,7 +162,7 @@ class NetworkPolicySuite(Soundness):
 
     async def test_a_new_process_takes_over(self, subject: Subject, node: Node, tmp_path: Path) -> None:
         await subject.sync(isolated(A, ingress=()))
-        successor = Subject(node, self.make(FakeHost(tmp_path)))
+        successor = Subject(node, self.make_driver(FakeHost(tmp_path)))
         await successor.sync()
         assert await subject.passes(C, A)
 

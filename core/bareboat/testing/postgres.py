@@ -10,7 +10,11 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 
 def programs() -> Path | None:
@@ -91,10 +95,20 @@ class Postgres:
         return done.stdout
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for all tests of a session. Import it in a conftest."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    server = Postgres(place())
+    server.create()
+    yield server
+    server.stop("immediate")
+    shutil.rmtree(server.folder)
+
+
 def place() -> Path:
     """A new folder with a path short enough for a socket, which the user postgres can reach."""
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="bbpg-", dir="/tmp"))
     folder.chmod(0o755)
     return folder

@@ -9,6 +9,7 @@ A store that needs more than a directory writes ``make(path)`` itself: an opened
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ import msgspec
 import pytest
 
 from bareboat.contracts.errors import Conflict
-from bareboat.contracts.store import GROUP, Compacted, Row, Store
+from bareboat.contracts.store import GROUP, Compacted, Maintained, Row, Store
 from bareboat.testing.driver_suite import Soundness
 
 
@@ -24,6 +25,12 @@ def row(
     revision: int, key: str, *, previous: int = 0, created: int = 0, deleted: bool = False, value: bytes = b'{"metadata":{"name":"x"}}'
 ) -> Row:
     return Row(key=key, revision=revision, created=created or revision, previous=previous, value=value, deleted=deleted)
+
+
+async def given(*batches: Sequence[Row]) -> AsyncIterator[Sequence[Row]]:
+    """What ``restore`` takes."""
+    for batch in batches:
+        yield batch
 
 
 class StoreSuite(Soundness):
@@ -124,6 +131,63 @@ class StoreSuite(Soundness):
         assert (await store.head(), await store.compacted()) == (3, 2)
         assert len(await self.live(store)) == 3
         await store.append([row(4, "core/pods/a/p4")])
+        await store.close()
+
+    async def test_an_empty_append_writes_nothing(self, tmp_path: Path) -> None:
+        store = await self.make(tmp_path)
+        await store.append([])
+        await store.append([row(1, "core/pods/a/x")])
+        await store.append([])
+        assert await store.head() == 1
+        await store.close()
+
+    async def maintained(self, path: Path) -> Maintained:
+        store = await self.make(path)
+        if not isinstance(store, Maintained):
+            await store.close()
+            pytest.skip("the store does not offer upkeep")
+        return store
+
+    async def test_a_restore_replaces_everything_and_goes_on_from_its_revision(self, tmp_path: Path) -> None:
+        store = await self.maintained(tmp_path)
+        await store.append([row(1, "core/pods/a/old"), row(2, "core/pods/a/gone", previous=0)])
+        await store.restore(1000, given([row(1001, "core/pods/a/x"), row(1002, "core/pods/a/y")], [row(1003, "core/pods/b/z")]))
+        assert (await store.head(), await store.compacted()) == (1003, 1000)
+        assert await self.live(store) == [("core/pods/a/x", 1001), ("core/pods/a/y", 1002), ("core/pods/b/z", 1003)]
+        with pytest.raises(Compacted):
+            await store.since(2, 10)
+        await store.append([row(1004, "core/pods/a/x", previous=1001, created=1001)])
+        assert await store.check() == []
+        await store.close()
+
+    async def test_a_restore_of_nothing_leaves_an_empty_store_at_its_revision(self, tmp_path: Path) -> None:
+        store = await self.maintained(tmp_path)
+        await store.append([row(1, "core/pods/a/old")])
+        await store.restore(50, given())
+        assert (await store.head(), await store.compacted(), await self.live(store)) == (50, 50, [])
+        await store.append([row(51, "core/pods/a/new")])
+        await store.close()
+
+    async def test_a_restore_that_breaks_off_changes_nothing(self, tmp_path: Path) -> None:
+        store = await self.maintained(tmp_path)
+        await store.append([row(1, "core/pods/a/old")])
+        with pytest.raises(Conflict):
+            await store.restore(10, given([row(11, "core/pods/a/x")], [row(13, "core/pods/a/y")]))
+        assert (await store.head(), await store.compacted()) == (1, 0)
+        assert await self.live(store) == [("core/pods/a/old", 1)]
+        await store.append([row(2, "core/pods/a/next")])
+        await store.close()
+
+    async def test_space_is_given_back_in_steps_that_end(self, tmp_path: Path) -> None:
+        store = await self.maintained(tmp_path)
+        await store.append([row(i, "core/pods/a/x", previous=i - 1, created=1, value=b"x" * 2000) for i in range(1, 500)])
+        while await store.compact(499, 100) < 499:
+            pass
+        for _ in range(1000):
+            if await store.shrink(50) == 0:
+                break
+        assert await store.shrink(50) == 0
+        assert await self.live(store) == [("core/pods/a/x", 499)]
         await store.close()
 
     async def test_open_and_close_may_be_repeated(self, tmp_path: Path) -> None:

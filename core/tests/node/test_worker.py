@@ -17,6 +17,7 @@ from bareboat.node.pressure import Pressure
 from bareboat.node.runtime_state import RuntimeState
 from bareboat.node.stats import PodUse
 from bareboat.node.status_patch import MERGE_KEYS
+from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.worker import PodWorker
 
 
@@ -85,6 +86,7 @@ class Node(SimpleNamespace):
         self.images = images = SimpleNamespace(ensure=self.ensure)
         self.handlers = SimpleNamespace(images=lambda _: images, name=lambda _: "memory", of_pod=self.handler)
         self.events = SimpleNamespace(event=lambda *_: None)
+        self.storage = NodeStorage("n1", directory, {}, self.find, self.token, self.clock)
         self.client = SimpleNamespace(patch=self.patch)
         self.pod_directory = self.log_directory = lambda *_: directory / "pod"
 

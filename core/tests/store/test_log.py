@@ -222,3 +222,28 @@ async def test_taps_hear_every_change_before_the_writer_does(log):
     log.tap("core/configmaps/", lambda change: heard.append(change.revision))
     entry = await log.write(KEY, stored("a"))
     assert heard == [entry.revision]
+
+
+async def test_after_a_failure_the_log_asks_by_itself_whether_the_store_takes_writes_again(log, monkeypatch):
+    async def full(rows):
+        raise Exhausted("no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(log.store, "append", full)
+        with pytest.raises(StoreFailed, match="no space left"):
+            await log.write(KEY, stored("a"), expect=0)
+        await asyncio.sleep(30)
+        assert log.fault == "no space left"
+    await asyncio.sleep(11)
+    assert log.fault == ""
+
+
+async def test_a_bug_in_a_driver_fails_its_batch_and_not_the_log(log, monkeypatch):
+    async def bug(rows):
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(log.store, "append", bug)
+        with pytest.raises(StoreFailed, match="a bug"):
+            await log.write(KEY, stored("a"), expect=0)
+    assert (await log.write(KEY, stored("a"), expect=0)).revision == 1

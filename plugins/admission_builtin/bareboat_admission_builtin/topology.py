@@ -1,11 +1,13 @@
-"""PodTopologyLabels: a pod that is bound gets the zone and the region of its node as labels, for its own containers to read."""
+"""Where pods are: a bound pod gets the zone and region of its node as labels; how far its anti-affinity may reach can be limited."""
 
 from __future__ import annotations
 
 from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
+from bareboat.models.status import Forbidden
 
+HOST = "kubernetes.io/hostname"
 LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 
@@ -24,3 +26,23 @@ class PodTopologyLabels(AdmissionPlugin):
         found = {name: labels[name] for name in LABELS if name in labels}
         if found:
             request.object.metadata.labels = {**request.object.metadata.labels, **found}
+
+
+class LimitPodHardAntiAffinityTopology(AdmissionPlugin):
+    """Off by default: a pod may keep others from its host, not from a whole zone."""
+
+    name = "LimitPodHardAntiAffinityTopology"
+
+    def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
+        return operation in ("CREATE", "UPDATE") and not group and resource == "pods" and not subresource
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        affinity = request.object.spec.affinity
+        if affinity is None or affinity.podAntiAffinity is None:
+            return
+        for term in affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution:
+            if term.topologyKey != HOST:
+                because = (
+                    f"affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey {term.topologyKey} but only key {HOST} is allowed"
+                )
+                raise Forbidden.of("pods", request.name, because=because)

@@ -1,32 +1,30 @@
 """The node authorizer: an agent may touch what belongs to its node, and nothing else (after upstream's Node authorizer).
 
-Secrets, ConfigMaps, claims and service account tokens only of pods that are bound to the node; its own Node, its own Lease,
-its own pods' status. Reads that every agent needs (services, endpoint slices, nodes, runtime classes) are allowed.
+Secrets, ConfigMaps, claims, volumes and accounts only of pods that are bound to the node (``graph``); its own Node, Lease, CSINode and
+slices; pods only by the field selector ``spec.nodeName``. What is the same for all nodes comes from the ClusterRole ``system:node``.
+What the part of an agent that proxies Services reads beyond that is bound by RBAC (``bareboat:node-proxier``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from bareboat.contracts.auth import ALLOW, Attributes, Authorizer, Decision, Reader
-from bareboat.models import core_v1
+from bareboat.contracts.auth import ALLOW, Attributes, Authorizer, Decision, Reader, Rules, UserInfo
+from bareboat_authz_rbac.graph import Graph
+from bareboat_authz_rbac.rules import CompiledRule
+from bareboat_authz_rbac.views import CLAIM, DEVICES, POD
 
-NODES, PREFIX = "system:nodes", "system:node:"
+NODES, PREFIX, LEASES = "system:nodes", "system:node:", "kube-node-lease"
 _READ = frozenset({"get", "list", "watch"})
-_COMMON_READS = frozenset(
-    {
-        ("", "services"),
-        ("", "nodes"),
-        ("", "endpoints"),
-        ("discovery.k8s.io", "endpointslices"),
-        ("node.k8s.io", "runtimeclasses"),
-        ("storage.k8s.io", "csidrivers"),
-        ("storage.k8s.io", "volumeattachments"),
-        ("", "persistentvolumes"),
-    }
-)
-_REFERENCED = frozenset({"secrets", "configmaps", "persistentvolumeclaims"})
-_OWN_NODE = frozenset({"create", "get", "update", "patch", "delete"})
+_OWN = frozenset({"get", "create", "update", "patch", "delete"})
+_CHANGE = frozenset({"update", "patch"})
+_NO = Decision("NoOpinion")
+
+
+def node_of(user: UserInfo) -> str:
+    """The node that the user is; "" for everybody else."""
+    return user.name.removeprefix(PREFIX) if NODES in user.groups and user.name.startswith(PREFIX) else ""
 
 
 class NodeAuthorizer(Authorizer):
@@ -34,103 +32,129 @@ class NodeAuthorizer(Authorizer):
 
     name = "node"
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._pods: dict[str, set[tuple[str, str]]] = {}
-        self._where: dict[tuple[str, str], str] = {}
-        reader.subscribe(core_v1.Pod, self._pod)
+    def __init__(self, reader: Reader, rules: Iterable[Any]) -> None:
+        """``rules`` are those of every node."""
+        self._graph = Graph(reader)
+        self._rules = [CompiledRule(rule) for rule in rules]
+        self._special: dict[tuple[str, str], Callable[[str, Attributes], str]] = {
+            ("", "secrets"): self._read,
+            ("", "configmaps"): self._read,
+            ("", "persistentvolumeclaims"): self._claim,
+            ("", "persistentvolumes"): self._volume,
+            ("", "serviceaccounts"): self._account,
+            ("", "nodes"): _node,
+            ("", "pods"): self._pod,
+            ("coordination.k8s.io", "leases"): _lease,
+            ("storage.k8s.io", "csinodes"): _csi_node,
+            ("storage.k8s.io", "volumeattachments"): self._attachment,
+            ("resource.k8s.io", "resourceclaims"): self._device_claim,
+            ("resource.k8s.io", "resourceslices"): self._slice,
+        }
 
     async def authorize(self, attributes: Attributes) -> Decision:
-        user = attributes.user
-        if NODES not in user.groups or not user.name.startswith(PREFIX):
-            return Decision("NoOpinion")
-        if self._allowed(user.name.removeprefix(PREFIX), attributes):
-            return ALLOW
-        return Decision("NoOpinion", "node may only touch what is related to it")
+        node = node_of(attributes.user)
+        if not node:
+            return _NO
+        check = self._special.get((attributes.group, attributes.resource))
+        if check is None:
+            return ALLOW if any(rule.allows(attributes) for rule in self._rules) else _NO
+        objection = check(node, attributes)
+        return Decision("NoOpinion", objection) if objection else ALLOW
 
-    def _allowed(self, node: str, asked: Attributes) -> bool:
-        if not asked.resource:
-            return asked.verb == "get"
-        where = (asked.group, asked.resource)
-        if where in _COMMON_READS and asked.verb in _READ and not asked.subresource:
-            return True
-        if where == ("", "nodes"):
-            return asked.verb in _OWN_NODE and (asked.name == node or (asked.verb == "create" and not asked.name))
-        if where == ("", "events") or where == ("events.k8s.io", "events"):
-            return asked.verb in ("create", "patch", "update")
-        if where == ("coordination.k8s.io", "leases"):
-            return asked.namespace == "kube-node-lease" and (asked.name == node or asked.verb == "create")
-        if where == ("certificates.k8s.io", "certificatesigningrequests"):
-            return asked.verb in ("create", *_READ) and not asked.subresource
-        if where == ("", "pods"):
-            return self._own_pod(node, asked)
-        if where == ("", "serviceaccounts"):
-            return asked.subresource == "token" and asked.verb == "create" and self._uses_account(node, asked.namespace, asked.name)
-        if where[0] == "" and where[1] in _REFERENCED:
-            return asked.verb in _READ and bool(asked.name) and self._refers(node, asked)
-        if where == ("bareboat.dev", "plugins"):
-            return asked.name.startswith(f"{node}.") or asked.verb in ("create", "list", "watch")
-        return where[0] in ("authentication.k8s.io", "authorization.k8s.io") and asked.verb == "create"
+    def rules_for(self, user: UserInfo, namespace: str) -> Rules:
+        """What a node may do depends on objects: rules cannot say it."""
+        return [], [], bool(node_of(user))
 
-    def _own_pod(self, node: str, asked: Attributes) -> bool:
-        if asked.verb in ("list", "watch"):
-            return True  # the agent asks for its own by field selector; others hold no secrets
-        if (asked.namespace, asked.name) not in self._pods.get(node, ()):
-            return False
-        return asked.verb in ("get", "delete") or (asked.subresource == "status" and asked.verb in ("patch", "update"))
+    def _uses(self, node: str, asked: Attributes, resource: str) -> str:
+        if asked.name and self._graph.uses(node, resource, asked.namespace, asked.name):
+            return ""
+        return f"no relationship found between node '{node}' and this object"
 
-    def _uses_account(self, node: str, namespace: str, account: str) -> bool:
-        return any((pod.spec.serviceAccountName or "default") == account for pod in self._pods_in(node, namespace))
+    def _read(self, node: str, asked: Attributes) -> str:
+        if asked.verb not in _READ or asked.subresource or not asked.namespace:
+            return "can only read namespaced object of this type"
+        return self._uses(node, asked, asked.resource)
 
-    def _refers(self, node: str, asked: Attributes) -> bool:
-        return any(asked.name in references(pod, asked.resource) for pod in self._pods_in(node, asked.namespace))
+    def _claim(self, node: str, asked: Attributes) -> str:
+        if asked.subresource == "status":
+            return self._uses(node, asked, CLAIM) if asked.verb in _CHANGE else "can only update the status of claims"
+        return self._uses(node, asked, CLAIM) or _only_get(asked)
 
-    def _pods_in(self, node: str, namespace: str) -> list[core_v1.Pod]:
-        keys = [name for space, name in self._pods.get(node, ()) if space == namespace]
-        return [pod for name in keys if (pod := self._reader.get(core_v1.Pod, name, namespace)) is not None]
+    def _device_claim(self, node: str, asked: Attributes) -> str:
+        return self._uses(node, asked, DEVICES) or _only_get(asked)
 
-    def _pod(self, namespace: str, name: str) -> None:
-        pod = self._reader.get(core_v1.Pod, name, namespace)
-        node = pod.spec.nodeName if pod is not None else ""
-        before = self._where.pop((namespace, name), "")
-        if before:
-            self._pods[before].discard((namespace, name))
-        if node:
-            self._where[namespace, name] = node
-            self._pods.setdefault(node, set()).add((namespace, name))
+    def _volume(self, node: str, asked: Attributes) -> str:
+        if not self._graph.has_volume(node, asked.name):
+            return f"no relationship found between node '{node}' and this object"
+        return _only_get(asked)
 
+    def _attachment(self, node: str, asked: Attributes) -> str:
+        if not self._graph.has_attachment(node, asked.name):
+            return f"no relationship found between node '{node}' and this object"
+        return _only_get(asked)
 
-def references(pod: core_v1.Pod, resource: str) -> set[str]:
-    """Names of the secrets, configmaps or persistentvolumeclaims that a pod uses."""
-    found: set[str] = set()
-    for volume in pod.spec.volumes:
-        found |= _of_volume(volume, resource)
-    if resource == "secrets":
-        found |= {s.name for s in pod.spec.imagePullSecrets}
-    containers: list[Any] = [*pod.spec.containers, *pod.spec.initContainers, *pod.spec.ephemeralContainers]
-    for container in containers:
-        for source in container.envFrom:
-            reference = source.secretRef if resource == "secrets" else source.configMapRef if resource == "configmaps" else None
-            found |= {reference.name} if reference is not None else set()
-        for env in container.env:
-            value = env.valueFrom
-            key = None if value is None else value.secretKeyRef if resource == "secrets" else value.configMapKeyRef
-            if key is not None and resource != "persistentvolumeclaims":
-                found.add(key.name)
-    return found
+    def _account(self, node: str, asked: Attributes) -> str:
+        if (asked.verb, asked.subresource) not in (("create", "token"), ("get", "")):
+            return "can only create tokens for individual service accounts"
+        return self._uses(node, asked, "serviceaccounts")
+
+    def _pod(self, node: str, asked: Attributes) -> str:
+        verb, part = asked.verb, asked.subresource
+        if not part and verb == "get":
+            return self._uses(node, asked, POD)
+        if not part and verb in ("list", "watch"):
+            return "" if _selects_node(asked, node) else "can only list/watch pods with spec.nodeName field selector"
+        writes = {"": ("create", "delete"), "status": ("update", "patch"), "eviction": ("create",)}
+        if verb not in writes.get(part, ()):
+            return "can only write the status of pods, and create, delete and evict them"
+        # admission sees to the rest (NodeRestriction); what is known to be another node's ends here
+        where = self._graph.node_of_pod(asked.namespace, asked.name)
+        return f"the pod is bound to another node than '{node}'" if asked.name and where and where != node else ""
+
+    def _slice(self, node: str, asked: Attributes) -> str:
+        if asked.subresource:
+            return "cannot authorize ResourceSlice subresources"
+        if asked.verb == "create":
+            return ""  # admission sees to the name of the node
+        if asked.verb in ("list", "watch", "deletecollection"):
+            return "" if _selects_node(asked, node) else "can only list/watch/deletecollection resourceslices with nodeName field selector"
+        if asked.verb in _OWN and self._graph.has_slice(node, asked.name):
+            return ""
+        return f"no relationship found between node '{node}' and this object"
 
 
-def _of_volume(volume: core_v1.Volume, resource: str) -> set[str]:
-    found: set[str] = set()
-    if resource == "secrets" and volume.secret is not None:
-        found.add(volume.secret.secretName)
-    if resource == "configmaps" and volume.configMap is not None:
-        found.add(volume.configMap.name)
-    if resource == "persistentvolumeclaims" and volume.persistentVolumeClaim is not None:
-        found.add(volume.persistentVolumeClaim.claimName)
-    for projection in volume.projected.sources if volume.projected is not None else ():
-        if resource == "secrets" and projection.secret is not None:
-            found.add(projection.secret.name)
-        if resource == "configmaps" and projection.configMap is not None:
-            found.add(projection.configMap.name)
-    return found
+def _only_get(asked: Attributes) -> str:
+    return "" if asked.verb == "get" and not asked.subresource else "can only get individual resources of this type"
+
+
+def _selects_node(asked: Attributes, node: str) -> bool:
+    wanted = ("spec.nodeName", "In", (node,))
+    return any((field.key, field.operator, field.values) == wanted for field in asked.fields)
+
+
+def _node(node: str, asked: Attributes) -> str:
+    if asked.subresource == "status":
+        return "" if asked.verb in _CHANGE and asked.name == node else "can only update the status of its own Node object"
+    if asked.subresource:
+        return "cannot authorize Node subresources"
+    if asked.verb == "create" and not asked.name:
+        return ""  # admission sees to the name
+    if asked.verb in _READ or asked.verb in ("create", *_CHANGE):
+        return "" if asked.name == node else f"node '{node}' cannot {asked.verb} other Node objects than its own"
+    return f"cannot {asked.verb} Node objects"
+
+
+def _lease(node: str, asked: Attributes) -> str:
+    if asked.verb not in _OWN:
+        return "can only get, create, update, patch, or delete a node lease"
+    if asked.namespace != LEASES:
+        return f"can only access leases in the {LEASES!r} system namespace"
+    return "" if asked.verb == "create" or asked.name == node else "can only access node lease with the same name as the requesting node"
+
+
+def _csi_node(node: str, asked: Attributes) -> str:
+    if asked.subresource:
+        return "cannot authorize CSINode subresources"
+    if asked.verb not in _OWN:
+        return "can only get, create, update, patch, or delete a CSINode"
+    return "" if asked.verb == "create" or asked.name == node else "can only access CSINode with the same name as the requesting node"

@@ -6,18 +6,20 @@ the union of the roles that their selectors match, worked out when one of them c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
-from bareboat.contracts.auth import ALLOW, Attributes, Authorizer, Decision, Reader, UserInfo
+from bareboat.contracts.auth import Attributes, Authorizer, Decision, Reader, Rules, UserInfo
 from bareboat.models import rbac_v1
 from bareboat.models.selectors import from_label_selector
 from bareboat_authz_rbac.rules import CompiledRule
 
 Subject = tuple[str, str, str]
 RoleKey = tuple[str, str]
+_NOT = Decision("NoOpinion")
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -27,69 +29,81 @@ class Grant(msgspec.Struct, frozen=True):
     namespace: str
 
 
-class RbacAuthorizer(Authorizer):
-    """See contracts.auth.Authorizer."""
+_NOBODY: dict[Grant, Decision] = {}
 
-    name = "rbac"
+
+class Index:
+    """Roles and bindings as they are now. One per reader (``index_of``): authorizer and escalation checks share it."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._rules: dict[RoleKey, list[CompiledRule]] = {}
         self._labels: dict[str, dict[str, str]] = {}
         self._aggregated: dict[str, list[Any]] = {}
-        self._grants: dict[Subject, set[Grant]] = {}
+        self._grants: dict[Subject, dict[Grant, Decision]] = {}
         self._bindings: dict[tuple[str, str, str], tuple[list[Subject], Grant]] = {}
+        self._holders: dict[tuple[Subject, Grant], dict[tuple[str, str, str], None]] = {}
         reader.subscribe(rbac_v1.ClusterRole, self._cluster_role)
         reader.subscribe(rbac_v1.Role, self._role)
         reader.subscribe(rbac_v1.ClusterRoleBinding, self._cluster_binding)
         reader.subscribe(rbac_v1.RoleBinding, self._binding)
 
-    async def authorize(self, attributes: Attributes) -> Decision:
-        for grant in self._granted(attributes.user):
-            if grant.namespace and grant.namespace != attributes.namespace:
-                continue
-            for rule in self._rules.get(grant.role, ()):
-                if rule.allows(attributes):
-                    return ALLOW
-        return Decision("NoOpinion")
+    def decide(self, asked: Attributes) -> Decision:
+        namespace, rules = asked.namespace, self._rules
+        for subject in subjects_of(asked.user):
+            for grant, decision in self._grants.get(subject, _NOBODY).items():
+                if grant.namespace and grant.namespace != namespace:
+                    continue
+                for rule in rules.get(grant.role, ()):
+                    if rule.allows(asked):
+                        return decision
+        return _NOT
 
-    def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[dict[str, list[str]]], list[dict[str, list[str]]], bool]:
-        resources: list[dict[str, list[str]]] = []
-        paths: list[dict[str, list[str]]] = []
-        for grant in self._granted(user):
-            if grant.namespace and grant.namespace != namespace:
-                continue
-            for rule in self._rules.get(grant.role, ()):
-                tree: dict[str, list[str]] = msgspec.to_builtins(rule.source)
-                (paths if rule.paths else resources).append({k: v for k, v in tree.items() if v})
-        return resources, paths, False
+    def rules_of(self, user: UserInfo, namespace: str) -> Iterator[CompiledRule]:
+        """What the user may do there ("" = at the cluster scope)."""
+        for subject in subjects_of(user):
+            for grant in self._grants.get(subject, _NOBODY):
+                if not grant.namespace or grant.namespace == namespace:
+                    yield from self._rules.get(grant.role, ())
 
-    def _granted(self, user: UserInfo) -> Iterator[Grant]:
-        subjects: list[Subject] = [("User", "", user.name), *(("Group", "", g) for g in user.groups)]
-        parts = user.name.split(":")
-        if len(parts) == 4 and parts[:2] == ["system", "serviceaccount"]:
-            subjects.append(("ServiceAccount", parts[2], parts[3]))
-        for subject in subjects:
-            yield from self._grants.get(subject, ())
+    def role(self, key: RoleKey) -> list[CompiledRule] | None:
+        """None if there is no such role."""
+        return self._rules.get(key)
 
     def _cluster_role(self, _namespace: str, name: str) -> None:
         role = self._reader.get(rbac_v1.ClusterRole, name)
-        self._labels.pop(name, None)
-        self._aggregated.pop(name, None)
+        before = self._labels.pop(name, None)
+        concerned = self._aggregated.pop(name, None) is not None or self._chosen(before)
         self._rules.pop(("", name), None)
         if role is not None:
             self._labels[name] = role.metadata.labels
             self._rules["", name] = [CompiledRule(rule) for rule in role.rules]
             if role.aggregationRule is not None:
                 self._aggregated[name] = [from_label_selector(s) for s in role.aggregationRule.clusterRoleSelectors]
-        self._aggregate()
+                concerned = True
+            concerned = concerned or self._chosen(role.metadata.labels)
+        if concerned:
+            self._aggregate()
+
+    def _chosen(self, labels: dict[str, str] | None) -> bool:
+        """Whether a role of these labels is part of others."""
+        return labels is not None and any(s.matches(labels) for selectors in self._aggregated.values() for s in selectors)
 
     def _aggregate(self) -> None:
-        """Twice, because an aggregated role may be part of another (edit is part of admin)."""
-        for _ in range(3):
-            for name, selectors in self._aggregated.items():
-                parts = [n for n, labels in self._labels.items() if n != name and any(s.matches(labels) for s in selectors)]
-                self._rules["", name] = [rule for part in sorted(parts) for rule in self._rules.get(("", part), ())]
+        """Until nothing changes, because an aggregated role may be part of another (edit is part of admin)."""
+        parts = {
+            name: [n for n, labels in sorted(self._labels.items()) if n != name and any(s.matches(labels) for s in selectors)]
+            for name, selectors in self._aggregated.items()
+        }
+        for name in parts:
+            self._rules["", name] = []
+        changed = True
+        while changed:
+            changed = False
+            for name, others in parts.items():
+                found = list(dict.fromkeys(rule for part in others for rule in self._rules.get(("", part), ())))
+                if len(found) != len(self._rules["", name]):
+                    self._rules["", name], changed = found, True
 
     def _role(self, namespace: str, name: str) -> None:
         role = self._reader.get(rbac_v1.Role, name, namespace)
@@ -107,16 +121,75 @@ class RbacAuthorizer(Authorizer):
         key = (kind, namespace, name)
         subjects, grant = self._bindings.pop(key, ([], None))
         for subject in subjects:
-            if grant is not None and not self._granted_otherwise(subject, grant):
-                self._grants.get(subject, set()).discard(grant)
+            assert grant is not None
+            self._withdraw(key, subject, grant)
         if binding is None:
             return
-        role = (namespace if binding.roleRef.kind == "Role" else "", binding.roleRef.name)
-        grant = Grant(role, namespace)
-        subjects = [(s.kind, (s.namespace or namespace) if s.kind == "ServiceAccount" else "", s.name) for s in binding.subjects]
+        grant = Grant((namespace if binding.roleRef.kind == "Role" else "", binding.roleRef.name), namespace)
+        found = ((s.kind, (s.namespace or namespace) if s.kind == "ServiceAccount" else "", s.name) for s in binding.subjects)
+        subjects = list(dict.fromkeys(found))
         self._bindings[key] = (subjects, grant)
         for subject in subjects:
-            self._grants.setdefault(subject, set()).add(grant)
+            self._holders.setdefault((subject, grant), {})[key] = None
+            reason = _reason(key, binding.roleRef, subject)
+            self._grants.setdefault(subject, {}).setdefault(grant, Decision("Allow", reason))
 
-    def _granted_otherwise(self, subject: Subject, grant: Grant) -> bool:
-        return any(g == grant and subject in subjects for subjects, g in self._bindings.values())
+    def _withdraw(self, key: tuple[str, str, str], subject: Subject, grant: Grant) -> None:
+        """The grant stays while another binding gives the same."""
+        holders = self._holders[subject, grant]
+        holders.pop(key)
+        if holders:
+            return
+        del self._holders[subject, grant]
+        grants = self._grants[subject]
+        del grants[grant]
+        if not grants:
+            del self._grants[subject]
+
+
+def subjects_of(user: UserInfo) -> Iterable[Subject]:
+    yield "User", "", user.name
+    for group in user.groups:
+        yield "Group", "", group
+    if user.name.startswith("system:serviceaccount:"):
+        parts = user.name.split(":")
+        if len(parts) == 4:
+            yield "ServiceAccount", parts[2], parts[3]
+
+
+def _reason(key: tuple[str, str, str], reference: Any, subject: Subject) -> str:
+    kind, namespace, name = key
+    binding = f"{name}/{namespace}" if namespace else name
+    kind_of, space, who = subject
+    shown = f'"{who}/{space}"' if kind_of == "ServiceAccount" else f'"{who}"'
+    return f'RBAC: allowed by {kind} "{binding}" of {reference.kind} "{reference.name}" to {kind_of} {shown}'
+
+
+_INDEXES: WeakKeyDictionary[Any, Index] = WeakKeyDictionary()
+
+
+def index_of(reader: Reader) -> Index:
+    found = _INDEXES.get(reader)
+    if found is None:
+        found = _INDEXES[reader] = Index(reader)
+    return found
+
+
+class RbacAuthorizer(Authorizer):
+    """See contracts.auth.Authorizer."""
+
+    name = "rbac"
+
+    def __init__(self, reader: Reader) -> None:
+        self._index = index_of(reader)
+
+    async def authorize(self, attributes: Attributes) -> Decision:
+        return self._index.decide(attributes)
+
+    def rules_for(self, user: UserInfo, namespace: str) -> Rules:
+        resources: list[dict[str, list[str]]] = []
+        paths: list[dict[str, list[str]]] = []
+        for rule in self._index.rules_of(user, namespace):
+            tree: dict[str, list[str]] = msgspec.to_builtins(rule.source)
+            (paths if rule.paths else resources).append({k: v for k, v in tree.items() if v})
+        return resources, paths, False

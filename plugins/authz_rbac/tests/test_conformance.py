@@ -28,7 +28,7 @@ class TestNode(AuthorizerSuite):
     )
 
     def make(self, reader):
-        return NodeAuthorizer(reader)
+        return NodeAuthorizer(reader, [])
 
     async def prepare(self, kernel):
         volume = core_v1.Volume(name="v", secret=core_v1.SecretVolumeSource(secretName="x"))

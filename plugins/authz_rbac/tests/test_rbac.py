@@ -3,11 +3,10 @@
 import pytest
 
 from bareboat.contracts.auth import Attributes, UserInfo
-from bareboat.models import core_v1, rbac_v1
+from bareboat.models import rbac_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.scheme import Scheme
 from bareboat.testing.kernel import Kernel
-from bareboat_authz_rbac.node import NodeAuthorizer
 from bareboat_authz_rbac.plugin import bareboat_bootstrap_objects
 from bareboat_authz_rbac.rbac import RbacAuthorizer
 
@@ -87,24 +86,31 @@ async def test_the_bootstrap_roles_aggregate(kernel):
     assert not await may(rbac, "ann", "get", "nodes")
 
 
-async def test_a_node_reads_only_the_secrets_of_its_own_pods(kernel):
-    node = NodeAuthorizer(kernel.reader)
-    for name, where in (("a", "n1"), ("b", "n2")):
-        spec = {
-            "nodeName": where,
-            "containers": [{"name": "c", "image": "host"}],
-            "volumes": [{"name": "v", "secret": {"secretName": f"s-{name}"}}],
-        }
-        await put(kernel, core_v1.Pod, metadata={"name": name, "namespace": "default"}, spec=spec)
+async def test_a_decision_says_by_which_binding(kernel):
+    rbac = RbacAuthorizer(kernel.reader)
+    await put(kernel, rbac_v1.ClusterRole, metadata={"name": "c"}, rules=[{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}])
+    await put(kernel, rbac_v1.RoleBinding, **binding("b", "c", ("ServiceAccount", "bot"), namespace="default"))
+    asked = Attributes(user=UserInfo(name="system:serviceaccount:default:bot"), verb="get", resource="pods", namespace="default")
+    expected = 'RBAC: allowed by RoleBinding "b/default" of ClusterRole "c" to ServiceAccount "bot/default"'
+    assert (await rbac.authorize(asked)).reason == expected
 
-    async def allowed(verb, resource, name, **more):
-        return await may(node, "system:node:n1", verb, resource, name=name, namespace="default", groups=["system:nodes"], **more)
 
-    assert await allowed("get", "secrets", "s-a")
-    assert not await allowed("get", "secrets", "s-b")
-    assert not await allowed("list", "secrets", "")
-    assert await allowed("patch", "pods", "a", subresource="status")
-    assert not await allowed("patch", "pods", "b", subresource="status")
-    assert not await allowed("patch", "nodes", "n2", subresource="status")
-    assert not await allowed("delete", "namespaces", "default")
-    assert not await may(node, "mallory", "get", "secrets", name="s-a", namespace="default")
+async def test_a_grant_stays_while_another_binding_gives_it(kernel):
+    rbac = RbacAuthorizer(kernel.reader)
+    await put(kernel, rbac_v1.ClusterRole, metadata={"name": "c"}, rules=[{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}])
+    for name in ("one", "two"):
+        await put(kernel, rbac_v1.ClusterRoleBinding, **binding(name, "c", ("User", "eve"), ("User", "eve")))
+    await kernel.client.delete(rbac_v1.ClusterRoleBinding, "one")
+    assert await may(rbac, "eve", "get", "pods")
+    await kernel.client.delete(rbac_v1.ClusterRoleBinding, "two")
+    assert not await may(rbac, "eve", "get", "pods")
+
+
+async def test_rules_of_a_user_are_listed_for_one_namespace(kernel):
+    rbac = RbacAuthorizer(kernel.reader)
+    rules = [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}]
+    await put(kernel, rbac_v1.ClusterRole, metadata={"name": "c"}, rules=[*rules, {"verbs": ["get"], "nonResourceURLs": ["/x"]}])
+    await put(kernel, rbac_v1.RoleBinding, **binding("b", "c", ("User", "eve"), namespace="default"))
+    eve = UserInfo(name="eve")
+    assert rbac.rules_for(eve, "default") == (rules, [{"verbs": ["get"], "nonResourceURLs": ["/x"]}], False)
+    assert rbac.rules_for(eve, "kube-system") == ([], [], False)

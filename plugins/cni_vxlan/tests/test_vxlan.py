@@ -2,12 +2,11 @@
 
 import subprocess
 
-import msgspec
 import pytest
 
 from bareboat.contracts.cni import Attachment, NetworkConfig
 from bareboat.contracts.errors import Conflict
-from bareboat.testing.cni_suite import NetworkSuite
+from bareboat.testing.cni_packets import PacketSuite
 from bareboat.testing.host import FakeHost
 from bareboat.testing.network_lab import BRIEFLY, Node, Space, available
 from bareboat_cni_vxlan.options import VxlanOptions
@@ -18,17 +17,14 @@ CLUSTER = {"cluster_cidr": "10.236.0.0/16", "service_cidr": "10.237.0.0/16"}
 
 
 @pytest.mark.root
-class TestVxlan(NetworkSuite):
-    gateway = "10.231.7.1"
-
-    def make(self, host):
-        return VxlanNetwork(VxlanOptions(vni=7001), host)
+class TestVxlan(PacketSuite):
+    driver_class = VxlanNetwork
+    options = {"vni": 7001}
 
     async def test_a_second_cluster_with_the_same_network_is_told_what_to_do(self, network, tmp_path):
-        await network.configure(self.config)
-        other = self.make(FakeHost(tmp_path / "other"))
+        other = self.make_driver(FakeHost(tmp_path / "other"))
         with pytest.raises(Conflict, match="give this cluster another `vni`"):
-            await other.configure(msgspec.structs.replace(self.config, pod_cidr="10.231.9.0/24"))
+            await other.configure(self.config("10.231.9.0/24"))
         await other.teardown()
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from bareboat.contracts.driver import NoOptions
 from bareboat.contracts.netpolicy import PolicyState, Rule
 from bareboat.testing.netpolicy_suite import A, NetworkPolicySuite, isolated, tcp
 from bareboat_netpol_nftables.plugin import NftablesPolicies
@@ -11,8 +10,7 @@ from bareboat_netpol_nftables.ruleset import ruleset
 
 @pytest.mark.root
 class TestNftables(NetworkPolicySuite):
-    def make(self, host):
-        return NftablesPolicies(NoOptions(), host)
+    driver_class = NftablesPolicies
 
 
 def test_the_same_state_gives_the_same_text():

@@ -13,6 +13,15 @@ class Priority(AdmissionPlugin):
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._classes: dict[str, scheduling_v1.PriorityClass] = {}
+        reader.subscribe(scheduling_v1.PriorityClass, self._changed)
+
+    def _changed(self, _namespace: str, name: str) -> None:
+        found = self._reader.get(scheduling_v1.PriorityClass, name)
+        if found is None:
+            self._classes.pop(name, None)
+        else:
+            self._classes[name] = found
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation == "CREATE" and not group and resource == "pods" and not subresource
@@ -34,9 +43,9 @@ class Priority(AdmissionPlugin):
 
     def _class_of(self, request: AdmissionRequest, name: str) -> scheduling_v1.PriorityClass | None:
         if name:
-            found = self._reader.get(scheduling_v1.PriorityClass, name)
+            found = self._classes.get(name)
             if found is None:
                 raise Forbidden.of("pods", request.name, because=f"no PriorityClass with name {name} was found")
             return found
-        defaults = [c for c in self._reader.list(scheduling_v1.PriorityClass) if c.globalDefault]
+        defaults = [c for c in self._classes.values() if c.globalDefault]
         return min(defaults, key=lambda c: c.value, default=None)

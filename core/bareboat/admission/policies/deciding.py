@@ -13,7 +13,8 @@ def decider(host: AdmissionHost) -> Decide:
     """Raises ValueError, when used, for an authorizer that would have to wait."""
 
     def decide(user: dict[str, Any], about: dict[str, str]) -> tuple[bool, str]:
-        attributes = Attributes(user=UserInfo(name=user["name"], groups=tuple(user["groups"])), **about)
+        what: dict[str, Any] = dict(about)
+        attributes = Attributes(user=UserInfo(name=user["name"], groups=tuple(user["groups"])), **what)
         asking = host.authorize(attributes)
         try:
             asking.send(None)

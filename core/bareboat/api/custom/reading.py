@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from bareboat.api.body import JSON, YAML, check_size, media_type, yaml_to_json
+from bareboat.api.body import JSON, YAML, check_size, media_type
 from bareboat.api.custom.definition import Version
 from bareboat.api.custom.pruning import prune
 from bareboat.api.operation import Operation
+from bareboat.api.yaml_body import yaml_to_json
 from bareboat.models import meta_v1, rawjson
 from bareboat.models.codec import DecodeError, decode_strict, from_tree
 from bareboat.models.custom import CustomObject

@@ -94,7 +94,7 @@ async def _worked(version: Version, converter: Converter, entries: list[Entry]) 
         if number % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
         prune(tree, version.schema)
-        default(tree, version.schema)
+        default(tree, version.schema, partly=True)
         bodies.append(_served(tree))
     return bodies
 

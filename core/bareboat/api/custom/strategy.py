@@ -17,6 +17,8 @@ from bareboat.models.custom import CustomObject, to_tree
 from bareboat.models.status import Cause
 
 _BLOCKING = frozenset({"FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"})
+#: Faults that an answer lists.
+_MOST_TOLD = 1000
 _UNCHECKED = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
 
 
@@ -103,6 +105,15 @@ def _reader(path: str) -> Callable[[CustomObject], str]:
 
 
 def faults(version: Version, new: CustomObject, old: CustomObject | None) -> list[Cause]:
+    """No more of them than help anybody."""
+    found = _faults(version, new, old)
+    if len(found) <= _MOST_TOLD:
+        return found
+    more = f"Invalid value: null: {len(found) - _MOST_TOLD} more faults are not shown"
+    return [*found[:_MOST_TOLD], Cause("FieldValueInvalid", more, "")]
+
+
+def _faults(version: Version, new: CustomObject, old: CustomObject | None) -> list[Cause]:
     """Schema, embedded resources, lists that are sets or maps, rules: in that order, rules only on what is whole."""
     tree, before = _view(new), MISSING if old is None else _view(old)
     schema = version.schema

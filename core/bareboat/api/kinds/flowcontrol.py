@@ -33,14 +33,7 @@ class ConditionStatus(SubresourceStrategy):
         return causes
 
 
-class FairnessStrategy(KindStrategy):
-    """Says that the rules are kept only."""
-
-    def warnings(self, obj: Any, old: Any | None) -> list[str]:
-        return ["API priority and fairness is not enforced by this server"]
-
-
-class FlowSchemaStrategy(FairnessStrategy):
+class FlowSchemaStrategy(KindStrategy):
     subresources = {"status": ConditionStatus()}
 
     def default(self, obj: Any) -> None:
@@ -158,7 +151,7 @@ def _url_fault(path: str) -> str:
     return "wildcard can only do suffix matching" if stars > 1 or (stars == 1 and not path.endswith("/*")) else ""
 
 
-class PriorityLevelStrategy(FairnessStrategy):
+class PriorityLevelStrategy(KindStrategy):
     subresources = {"status": ConditionStatus()}
 
     def default(self, obj: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from bareboat.api.kinds.causes import each, forbidden, immutable, invalid, required, too_long
@@ -62,15 +63,29 @@ def _common(meta: Any, strategy: Strategy) -> list[Cause]:
 
 def validate_labels(labels: dict[str, str], field: str) -> list[Cause]:
     causes: list[Cause] = []
-    for key, value in labels.items():
-        causes += each(field, key, qualified_name(key)) + each(field, value, label_value(value))
+    for pair in labels.items():
+        if not _is_label(*pair):
+            key, value = pair
+            causes += each(field, key, qualified_name(key)) + each(field, value, label_value(value))
     return causes
+
+
+@lru_cache(8192)
+def _is_label(key: str, value: str) -> bool:
+    """The same few labels come with every object."""
+    return not qualified_name(key) and not label_value(value)
+
+
+@lru_cache(2048)
+def _is_annotation(key: str) -> bool:
+    return not qualified_name(key.lower())
 
 
 def validate_annotations(annotations: dict[str, str], field: str) -> list[Cause]:
     causes: list[Cause] = []
     for key in annotations:
-        causes += each(field, key, qualified_name(key.lower()))
+        if not _is_annotation(key):
+            causes += each(field, key, qualified_name(key.lower()))
     if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_LIMIT:
         causes.append(too_long(field, ANNOTATIONS_LIMIT))
     return causes

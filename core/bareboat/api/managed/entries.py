@@ -82,18 +82,20 @@ def timeless(entries: list[meta_v1.ManagedFieldsEntry]) -> list[tuple[Any, ...]]
 
 
 def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
-    return [
-        meta_v1.ManagedFieldsEntry(
-            manager=owner.manager,
-            operation=owner.operation,
-            apiVersion=owner.api_version,
-            time=owned.time,
-            fieldsType="FieldsV1",
-            fieldsV1=_decode(_encode(owned.fields)),
-            subresource=owner.subresource,
-        )
-        for owner, owned in sorted(_capped(managed).items(), key=_rank)
-    ]
+    return [entry(owner, owned.time, _decode(_encode(owned.fields))) for owner, owned in sorted(_capped(managed).items(), key=_rank)]
+
+
+def entry(owner: Owner, time: str | None, fields: Node) -> meta_v1.ManagedFieldsEntry:
+    """``fields`` in order."""
+    return meta_v1.ManagedFieldsEntry(
+        manager=owner.manager,
+        operation=owner.operation,
+        apiVersion=owner.api_version,
+        time=time,
+        fieldsType="FieldsV1",
+        fieldsV1=fields,
+        subresource=owner.subresource,
+    )
 
 
 def _rank(item: tuple[Owner, Owned]) -> tuple[str, ...]:

@@ -58,11 +58,15 @@ class FieldManager:
         if not change:
             return managed
         books = self._taken(managed, change, None)
-        gained = sets.difference(sets.union(change.added, change.modified), _STRIPPED)
+        gained = _gained(change)
         if gained:
             before = books.get(owner)
             books[owner] = Owned(sets.union(before.fields, gained) if before else gained, now)
         return books
+
+    def gained(self, live: dict[str, Any], new: dict[str, Any]) -> Node:
+        """What the writer of ``new`` owns of it, where nobody owned anything. Raises NoKey."""
+        return _gained(self._compare(live, new))
 
     def applied(
         self, managed: Managed, live: dict[str, Any], config: dict[str, Any], owner: Owner, now: str, *, force: bool
@@ -110,3 +114,7 @@ class FieldManager:
             if left:
                 books[key] = owned if left is owned.fields else Owned(left, owned.time)
         return books
+
+
+def _gained(change: Comparison) -> Node:
+    return sets.difference(sets.union(change.added, change.modified), _STRIPPED)

@@ -11,8 +11,8 @@ from bareboat.models.status import ApiError, BadRequest
 
 #: Operations in one patch at most (upstream's limit).
 LIMIT = 10_000
-#: Bytes that the copies of one patch may add (upstream's limit): copies of copies double.
-MOST_COPIED = 3 << 20
+#: Bytes that all its copies together may add (upstream's limit): each could double the document.
+COPIED = 3 * 1024 * 1024
 _MISSING = object()
 
 
@@ -32,18 +32,20 @@ def apply_json_patch(tree: dict[str, Any], operations: list[Any]) -> dict[str, A
         if not isinstance(operation, dict):
             raise BadRequest("error decoding patch: each operation must be an object")
         if operation.get("op") == "copy":
-            copied += _weight(holder, operation.get("from", ""))
-            if copied > MOST_COPIED:
-                said = f"Unable to copy, the accumulated size increase of copy is {copied}, exceeding the limit {MOST_COPIED}"
-                raise ApiError(said, code=413, reason="RequestEntityTooLarge")
+            copied += _size(holder, operation)
+            if copied > COPIED:
+                because = f"the accumulated size increase of copy is {copied}, exceeding the limit {COPIED}"
+                raise _Unprocessable(f"Unable to complete the copy, {because}")
         _apply(holder, operation)
     if not isinstance(holder[""], dict):
         raise _Unprocessable("the patched document is no object")
     return holder[""]
 
 
-def _weight(holder: dict[str, Any], path: Any) -> int:
-    found = _get(holder, path, "", missing=None) if isinstance(path, str) else None
+def _size(holder: dict[str, Any], operation: dict[str, Any]) -> int:
+    """Of what a copy adds; 0 of what is not there: the copy itself says so."""
+    source = operation.get("from", "")
+    found = _get(holder, source, "", missing=None) if isinstance(source, str) else None
     return len(msgspec.json.encode(found))
 
 
@@ -63,9 +65,11 @@ def _apply(holder: dict[str, Any], operation: dict[str, Any]) -> None:
         _set(parent, key, copy.deepcopy(operation["value"]), path)
     elif name in ("move", "copy"):
         source = operation.get("from", "")
-        value = copy.deepcopy(_get(holder, source, f"{name} operation does not apply: doc is missing from path"))
+        value = _get(holder, source, f"{name} operation does not apply: doc is missing from path")
         if name == "move":
             _remove(holder, source)
+        else:
+            value = copy.deepcopy(value)
         _add(holder, path, value)
     elif name == "test":
         found = _get(holder, path, "", missing=None)

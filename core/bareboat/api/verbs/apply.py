@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bareboat.api import ownership
-from bareboat.api.body import as_one, repeated_keys, yaml_to_json
 from bareboat.api.conversion import convert_object
 from bareboat.api.managed import checking, entries
 from bareboat.api.managed.conflicts import Conflicts
@@ -25,6 +24,7 @@ from bareboat.api.verbs.create import create_object
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
 from bareboat.api.writing import check_name, conflict, load, write_changed
+from bareboat.api.yaml_body import as_one, repeated_keys, yaml_to_json
 from bareboat.models.codec import DecodeError, decode, has_duplicates
 from bareboat.models.status import AlreadyExists, ApiError, BadRequest, Conflict
 from bareboat.store.entry import Entry

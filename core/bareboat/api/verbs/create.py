@@ -9,7 +9,7 @@ from bareboat.api.conversion import convert_object
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.writing import check_name, write_new
-from bareboat.models.codec import copy, to_tree
+from bareboat.models.codec import decode, encode, to_tree
 from bareboat.models.status import AlreadyExists, BadRequest
 from bareboat.store.entry import Entry
 
@@ -47,6 +47,8 @@ def read_object(op: Operation) -> Any:
 
 async def create_object(service: Service, op: Operation, obj: Any, *, tracked: bool = False) -> Entry:
     """A decoded and defaulted object → its entry. ``tracked``: it has its managedFields already."""
+    if op.request.trail is not None:
+        op.request.trail.saw(obj)
     meta = obj.metadata
     meta.uid = op.ids.uid()
     meta.creationTimestamp = op.clock.timestamp()
@@ -55,8 +57,9 @@ async def create_object(service: Service, op: Operation, obj: Any, *, tracked: b
     meta.generation = 0
     if meta.name or not meta.generateName:
         return await write_new(service, op, obj, tracked=tracked)
+    kept = encode(obj)
     for attempt in range(NAME_TRIES):
-        candidate = copy(obj)
+        candidate = obj if not attempt else decode(type(obj), kept)
         candidate.metadata.name = meta.generateName[:NAME_BASE] + op.ids.suffix(5)
         try:
             return await write_new(service, op, candidate, tracked=tracked)

@@ -18,6 +18,7 @@ from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.select import matcher
 from bareboat.api.verbs.update import TRIES
 from bareboat.api.writing import admission_request, conflict, finished, load, shown, stored_bytes, unchanged
+from bareboat.api.yaml_body import yaml_to_json
 from bareboat.base.clock import rfc3339
 from bareboat.models import meta_v1
 from bareboat.models.status import BadRequest, Cause, Invalid, NotFound
@@ -92,7 +93,7 @@ def read_options(op: Operation) -> meta_v1.DeleteOptions:
 
 
 def _read_json(op: Operation, request: ApiRequest, media: str) -> Any:
-    data = body.yaml_to_json(request.body) if media == body.YAML else request.body
+    data = yaml_to_json(request.body) if media == body.YAML else request.body
     try:
         found = msgspec.json.decode(data) if data.strip() else {}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

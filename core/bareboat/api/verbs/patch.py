@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bareboat.api import answers
-from bareboat.api.body import has_empty_list, media_type, yaml_to_json
+from bareboat.api.body import has_empty_list, media_type
 from bareboat.api.conversion import convert_object
 from bareboat.api.operation import Operation
 from bareboat.api.patch.jsonpatch import apply_json_patch
@@ -77,8 +77,8 @@ def read_patch(op: Operation) -> tuple[str, Any]:
     data = op.request.body
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = msgspec.json.decode(yaml_to_json(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"error decoding patch: {error}") from error
     wanted = list if media == JSON_PATCH else dict
     if not isinstance(document, wanted):
         raise BadRequest(f"error decoding patch: json: cannot unmarshal {type(document).__name__} into Go value of type {_go_name(wanted)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.verbs.read import check_match_mode, expired, revision
 from bareboat.api.verbs.select import Match, matcher, single_name
+from bareboat.api.verbs.stream import Bookmark, Stream
 from bareboat.client.transport import EventType
 from bareboat.contracts.store import Compacted
 from bareboat.models.status import ApiError, Cause, Invalid
@@ -41,9 +43,18 @@ async def watch(service: Service, op: Operation) -> ApiResponse:
     form = answers.negotiate(op.request)
     subscription, initial = await begin(service, op)
     response = ApiResponse(200, stream=_lines(service, op, subscription, initial, form))
+    if op.custom is None and op.same_version and form is answers.PLAIN and matcher(op) is None:
+        response.follow = _stream(service, op, subscription, initial).follow
     if form.yaml:
         response.content_type = "application/json"
     return response
+
+
+def _stream(service: Service, op: Operation, subscription: Subscription, initial: list[Event]) -> Stream:
+    now = service.clock.monotonic()
+    until = now + (float(op.number("timeoutSeconds")) or TIMEOUT * (1.0 + service.ids.fraction()))
+    bookmark = Bookmark(partial(_bookmark, op), now, BOOKMARK_EVERY) if op.request.flag("allowWatchBookmarks") else None
+    return Stream(service, subscription, initial, until, bookmark)
 
 
 async def begin(service: Service, op: Operation) -> tuple[Subscription, list[Event]]:

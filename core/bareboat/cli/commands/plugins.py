@@ -62,6 +62,7 @@ def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
     used = {(DRIVER_GROUPS["runtime"], r.use) for r in node.runtimes} | {(hooks.GROUP, p.use) for p in cluster.plugins}
     if node.networkPolicy is not None:
         used.add((DRIVER_GROUPS["networkPolicy"], node.networkPolicy.use))
+    used |= {(DRIVER_GROUPS["storage"], s.use) for s in node.storage} | {(DRIVER_GROUPS["buckets"], b.use) for b in node.buckets}
     return used | {
         (DRIVER_GROUPS["network"], node.network.use),
         (DRIVER_GROUPS["proxy"], node.proxy.use),

@@ -25,6 +25,8 @@ import msgspec
 
 #: Runtimes for a cluster without a file: the first that is installed.
 RUNTIMES = ("process", "docker")
+#: Storage for a cluster without a file, if it is installed: the driver, and the plugin with its StorageClasses.
+STORAGE, STORAGE_OBJECTS = "local", "csi-local"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -51,6 +53,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``allowPrivileged``: containers may ask for privileged mode (upstream's ``--allow-privileged``). Left out, ``up`` allows it, as
     clusters do in which network and storage drivers run as pods, and a lone ``server`` does not, as upstream's API server.
     ``eventTTL``: how long Events are kept (``90s``, ``30m``, ``1h``).
+
+    ``maxRequestsInflight`` and ``maxMutatingRequestsInflight`` together are the seats that priority and fairness shares out.
+    ``requestTimeout``: seconds for a request that is not long-running. ``maxConnections``: 0 is as many as the process may have
+    files. ``shutdownDelay``: seconds between saying "not ready" and taking no more requests when the server is stopped.
     """
 
     address: str = "0.0.0.0"  # noqa: S104  pods and other nodes must reach it; TLS and RBAC guard it
@@ -58,6 +64,41 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     names: list[str] = []
     allowPrivileged: bool | None = None
     eventTTL: str = "1h"
+    maxRequestsInflight: Annotated[int, msgspec.Meta(ge=1)] = 400
+    maxMutatingRequestsInflight: Annotated[int, msgspec.Meta(ge=0)] = 200
+    requestTimeout: Annotated[float, msgspec.Meta(gt=0)] = 60
+    maxConnections: Annotated[int, msgspec.Meta(ge=0)] = 0
+    shutdownDelay: Annotated[float, msgspec.Meta(ge=0)] = 0
+
+
+class AuditLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log of audit events. ``maxSize`` in megabytes; ``maxAge`` in days and ``maxBackups`` in files, 0: no bound."""
+
+    path: str
+    maxSize: Annotated[int, msgspec.Meta(ge=1)] = 100
+    maxAge: Annotated[int, msgspec.Meta(ge=0)] = 30
+    maxBackups: Annotated[int, msgspec.Meta(ge=0)] = 10
+    compress: bool = False
+
+
+class AuditWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server that takes audit events in batches; ``kubeconfig`` says where it is. Times in seconds."""
+
+    kubeconfig: str
+    bufferSize: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    maxBatchSize: Annotated[int, msgspec.Meta(ge=1)] = 400
+    maxBatchWait: Annotated[float, msgspec.Meta(gt=0)] = 30
+    throttleQPS: Annotated[float, msgspec.Meta(gt=0)] = 10
+    throttleBurst: Annotated[int, msgspec.Meta(ge=1)] = 15
+    initialBackoff: Annotated[float, msgspec.Meta(gt=0)] = 10
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is recorded is in the ``policy`` file (audit.k8s.io/v1); without one nothing is. It goes to ``log``, ``webhook`` or both."""
+
+    policy: str = ""
+    log: AuditLog | None = None
+    webhook: AuditWebhook | None = None
 
 
 class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +141,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     weight: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
 
 
+class Authentication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An authenticator of the kernel or of an enabled plugin by name; ``options`` are for those of the kernel."""
+
+    use: str
+    options: dict[str, Any] = {}
+
+
 class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. ``plugins`` enables hook plugins; the lists after it order and weigh what they contribute.
 
@@ -110,12 +158,13 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kind: Literal["Cluster"] = "Cluster"
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=30)] = "bareboat"
     server: Server = Server()
+    audit: Audit = Audit()
     networking: Networking = Networking()
     store: Use = Use(use="sqlite")
     encryption: Encryption | None = None
     node: Node = Node()
     plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies"), Use(use="admission-builtin")])
-    authentication: list[str] = []
+    authentication: list[str | Authentication] = []
     authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
     admission: list[str] = []
     controllers: list[str] = msgspec.field(default_factory=lambda: ["*"])

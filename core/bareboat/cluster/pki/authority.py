@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -61,8 +62,20 @@ class Authority:
 
     def _issue(self, name: str, common_name: str, organizations: Sequence[str], names: tuple[str, ...], *, client: bool) -> Pair:
         pair = Pair(self._directory / f"{name}.crt", self._directory / f"{name}.key")
-        if pair.certificate.exists() and self._good(pair, common_name, names):
-            return pair
+        if not (pair.certificate.exists() and self._good(pair, common_name, organizations, names)):
+            self._sign(pair, _subject(common_name, organizations), names, client=client)
+        return pair
+
+    def reissue(self, pair: Pair) -> None:
+        """The same certificate with a new key and new dates."""
+        from cryptography import x509
+        from cryptography.x509.oid import ExtendedKeyUsageOID
+
+        old = x509.load_pem_x509_certificate(pair.certificate_pem)
+        usages = old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        self._sign(pair, old.subject, tuple(_names_of(old)), client=ExtendedKeyUsageOID.CLIENT_AUTH in usages)
+
+    def _sign(self, pair: Pair, subject: Any, names: tuple[str, ...], *, client: bool) -> None:
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
         from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -70,7 +83,7 @@ class Authority:
         ca = x509.load_pem_x509_certificate(self.pair.certificate_pem)
         ca_key: Any = serialization.load_pem_private_key(self.pair.key_pem, None)
         key = _new_key()
-        builder = _builder(_subject(common_name, organizations), ca.subject, key, self._clock.now(), LIFE)
+        builder = _builder(subject, ca.subject, key, self._clock.now(), LIFE)
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -78,16 +91,20 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
         builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         self._write(pair, builder, ca_key, key)
-        return pair
 
-    def _good(self, pair: Pair, common_name: str, names: tuple[str, ...]) -> bool:
+    def _good(self, pair: Pair, common_name: str, organizations: Sequence[str], names: tuple[str, ...]) -> bool:
+        """Of this CA, for the same names, and not near its end."""
         from cryptography import x509
+        from cryptography.exceptions import InvalidSignature
 
         found = x509.load_pem_x509_certificate(pair.certificate_pem)
         if found.not_valid_after_utc - self._clock.now() < RENEW_BEFORE:
             return False
-        subject = found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
-        return subject == common_name and set(_names_of(found)) == set(names)
+        try:
+            found.verify_directly_issued_by(x509.load_pem_x509_certificate(self.pair.certificate_pem))
+        except (ValueError, InvalidSignature):
+            return False
+        return found.subject == _subject(common_name, organizations) and set(_names_of(found)) == set(names)
 
     def _make_ca(self, common_name: str) -> None:
         from cryptography import x509
@@ -107,6 +124,27 @@ class Authority:
         certificate = builder.sign(signer, hashes.SHA256())
         write_private(pair.key, key_pem(key))
         write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def request(common_name: str, organizations: Sequence[str], names: Sequence[str] = ()) -> tuple[bytes, bytes]:
+    """A new key and a certificate request for it, as PEM."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+
+    key = _new_key()
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(common_name, organizations))
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
+    return key_pem(key), builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def pin(certificate_pem: bytes) -> str:
+    """How a CA is known to who has not met it: the hash of its public key, as kubeadm writes it."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = x509.load_pem_x509_certificate(certificate_pem).public_key()
+    return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def key_pem(key: Any) -> bytes:

@@ -7,8 +7,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar
 
-from bareboat.controllers.certificates.requests import KUBELET_CLIENT, SIGNERS, BadRequest, objection, pem_of, read
-from bareboat.models import certificates_v1
+from bareboat.controllers.certificates.requests import (
+    KUBELET_CLIENT,
+    KUBELET_SERVING,
+    SIGNERS,
+    Asked,
+    BadRequest,
+    names_only_its_node,
+    node_of,
+    objection,
+    pem_of,
+    read,
+)
+from bareboat.models import certificates_v1, core_v1
 from bareboat.models.meta import get_condition, is_condition_true
 from bareboat.models.status import NotFound
 from bareboat.models.times import parse
@@ -45,7 +56,7 @@ class CertificateController(Controller):
             return None
         if is_condition_true(request.status.conditions, "Approved"):
             await self._sign(request)
-        elif request.spec.signerName == KUBELET_CLIENT:
+        elif request.spec.signerName in (KUBELET_CLIENT, KUBELET_SERVING):
             await self._approve(request)
         return None
 
@@ -73,20 +84,36 @@ class CertificateController(Controller):
         )
 
     async def _approve(self, request: Request) -> None:
-        """Client certificates of nodes, if who asks may have them."""
+        """Certificates of nodes, if who asks may have them."""
         try:
             asked = read(request)
         except BadRequest:
             return
-        if objection(KUBELET_CLIENT, asked, request.spec.usages):
+        if objection(request.spec.signerName, asked, request.spec.usages):
             return
-        own = request.spec.username == asked.common_name
-        for subresource, applies, what in (("selfnodeclient", own, "self kubelet client"), ("nodeclient", True, "kubelet client")):
-            if applies and await self._may(request, subresource):
+        for subresource, what in await self._ways(request, asked):
+            if await self._may(request, subresource):
                 message = f"Auto approving {what} certificate after SubjectAccessReview."
                 request.status.conditions = [*request.status.conditions, self._condition("Approved", "AutoApproved", message)]
                 await self.client.update(request, subresource="approval")
                 return
+
+    async def _ways(self, request: Request, asked: Asked) -> list[tuple[str, str]]:
+        """As which part of certificatesigningrequests it may be allowed, and what that is. A node asks for itself; for a node that is
+        Ready nobody else does, whatever their token: its name is taken. What it serves with names the node and nothing else."""
+        own = request.spec.username == asked.common_name
+        if request.spec.signerName == KUBELET_SERVING:
+            return [("selfnodeserver", "self kubelet serving")] if own and names_only_its_node(asked) else []
+        if own:
+            return [("selfnodeclient", "self kubelet client"), ("nodeclient", "kubelet client")]
+        return [] if await self._is_ready(node_of(asked)) else [("nodeclient", "kubelet client")]
+
+    async def _is_ready(self, name: str) -> bool:
+        try:
+            node = await self.client.get(core_v1.Node, name)
+        except NotFound:
+            return False
+        return is_condition_true(node.status.conditions, "Ready")
 
     async def _may(self, request: Request, subresource: str) -> bool:
         spec = request.spec

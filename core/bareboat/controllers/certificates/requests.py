@@ -10,6 +10,7 @@ from bareboat.models import certificates_v1
 CLIENT, KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet"
 KUBELET_SERVING, LEGACY = "kubernetes.io/kubelet-serving", "kubernetes.io/legacy-unknown"
 SIGNERS = frozenset({CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY})
+_NODE = "system:node:"
 _NODE_CLIENT = {"key encipherment", "digital signature", "client auth"}
 _NODE_SERVING = {"key encipherment", "digital signature", "server auth"}
 _CLIENT = {"digital signature", "key encipherment", "client auth"}
@@ -73,10 +74,21 @@ def objection(signer: str, asked: Asked, usages: list[str]) -> str:
     return ""
 
 
+def node_of(asked: Asked) -> str:
+    return asked.common_name.removeprefix(_NODE)
+
+
+def names_only_its_node(asked: Asked) -> bool:
+    """And that is no name by which the API server is known."""
+    node = node_of(asked)
+    reserved = node == "localhost" or node.split(".")[0] == "kubernetes" or node.endswith((".svc", ".local"))
+    return asked.dns == (node,) and not asked.addresses and not reserved
+
+
 def _of_node(asked: Asked) -> str:
     if asked.organizations != ("system:nodes",):
         return "subject organization is not system:nodes"
-    if not asked.common_name.startswith("system:node:"):
+    if not asked.common_name.startswith(_NODE):
         return "subject common name does not begin with system:node:"
     return "email and URI subjectAltNames are not allowed" if asked.others else ""
 

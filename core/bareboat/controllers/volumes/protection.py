@@ -28,14 +28,14 @@ class _Spec(msgspec.Struct):
     volumes: list[_Volume] = []
 
 
-class _Pod(msgspec.Struct):
+class PodClaims(msgspec.Struct):
     """What of a pod its claims depend on."""
 
     metadata: Metadata
     spec: _Spec = msgspec.field(default_factory=_Spec)
 
 
-def _claims_of(pod: Any) -> Iterable[str]:
+def claims_of(pod: Any) -> Iterable[str]:
     """Index: the claims that a scheduled pod uses, its own ephemeral ones included."""
     if not pod.spec.nodeName:
         return
@@ -77,8 +77,8 @@ class ClaimProtectionController(_Protection):
     def setup(self, informers: InformerFactory) -> None:
         self._objects = self.watch(informers.of(core_v1.PersistentVolumeClaim))
         self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("claim", _claims_of)
-        self.watch(self._pods, lambda _key, pod: _claims_of(pod), _Pod)
+        self._pods.add_index("claim", claims_of, PodClaims)
+        self.watch(self._pods, lambda _key, pod: claims_of(pod), PodClaims)
 
     def in_use(self, key: str, obj: Any) -> bool:
         return bool(self._pods.by_index("claim", key))

@@ -1,7 +1,7 @@
 """What a pod's volume means: from claim to volume to driver, or inline in the pod.
 
-What comes in: a pod and one of its volumes. What goes out: ``Wanted``, all that the driver must be told, or MountFailed with the reason. The
-API is asked, nothing is mounted.
+What comes in: a pod and one of its volumes. What goes out: ``Wanted``, all that the driver must be told, or MountFailed with the reason.
+The API is asked, nothing is mounted.
 """
 
 from __future__ import annotations
@@ -12,21 +12,12 @@ from typing import Any
 
 import msgspec
 
-from bareboat.contracts import csi
+from bareboat.contracts import csi, csi_checks
 from bareboat.models import core_v1
 from bareboat.models.quantity import Quantity
 from bareboat.node.mount_errors import MountFailed
 
 Find = Callable[[type[Any], str, str], Awaitable[Any]]
-#: Access modes of the API as the contract has them; one node at a time where both would do.
-MODES: dict[str, csi.AccessMode] = {
-    "ReadWriteMany": "MULTI_NODE_MULTI_WRITER",
-    "ReadOnlyMany": "MULTI_NODE_READER_ONLY",
-    "ReadWriteOnce": "SINGLE_NODE_WRITER",
-    "ReadWriteOncePod": "SINGLE_NODE_WRITER",
-}
-#: Of drivers that tell one pod from several on a node.
-PRECISE: dict[str, csi.AccessMode] = {"ReadWriteOnce": "SINGLE_NODE_MULTI_WRITER", "ReadWriteOncePod": "SINGLE_NODE_SINGLE_WRITER"}
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -149,8 +140,7 @@ def _secret(reference: core_v1.SecretReference | None) -> Secret | None:
 
 def capability(found: Wanted, *, precise: bool, group: int | None = None) -> csi.VolumeCapability:
     """``precise``: the driver knows the modes for one pod of a node. ``group`` where it mounts for a group itself."""
-    table = {**MODES, **PRECISE} if precise else MODES
-    mode = next((table[m] for m in (*table, "ReadWriteOnce") if m in found.modes), "SINGLE_NODE_WRITER")
+    mode = csi_checks.access_mode(found.modes, precise=precise)
     if found.block:
         return csi.VolumeCapability(access_mode=mode, block=True)
     gid = "" if group is None else str(group)

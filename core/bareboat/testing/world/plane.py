@@ -14,15 +14,18 @@ from typing import Any
 
 from bareboat.admission.builtin import builtin as builtin_admission
 from bareboat.api.service import Authority as AnyAuthority
-from bareboat.auth.authenticators import AuthenticatorChain
+from bareboat.auth.account_tokens import TokenAuthenticator
+from bareboat.auth.authenticators import AnonymousAuthenticator, AuthenticatorChain
 from bareboat.auth.authority import Authority
-from bareboat.auth.tokens import Issuer, Keys, TokenAuthenticator, service_account_user
+from bareboat.auth.host import AuthHost
+from bareboat.auth.tokens import ISSUER, Issuer, Keys, service_account_user
 from bareboat.base.backoff import Backoff
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.base.tasks import Tasks, supervise
 from bareboat.client.client import Client
 from bareboat.cluster.bootstrap import Bootstrap
+from bareboat.cluster.endpoints import publish
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.kinds import serve_kinds
 from bareboat.cluster.pki.authority import signing_key
@@ -64,6 +67,7 @@ class Plane:
         self._hooks = chosen(admission=admission, rbac=rbac, scheduler=bool(controllers), plugins=plugins)
         self._rbac = rbac
         self.keys = Keys(_signing_key())
+        self._auth_host: AuthHost | None = None
         self.kernel = Kernel(
             store=faults.store,
             clock=clock,
@@ -77,8 +81,9 @@ class Plane:
 
     def authenticators(self) -> list[Authenticator]:
         """Of the bearer tokens that this world's API issues, and what plugins contribute."""
-        contributed = self._hooks.collect("bareboat_authenticators", reader=self.kernel.reader)
-        return [TokenAuthenticator(self.keys, self.kernel.reader, self.clock), *contributed]
+        contributed = self._hooks.collect("bareboat_authenticators", reader=self.kernel.reader, host=self._host_for(self.kernel.reader))
+        tokens = TokenAuthenticator(self.keys, self.kernel.reader, self.clock, (ISSUER,))
+        return [tokens, *contributed, AnonymousAuthenticator()]
 
     def client(self, user: UserInfo, agent: str = "") -> Client:
         client = self.kernel.client_for(user)
@@ -108,14 +113,21 @@ class Plane:
 
     async def stop(self) -> None:
         await self.tasks.cancel()
+        if self._auth_host is not None:
+            await self._auth_host.close()
         await self.kernel.stop()
 
     async def moved(self, address: str, port: int) -> None:
         """The Service ``kubernetes`` leads there from now on."""
-        await Bootstrap(self.client(SHARED_READS, "kube-apiserver"), self.kernel.scheme, self.clock)._endpoint(address, port)
+        await publish(self.client(SHARED_READS, "kube-apiserver"), [(address, port)])
+
+    def _host_for(self, reader: Reader) -> AuthHost:
+        if self._auth_host is None:
+            self._auth_host = AuthHost(reader, self.clock, self.ids, (ISSUER,))
+        return self._auth_host
 
     def _authority(self, reader: Reader) -> AnyAuthority:
-        contributed = {a.name: a for a in self._hooks.collect("bareboat_authorizers", reader=reader)}
+        contributed = {a.name: a for a in self._hooks.collect("bareboat_authorizers", reader=reader, host=self._host_for(reader))}
         first = [contributed.pop(name) for name in ("node", "rbac") if name in contributed]
         return Authority([*first, *contributed.values()])
 

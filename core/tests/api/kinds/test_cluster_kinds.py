@@ -171,8 +171,3 @@ def test_defaults(defaulted):
 
 def test_a_range_without_a_name_is_named_by_its_uid(defaulted):
     assert defaulted(NAMED["limits"], "metadata/name", None).metadata.name == "u"
-
-
-@pytest.mark.parametrize("name", ["flow", "level"])
-def test_who_writes_rules_of_fairness_is_told_that_nobody_enforces_them(warnings, name):
-    assert warnings(NAMED[name]) == ["API priority and fairness is not enforced by this server"]

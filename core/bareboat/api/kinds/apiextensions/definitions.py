@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bareboat.api.kinds.admissionregistration.webhooks import validate_service, validate_url
 from bareboat.api.kinds.apiextensions.costs import priced_rules
-from bareboat.api.kinds.apiextensions.schemas import validate_schema
+from bareboat.api.kinds.apiextensions.schemas import DEEPEST, too_deep, validate_schema
 from bareboat.api.kinds.apiextensions.structure import validate_structure
 from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.causes import choice, each, forbidden, immutable, invalid, required
@@ -182,6 +182,8 @@ def _schema(validation: Any, at: str, version: Any) -> list[Cause]:
     if validation is None or validation.openAPIV3Schema is None:
         return []
     schema, where = validation.openAPIV3Schema, f"{at}.openAPIV3Schema"
+    if too_deep(schema):
+        return [invalid(where, {}, f"must not be nested more than {DEEPEST} levels deep")]
     causes: list[Cause] = []
     if version.subresources is not None and version.subresources.status is not None:
         kept = {name: getattr(schema, name) for name in _ROOT}

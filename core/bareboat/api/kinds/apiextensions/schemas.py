@@ -28,11 +28,23 @@ _NOT_SUPPORTED = {
 }
 _MIXED = "additionalProperties and properties are mutual exclusive"
 _LONGEST_MESSAGE = 2048
+#: Levels of a schema. Every walk over one goes as deep as it does.
+DEEPEST = 100
 _OLD = re.compile(r"\boldSelf\b")
 
 
 def is_schema(value: Any) -> bool:
     return value is not None and not isinstance(value, bool | list | dict)
+
+
+def too_deep(schema: Any) -> bool:
+    """Whether there is more below the deepest level; without going there."""
+    level = [schema]
+    for _ in range(DEEPEST):
+        level = [child for found in level for child, _, _ in children(found, "")]
+        if not level:
+            return False
+    return True
 
 
 def validate_schema(schema: Any, at: str, *, root: bool = False, nested: bool = False, loose: str = "") -> list[Cause]:

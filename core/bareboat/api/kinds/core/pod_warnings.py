@@ -39,7 +39,11 @@ _VOLUMES = {
 
 
 def pod_warnings(meta: Any, spec: Any, at: str) -> list[str]:
-    texts = _annotations(meta.annotations, at) + [f"{at}.nodeSelector[{k}]: {_LABELS[k]}" for k in spec.nodeSelector if k in _LABELS]
+    return annotation_warnings(meta.annotations, at) + spec_warnings(spec, at)
+
+
+def spec_warnings(spec: Any, at: str) -> list[str]:
+    texts = [f"{at}.nodeSelector[{k}]: {_LABELS[k]}" for k in spec.nodeSelector if k in _LABELS]
     if spec.affinity is not None:
         texts += _affinity(spec.affinity, f"{at}.affinity")
     for i, constraint in enumerate(spec.topologySpreadConstraints):
@@ -75,7 +79,7 @@ def _not_honoured(spec: Any, at: str) -> list[str]:
     return texts
 
 
-def _annotations(annotations: dict[str, str], at: str) -> list[str]:
+def annotation_warnings(annotations: dict[str, str], at: str) -> list[str]:
     place = f"{at.removesuffix('spec')}metadata.annotations"
     texts = [f"{place}[{k}]: {_ANNOTATIONS[k]}" for k in annotations if k in _ANNOTATIONS]
     return texts + [f"{place}[{k}]: {text}" for k in annotations for prefix, text in _PREFIXES.items() if k.startswith(prefix)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
@@ -13,7 +14,8 @@ from bareboat.api.kinds.core.pod_defaults import default_pod, default_pod_spec
 from bareboat.api.kinds.core.pod_spec import validate_pod_spec, validate_template
 from bareboat.api.kinds.core.pod_status import validate_pod_status
 from bareboat.api.kinds.core.pod_update import validate_resize, validate_spec_update
-from bareboat.api.kinds.core.pod_warnings import pod_warnings
+from bareboat.api.kinds.core.pod_warnings import annotation_warnings, pod_warnings, spec_warnings
+from bareboat.api.kinds.core.verdicts import Spotless, known_as
 from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
 from bareboat.models import core_v1
 from bareboat.models.codec import copy
@@ -21,6 +23,7 @@ from bareboat.models.quantity import Quantity
 from bareboat.models.status import Cause
 
 _COMPUTE = ("cpu", "memory")
+_flawless, _harmless = Spotless(), Spotless()
 
 
 def qos_class(spec: Any) -> str:
@@ -28,14 +31,19 @@ def qos_class(spec: Any) -> str:
     requests, limits = False, True
     equal = True
     for container in [*spec.containers, *spec.initContainers]:
-        asked = {k: v for k, v in container.resources.requests.items() if k in _COMPUTE and Quantity.parse(v).milli()}
-        bound = {k: v for k, v in container.resources.limits.items() if k in _COMPUTE and Quantity.parse(v).milli()}
+        asked = {k: v for k, v in container.resources.requests.items() if k in _COMPUTE and _milli(v)}
+        bound = {k: v for k, v in container.resources.limits.items() if k in _COMPUTE and _milli(v)}
         requests = requests or bool(asked) or bool(bound)
         limits = limits and len(bound) == len(_COMPUTE)
-        equal = equal and all(Quantity.parse(asked.get(k, v)) == Quantity.parse(v) for k, v in bound.items())
+        equal = equal and all(asked.get(k, v) == v or Quantity.parse(asked[k]) == Quantity.parse(v) for k, v in bound.items())
     if not requests:
         return "BestEffort"
     return "Guaranteed" if limits and equal else "Burstable"
+
+
+@lru_cache(1024)
+def _milli(amount: str) -> int:
+    return Quantity.parse(amount).milli()
 
 
 class PodStatus(SubresourceStrategy):
@@ -104,7 +112,11 @@ def validate_pod(pod: Any) -> list[Cause]:
     """A pod at any time of its life. Tokens without an account and padded images are faults of pods, not of templates."""
     spec = pod.spec
     causes = validate_pod_annotations(pod.metadata.annotations, spec, "metadata.annotations") if pod.metadata.annotations else []
-    causes += validate_pod_spec(spec, "spec", pod=pod.metadata.name, is_pod=True)
+    return causes + _flawless.ask(known_as(spec), partial(_spec_of_pod, pod.metadata.name, spec))
+
+
+def _spec_of_pod(name: str, spec: Any) -> list[Cause]:
+    causes = validate_pod_spec(spec, "spec", pod=name, is_pod=True)
     if not spec.serviceAccountName:
         for i, volume in enumerate(spec.volumes):
             for j, source in enumerate(volume.projected.sources if volume.projected is not None else ()):
@@ -155,7 +167,10 @@ class PodStrategy(KindStrategy):
         return validate_pod(new) + annotations + validate_spec_update(new.spec, old.spec)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
-        return pod_warnings(obj.metadata, obj.spec, "spec") if old is None else []
+        if old is not None:
+            return []
+        texts = annotation_warnings(obj.metadata.annotations, "spec") if obj.metadata.annotations else []
+        return texts + _harmless.ask(known_as(obj.spec), partial(spec_warnings, obj.spec, "spec"))
 
     def grace_seconds(self, obj: Any, requested: int | None) -> int:
         if not obj.spec.nodeName or obj.status.phase in ("Succeeded", "Failed"):

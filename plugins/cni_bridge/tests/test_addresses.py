@@ -1,19 +1,10 @@
-"""The address book, and the rules of the network contract on real namespaces."""
+"""Which address belongs to whom."""
 
 import pytest
 
 from bareboat.contracts.cni import Attachment
 from bareboat.contracts.errors import Exhausted, InvalidConfig
-from bareboat.testing.cni_suite import NetworkSuite
 from bareboat_cni_bridge.addresses import AddressBook
-from bareboat_cni_bridge.options import BridgeOptions
-from bareboat_cni_bridge.plugin import BridgeNetwork
-
-
-@pytest.mark.root
-class TestBridge(NetworkSuite):
-    def make(self, host):
-        return BridgeNetwork(BridgeOptions(), host)
 
 
 def attachment(name):

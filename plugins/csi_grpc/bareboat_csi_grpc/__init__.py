@@ -1,0 +1,1 @@
+"""The Container Storage Interface over gRPC, from both sides."""

@@ -1,0 +1,32 @@
+"""One round of every fault against a real server: nothing acknowledged is lost, nothing refused appears, no watch misses anything.
+
+The long version is ``make torture``.
+"""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from bareboat.testing.torture import __main__ as torture
+from bareboat.testing.torture.faults import FAULTS
+
+
+@pytest.mark.root
+@pytest.mark.timeout(180)
+def test_no_fault_makes_a_server_lie(capsys):
+    if os.geteuid() != 0 or shutil.which("strace") is None:
+        pytest.skip("disks of its own and failing system calls need root and strace")
+    code = torture.main(["--rounds", "1", "--quiet", "--seed", "1", "--output", "json"])
+    report = json.loads(capsys.readouterr().out)
+    assert code == 0, report
+    lines = report["lines"]
+    assert {f.name for f in FAULTS if f.needs != "disk"} <= set(lines)
+    assert all(line["violations"] == [] and line["operations"]["ok"] > 20 for line in lines.values())
+    assert lines["fsync fails (EIO)"]["operations"]["failed"] > 0
+
+
+def test_a_fault_that_there_is_not_is_named():
+    with pytest.raises(SystemExit, match=r"no fault is called sunshine; there are: kill -9, "):
+        torture.main(["--faults", "sunshine"])
