@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bareboat.auth.tokens import service_account_user
 from bareboat.base.backoff import Backoff
@@ -22,15 +22,27 @@ from bareboat.client.client import Client
 from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.contracts.auth import UserInfo
+from bareboat.contracts.scheduling import SchedulingPolicy
 from bareboat.controllers.registry import BUILTIN
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.election import Election
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
 
+if TYPE_CHECKING:
+    from bareboat.scheduler.scheduler import Scheduler
+
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
 SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
 MANAGER, SCHEDULING = "kube-controller-manager", "kube-scheduler"
+
+
+def policies_of(cluster: ClusterFile, plugins: ServerPlugins) -> list[tuple[SchedulingPolicy, int]]:
+    """Of the profile, with their weights. Raises PluginErrors."""
+    contributed = {p.name: p for p in plugins.hooks.collect("bareboat_scheduling_policies")}
+    chosen = ordered(list(contributed.values()), [p.use for p in cluster.scheduling], "scheduling")
+    weights = {p.use: p.weight for p in cluster.scheduling}
+    return [(p, weights.get(p.name, p.default_weight)) for p in chosen]
 
 
 class Loops:
@@ -47,10 +59,8 @@ class Loops:
         enabled = enabled_controllers([*self._classes, "scheduler"], cluster.controllers)
         self._controllers = [cls for name, cls in self._classes.items() if name in enabled]
         self._schedules = "scheduler" in enabled
-        contributed = {p.name: p for p in plugins.hooks.collect("bareboat_scheduling_policies")}
-        chosen = ordered(list(contributed.values()), [p.use for p in cluster.scheduling], "scheduling")
-        weights = {p.use: p.weight for p in cluster.scheduling}
-        self._policies = [(p, weights.get(p.name, p.default_weight)) for p in chosen]
+        self._policies = policies_of(cluster, plugins)
+        self._scheduler: Scheduler | None = None
 
     def start(self, tasks: Tasks) -> None:
         """All that is enabled, over the same informers."""
@@ -70,6 +80,12 @@ class Loops:
             if self._schedules:
                 self._stand(tasks, SCHEDULING, identity, self._start_scheduler)
             await asyncio.Event().wait()
+
+    def judge_by(self, policies: list[tuple[SchedulingPolicy, int]]) -> None:
+        """From the next pod on."""
+        self._policies = policies
+        if self._scheduler is not None:
+            self._scheduler.judge_by(policies)
 
     def _stand(self, tasks: Tasks, name: str, identity: str, start: Callable[[Tasks, InformerFactory], None]) -> None:
         user = UserInfo(name=f"system:{name}", groups=SHARED_READS.groups)
@@ -99,7 +115,7 @@ class Loops:
 
         events = self._events("default-scheduler")
         client = self._client(SCHEDULER, SCHEDULING)
-        scheduler = Scheduler(client, shared, self._policies, clock=self._clock, ids=self._ids, events=events)
+        scheduler = self._scheduler = Scheduler(client, shared, self._policies, clock=self._clock, ids=self._ids, events=events)
         self._spawn(tasks, "scheduler events", events.run)
         self._spawn(tasks, "scheduler", scheduler.run)
 

@@ -7,7 +7,7 @@ out are they opened. Reviews and requests of tokens never show more than their m
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -92,6 +92,8 @@ class Record:
             self._status = {"metadata": {}, "code": response.status}
             self._emit("ResponseStarted", self._clock.micro())
             response.stream = self._following(response.stream)
+            if response.follow is not None:
+                response.follow = self._followed(response.follow)
             return response
         self._status = _status(response)
         if self.wants_response and response.body and response.content_type == "application/json":
@@ -113,6 +115,17 @@ class Record:
             if close is not None:
                 await close()
             self._emit("ResponseComplete", self._clock.micro())
+
+    def _followed(self, follow: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+        """The same for a stream that writes by itself."""
+
+        async def following(sink: Any) -> None:
+            try:
+                await follow(sink)
+            finally:
+                self._emit("ResponseComplete", self._clock.micro())
+
+        return following
 
     def _keep_request(self) -> None:
         """The body as it came, of what has no object of its own: patches, options of deletes, subresources."""
