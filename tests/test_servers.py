@@ -240,27 +240,60 @@ class Face:
 
 async def test_no_fault_makes_three_servers_lie(servers, postgres):
     """Clients of all three work against each other while connections are cut, the database and a server hang, and a server is killed."""
-    works = [Workload(Face(server), seed=seed, clients=3, watchers=1) for seed, server in enumerate(servers.all, 1)]
-    history = History()
-    for work in works:
-        work.history = history
-    running = [asyncio.ensure_future(work.run()) for work in works]
-    await asyncio.sleep(1)
-    for _ in range(6):
-        await asyncio.to_thread(postgres.cut)
-        await asyncio.sleep(0.4)
-    postgres.pause()
+
+    async def strike():
+        for _ in range(6):
+            await asyncio.to_thread(postgres.cut)
+            await asyncio.sleep(0.4)
+        await hang(postgres)
+        await strike_servers(servers)
+        await asyncio.to_thread(postgres.stop, "immediate")
+        await asyncio.to_thread(postgres.start)
+
+    await tortured(servers, strike)
+
+
+@pytest.mark.slow
+async def test_nor_does_one_of_etcd(tmp_path, etcd):
+    servers = await asyncio.to_thread(Servers, tmp_path, 3, use="etcd", endpoints=f"[{etcd.url}]", prefix="/lies", timeout=2)
+
+    async def strike():
+        await hang(etcd)
+        await strike_servers(servers)
+        etcd.kill()
+        await asyncio.to_thread(etcd.start)
+
+    try:
+        await tortured(servers, strike)
+    finally:
+        await servers.stop()
+
+
+async def hang(backend):
+    backend.pause()
     await asyncio.sleep(3)
-    postgres.resume()
+    backend.resume()
     await asyncio.sleep(2)
+
+
+async def strike_servers(servers):
     servers.all[1].signal(signal.SIGSTOP)
     await asyncio.sleep(2)
     servers.all[1].signal(signal.SIGCONT)
     await asyncio.sleep(1)
     servers.all[0].signal(signal.SIGKILL)
     await asyncio.sleep(2)
-    await asyncio.to_thread(postgres.stop, "immediate")
-    await asyncio.to_thread(postgres.start)
+
+
+async def tortured(servers, strike):
+    """Clients of all servers work against each other while ``strike`` runs; then the checker speaks."""
+    works = [Workload(Face(server), seed=seed, clients=3, watchers=1) for seed, server in enumerate(servers.all, 1)]
+    history = History()
+    for work in works:
+        work.history = history
+    running = [asyncio.ensure_future(work.run()) for work in works]
+    await asyncio.sleep(1)
+    await strike()
     await asyncio.sleep(3)
     for work in works:
         work.stop()
@@ -268,9 +301,7 @@ async def test_no_fault_makes_three_servers_lie(servers, postgres):
         await asyncio.gather(*running)
         await works[2].settle()
     done = sum(work.counts.ok for work in works)
-    print(
-        f"{done} operations, {sum(w.counts.failed + w.counts.unknown for w in works)} without an answer, "
-        f"{sum(w.counts.events for w in works)} events"
-    )
+    unanswered = sum(work.counts.failed + work.counts.unknown for work in works)
+    print(f"{done} operations, {unanswered} without an answer, {sum(work.counts.events for work in works)} events")
     assert check(history) == []
     assert done > 200
