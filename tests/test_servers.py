@@ -10,7 +10,9 @@ from bareboat.models import apps_v1, core_v1, discovery_v1, meta_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.status import ApiError, Conflict
 from bareboat.testing.etcd import etcd
+from bareboat.testing.histories import History, check
 from bareboat.testing.postgres import postgres
+from bareboat.testing.torture.workload import Workload
 from tests.conftest import BAREBOAT, run
 from tests.servers import Servers
 
@@ -225,3 +227,81 @@ async def test_servers_over_etcd_answer_as_one_and_outlive_a_crash_of_it(tmp_pat
         assert len(await pods(two)) == 7
     finally:
         await found.stop()
+
+
+class Face:
+    """One of several servers, as torture's clients want to know it."""
+
+    def __init__(self, server):
+        self.url, self.tls = server.client.transport.server, server.client.transport.tls
+        self.up = asyncio.Event()
+        self.up.set()
+
+
+async def test_no_fault_makes_three_servers_lie(servers, postgres):
+    """Clients of all three work against each other while connections are cut, the database and a server hang, and a server is killed."""
+
+    async def strike():
+        for _ in range(6):
+            await asyncio.to_thread(postgres.cut)
+            await asyncio.sleep(0.4)
+        await hang(postgres)
+        await strike_servers(servers)
+        await asyncio.to_thread(postgres.stop, "immediate")
+        await asyncio.to_thread(postgres.start)
+
+    await tortured(servers, strike)
+
+
+@pytest.mark.slow
+async def test_nor_does_one_of_etcd(tmp_path, etcd):
+    servers = await asyncio.to_thread(Servers, tmp_path, 3, use="etcd", endpoints=f"[{etcd.url}]", prefix="/lies", timeout=2)
+
+    async def strike():
+        await hang(etcd)
+        await strike_servers(servers)
+        etcd.kill()
+        await asyncio.to_thread(etcd.start)
+
+    try:
+        await tortured(servers, strike)
+    finally:
+        await servers.stop()
+
+
+async def hang(backend):
+    backend.pause()
+    await asyncio.sleep(3)
+    backend.resume()
+    await asyncio.sleep(2)
+
+
+async def strike_servers(servers):
+    servers.all[1].signal(signal.SIGSTOP)
+    await asyncio.sleep(2)
+    servers.all[1].signal(signal.SIGCONT)
+    await asyncio.sleep(1)
+    servers.all[0].signal(signal.SIGKILL)
+    await asyncio.sleep(2)
+
+
+async def tortured(servers, strike):
+    """Clients of all servers work against each other while ``strike`` runs; then the checker speaks."""
+    works = [Workload(Face(server), seed=seed, clients=3, watchers=1) for seed, server in enumerate(servers.all, 1)]
+    history = History()
+    for work in works:
+        work.history = history
+    running = [asyncio.ensure_future(work.run()) for work in works]
+    await asyncio.sleep(1)
+    await strike()
+    await asyncio.sleep(3)
+    for work in works:
+        work.stop()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*running)
+        await works[2].settle()
+    done = sum(work.counts.ok for work in works)
+    unanswered = sum(work.counts.failed + work.counts.unknown for work in works)
+    print(f"{done} operations, {unanswered} without an answer, {sum(work.counts.events for work in works)} events")
+    assert check(history) == []
+    assert done > 200
