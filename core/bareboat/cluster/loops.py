@@ -32,17 +32,10 @@ from bareboat.reconcile.informer import InformerFactory
 if TYPE_CHECKING:
     from bareboat.scheduler.scheduler import Scheduler
 
+Policies = list[tuple[SchedulingPolicy, int]]
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
 SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
 MANAGER, SCHEDULING = "kube-controller-manager", "kube-scheduler"
-
-
-def policies_of(cluster: ClusterFile, plugins: ServerPlugins) -> list[tuple[SchedulingPolicy, int]]:
-    """Of the profile, with their weights. Raises PluginErrors."""
-    contributed = {p.name: p for p in plugins.hooks.collect("bareboat_scheduling_policies")}
-    chosen = ordered(list(contributed.values()), [p.use for p in cluster.scheduling], "scheduling")
-    weights = {p.use: p.weight for p in cluster.scheduling}
-    return [(p, weights.get(p.name, p.default_weight)) for p in chosen]
 
 
 class Loops:
@@ -81,12 +74,6 @@ class Loops:
                 self._stand(tasks, SCHEDULING, identity, self._start_scheduler)
             await asyncio.Event().wait()
 
-    def judge_by(self, policies: list[tuple[SchedulingPolicy, int]]) -> None:
-        """From the next pod on."""
-        self._policies = policies
-        if self._scheduler is not None:
-            self._scheduler.judge_by(policies)
-
     def _stand(self, tasks: Tasks, name: str, identity: str, start: Callable[[Tasks, InformerFactory], None]) -> None:
         user = UserInfo(name=f"system:{name}", groups=SHARED_READS.groups)
         election = Election(self._client(user, name), name, identity, self._clock, self._ids)
@@ -115,12 +102,27 @@ class Loops:
 
         events = self._events("default-scheduler")
         client = self._client(SCHEDULER, SCHEDULING)
-        scheduler = self._scheduler = Scheduler(client, shared, self._policies, clock=self._clock, ids=self._ids, events=events)
+        scheduler = Scheduler(client, shared, self._policies, clock=self._clock, ids=self._ids, events=events)
         self._spawn(tasks, "scheduler events", events.run)
+        self._scheduler = scheduler
         self._spawn(tasks, "scheduler", scheduler.run)
+
+    def judge_by(self, policies: Policies) -> None:
+        """From the next pod on, whether the scheduler runs here now or later."""
+        self._policies = policies
+        if self._scheduler is not None:
+            self._scheduler.judge_by(policies)
 
     def _events(self, component: str) -> EventRecorder:
         return EventRecorder(self._client(SHARED_READS, "kube-apiserver"), component, self._clock, self._ids)
 
     def _spawn(self, tasks: Tasks, name: str, service: Callable[[], Awaitable[None]]) -> None:
         tasks.spawn(supervise(name, service, self._clock, Backoff(1.0, 30.0)), name=name)
+
+
+def policies_of(cluster: ClusterFile, plugins: ServerPlugins) -> Policies:
+    """Of the profile, with their weights. Raises PluginErrors."""
+    contributed = {p.name: p for p in plugins.hooks.collect("bareboat_scheduling_policies")}
+    chosen = ordered(list(contributed.values()), [p.use for p in cluster.scheduling], "scheduling")
+    weights = {p.use: p.weight for p in cluster.scheduling}
+    return [(p, weights.get(p.name, p.default_weight)) for p in chosen]

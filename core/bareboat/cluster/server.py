@@ -178,20 +178,19 @@ class ControlPlane:
         self._store_socket = StoreSocket(self._layout, keeping)
         await self._store_socket.start()
 
+    def take_over(self, cluster: ClusterFile, plugins: ServerPlugins) -> None:
+        """Scheduling and admission as this file says, from the next pod and the next write on. Raises PluginErrors, and changes nothing."""
+        policies = policies_of(cluster, plugins)
+        self.service.admission = self._admission(cluster, plugins, LogReader(self.log, self.scheme), self._admission_host)
+        self._loops.judge_by(policies)
+
     def _admission(self, cluster: ClusterFile, plugins: ServerPlugins, reader: LogReader, host: Host) -> Chain:
         try:
             contributed = plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
         except ValueError as error:
             raise PluginErrors([Problem(plugin="admission", group="bareboat.plugins", message=str(error))]) from error
         chosen = ordered(contributed, cluster.admission, "admission")
-        required = [p for p in contributed if p.required and p not in chosen]
-        return Chain([*builtin_admission(reader, host), *chosen, *required])
-
-    def take_over(self, cluster: ClusterFile, plugins: ServerPlugins) -> None:
-        """Scheduling and admission as this file says, from the next pod and the next write on. Raises PluginErrors, and changes nothing."""
-        policies = policies_of(cluster, plugins)
-        self.service.admission = self._admission(cluster, plugins, LogReader(self.log, self.scheme), self._admission_host)
-        self._loops.judge_by(policies)
+        return Chain([*builtin_admission(reader, host), *chosen, *(p for p in contributed if p.required and p not in chosen)])
 
     async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys, identity: Identity) -> None:
         chain = identity.chain(keys)
@@ -265,7 +264,7 @@ class ControlPlane:
 
     async def _start_loops(self) -> None:
         """The controllers and the scheduler, and who else serves this cluster."""
-        self._loops = loops = Loops(self._cluster, self._plugins, self._client, self.clock, self.ids)
+        loops = self._loops = Loops(self._cluster, self._plugins, self._client, self.clock, self.ids)
         if not self.log.shared:
             loops.start(self._tasks)
         else:

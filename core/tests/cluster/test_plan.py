@@ -8,8 +8,11 @@ import time
 import msgspec
 import pytest
 
+from bareboat.cluster.file.choices import check
 from bareboat.cluster.file.plan import changes, shown
-from bareboat.cluster.file.shape import ClusterFile, Networking, Node, Policy, Runtime, Server, Use, fake
+from bareboat.cluster.file.shape import ClusterFile, Networking, Node, NodeSet, Policy, Runtime, Server, Use, fake, node_of
+from bareboat.plugins.loader import Loader
+from bareboat.plugins.problems import PluginErrors
 
 OLD = ClusterFile()
 
@@ -93,3 +96,25 @@ def test_a_running_cluster_takes_over_what_it_can_and_refuses_what_it_cannot(clu
     bareboat("up", *write(scheduling=[{"use": "most-allocated", "weight": 3}], authorization=["rbac"]))
     assert json.loads((data / "state.json").read_text())["server"] != state["server"], "a new server"
     assert json.loads((data / "state.json").read_text())["nodes"] == state["nodes"], "the agents went on"
+
+
+def test_some_nodes_have_other_plugins_than_the_rest():
+    gpu = NodeSet(names=["gpu-*", "big"], runtimes=[Runtime(use="docker")], labels={"gpu": "yes"}, maxPods=9)
+    cluster = msgspec.structs.replace(OLD, node=Node(labels={"disk": "ssd"}), nodes=[gpu, NodeSet(names=["*"], maxPods=5)])
+    node = node_of(cluster, "gpu-1")
+    assert ([r.use for r in node.runtimes], node.labels, node.maxPods) == (["docker"], {"disk": "ssd", "gpu": "yes"}, 9)
+    assert (node.network, node_of(cluster, "n1").maxPods) == (cluster.node.network, 5)
+    assert {c.path: c.effect for c in changes(OLD, msgspec.structs.replace(OLD, nodes=[gpu]))} == {"nodes": "nodes"}
+    with pytest.raises(PluginErrors, match="no-such"):
+        check(msgspec.structs.replace(fake(), nodes=[NodeSet(names=["x"], network=Use(use="no-such"))]), Loader())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_node_of_a_set_is_what_the_set_says(cluster):
+    write, data = cluster
+    bareboat("up", *write(nodes=[{"names": ["n1"], "labels": {"gpu": "yes"}, "maxPods": 7, "plugins": [{"use": "fleet"}]}]), "--nodes", 2)
+    listed = json.loads(bareboat("plugins", "list", "--data-dir", data, "-o", "json"))
+    health = {(p["contract"], p["name"]): p["health"] for p in listed}
+    assert health["bareboat.cri.v1", "fake"] == "n1 well, n2 well"
+    assert health["bareboat.plugins", "fleet"] == "n1 well"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -93,7 +94,7 @@ class Record:
             self._emit("ResponseStarted", self._clock.micro())
             response.stream = self._following(response.stream)
             if response.follow is not None:
-                response.follow = self._followed(response.follow)
+                response.follow = partial(self._followed, response.follow)
             return response
         self._status = _status(response)
         if self.wants_response and response.body and response.content_type == "application/json":
@@ -116,16 +117,12 @@ class Record:
                 await close()
             self._emit("ResponseComplete", self._clock.micro())
 
-    def _followed(self, follow: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
-        """The same for a stream that writes by itself."""
-
-        async def following(sink: Any) -> None:
-            try:
-                await follow(sink)
-            finally:
-                self._emit("ResponseComplete", self._clock.micro())
-
-        return following
+    async def _followed(self, follow: Callable[[Any], Awaitable[None]], sink: Any) -> None:
+        """The same for a watch that writes to its connection itself."""
+        try:
+            await follow(sink)
+        finally:
+            self._emit("ResponseComplete", self._clock.micro())
 
     def _keep_request(self) -> None:
         """The body as it came, of what has no object of its own: patches, options of deletes, subresources."""
