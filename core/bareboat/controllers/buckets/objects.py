@@ -31,7 +31,10 @@ class Objects:
         return found
 
     async def list(self, plural: str) -> list[Tree]:
-        return [*(await self._ask("GET", self._path(plural)))["items"]]
+        """With kind and apiVersion, which the items of a list leave out."""
+        found = await self._ask("GET", self._path(plural))
+        own = {"kind": str(found["kind"]).removesuffix("List"), "apiVersion": found["apiVersion"]}
+        return [{**own, **item} for item in found["items"]]
 
     async def get(self, plural: str, name: str, namespace: str = "") -> Tree:
         return await self._ask("GET", self._path(plural, namespace, name))

@@ -63,6 +63,8 @@ class BucketProvisioner:
             self._events.event(_reference(found), "Warning", error.reason, error.message)
         except ApiError as error:
             log.info("%s %s: %s", found["kind"], found["metadata"]["name"], error)
+        except Exception:
+            log.exception("%s %s failed", found["kind"], found["metadata"]["name"])
 
     async def _claim(self, claim: Tree) -> None:
         name = claim.get("status", {}).get("bucketName", "")
