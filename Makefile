@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
+EXAMPLES := $(wildcard examples/plugins/*)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 help:  ## list the targets
@@ -47,7 +48,7 @@ $(BIN)/bareboat: pyproject.toml $(wildcard plugins/*/pyproject.toml) | $(VENV)/b
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/bareboat
-	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt --group dev
+	@$(VENV)/bin/uv pip install -q --python $(BIN)/python -c constraints.txt --group dev $(EXAMPLES:%=-e ./%)
 	@touch $@
 
 host-tools test-tools bench-tools:

@@ -76,7 +76,8 @@ def lease(name: str) -> dict[str, Any]:
 
 
 def deployment(name: str, replicas: int) -> dict[str, Any]:
-    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [_container("web", 8080)]}}
+    volumes = [{"name": "config", "configMap": {"name": "web"}}]
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [_container("web", 8080)], "volumes": volumes}}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 

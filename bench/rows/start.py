@@ -29,6 +29,8 @@ def _with_pods(bench: Bench, count: int) -> OwnServer:
         if count:
             asyncio.run(_fill(server, count))
         server.stop()
+        server.start()  # the first start makes keys and bytecode
+        server.stop()
     return _known[name]
 
 

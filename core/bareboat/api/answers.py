@@ -124,22 +124,3 @@ def failure(error: ApiError) -> ApiResponse:
 def success(details: dict[str, Any]) -> dict[str, Any]:
     """The Status of a delete that left nothing to show."""
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-
-#: Characters of all warnings of an answer, and of one where they are more: they travel in headers.
-_ALL_WARNINGS, _ONE_WARNING = 4096, 256
-
-
-def bounded(warnings: list[str]) -> list[str]:
-    """Each shortened where they are too long together, and no more of them than fit."""
-    if sum(map(len, warnings)) <= _ALL_WARNINGS:
-        return warnings
-    told: list[str] = []
-    left = _ALL_WARNINGS
-    for text in dict.fromkeys(warnings):
-        short = text[:_ONE_WARNING]
-        left -= len(short)
-        if left < 0:
-            break
-        told.append(short)
-    return told

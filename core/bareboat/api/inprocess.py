@@ -6,17 +6,40 @@ Events carry the log's own bytes objects: an informer that keeps them keeps noth
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from bareboat.api.request import ApiRequest, parse
+from bareboat.api import answers
+from bareboat.api.request import ApiRequest, ApiResponse, parse
 from bareboat.api.verbs.watch import begin, events
 from bareboat.client.transport import NO_QUERY, Answer, RawEvent, raw_event
 from bareboat.contracts.auth import UserInfo
-from bareboat.models.status import ServiceUnavailable
+from bareboat.models.status import ApiError, ServiceUnavailable
 from bareboat.store.log import StoreFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service
+
+
+@asynccontextmanager
+async def recorded(request: ApiRequest) -> AsyncIterator[None]:
+    """Of a watch: that it has begun, and that it has ended."""
+    if request.trail is None:
+        yield
+        return
+    stream = request.trail.answered(ApiResponse(200, stream=_nothing())).stream
+    try:
+        yield
+    finally:
+        if stream is not None:
+            async for _ in stream:
+                continue
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    none: tuple[bytes, ...] = ()
+    for chunk in none:
+        yield chunk
 
 
 class InProcessTransport:
@@ -46,14 +69,21 @@ class InProcessTransport:
     async def watch(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[RawEvent]:
         asked = {"watch": ["true"], **{k: [v] for k, v in query.items()}}
         request = ApiRequest(self._user, "GET", path, asked, user_agent=self._agent)
-        info = parse("GET", path, asked)
-        await self._service.authorize(request, info)
-        op = self._service.operation(request, info)
+        info = request.info = parse("GET", path, asked)
+        if self._service.recorder is not None:
+            request.trail = self._service.recorder.begin(request, info)
         try:
+            await self._service.authorize(request, info)
+            op = self._service.operation(request, info)
             subscription, initial = await begin(self._service, op)
-            async for batch in events(self._service, op, subscription, initial):
-                for kind, data in batch:
-                    yield raw_event(kind, data)
+            async with recorded(request):
+                async for batch in events(self._service, op, subscription, initial):
+                    for kind, data in batch:
+                        yield raw_event(kind, data)
+        except ApiError as error:
+            if request.trail is not None:
+                request.trail.answered(answers.failure(error))
+            raise
         except StoreFailed as error:
             raise ServiceUnavailable(str(error)) from error
 

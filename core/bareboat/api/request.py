@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bareboat.api.trail import Trail
 from bareboat.auth.selection import field_requirements, label_requirements
 from bareboat.contracts.auth import Attributes, UserInfo
 from bareboat.models.status import BadRequest
@@ -39,6 +40,8 @@ class ApiRequest:
     headers: dict[str, str] = field(default_factory=dict)
     #: what method, path and query mean, if somebody has worked it out already
     info: RequestInfo | None = None
+    #: who records it
+    trail: Trail | None = None
 
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)

@@ -20,6 +20,7 @@ from bareboat.api.kinds.registry import deprecations, strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.request_metrics import RequestMetrics
+from bareboat.api.trail import Recorder
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.contracts.auth import Attributes, Decision
@@ -60,6 +61,8 @@ class Service:
         #: answers for the groups of other servers; None from it: it is ours
         self.remote: Callable[[ApiRequest], Awaitable[ApiResponse | None]] | None = None
         self.virtual: dict[tuple[str, str], Virtual] = {}
+        #: records what comes from inside the process; the HTTP face begins its records itself
+        self.recorder: Recorder | None = None
         from bareboat.api.allocation.services import Allocations
         from bareboat.api.verbs.dispatch import Verbs
 
@@ -72,11 +75,24 @@ class Service:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Never raises for what a client can cause."""
-        info = request.info or parse(request.method, request.path, request.query)
+        info, own = request.info, None
+        if info is None:  # from inside the process
+            info = parse(request.method, request.path, request.query)
+            if self.recorder is not None:
+                own = request.trail = self.recorder.begin(request, info)
         began, kind = self.clock.monotonic(), self.requests.began(info.verb)
-        response = await self._answered(request, info)
-        self.requests.ended(kind, info, response.status, self.clock.monotonic() - began)
-        return response
+        code = 504  # of one that is cancelled: it took too long
+        try:
+            response = await self._answered(request, info)
+            code = response.status
+        finally:
+            self.requests.ended(kind, info, code, self.clock.monotonic() - began, code < 400 or self._is_there(info))
+        return response if own is None else own.answered(response)
+
+    def _is_there(self, info: RequestInfo) -> bool:
+        """Whether the path names a resource: what strangers make up is not counted by its name."""
+        resource = self.scheme.resource(info.group, info.version, info.resource)
+        return resource is not None and (not info.subresource or info.subresource in resource.subresources)
 
     async def _answered(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
         try:
@@ -95,6 +111,8 @@ class Service:
             return answers.failure(ServiceUnavailable(f"the store {asked}: {error}"))
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
+            if request.trail is not None:
+                request.trail.panicked = True
             return answers.failure(InternalError("Internal Server Error", reason="InternalError"))
 
     async def _decided(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
@@ -108,7 +126,7 @@ class Service:
             except Raced as error:
                 log.info("%s %s is decided again: %s", request.method, request.path, error)
                 continue
-            response.warnings = answers.bounded(op.warnings)
+            response.warnings = op.warnings
             return response
         raise Conflict("too many writers at once; try again", details={})
 
@@ -123,6 +141,8 @@ class Service:
     async def authorize(self, request: ApiRequest, info: RequestInfo) -> None:
         """Raises Forbidden with upstream's sentence."""
         decision = await self.authority.authorize(info.attributes(request.user))
+        if request.trail is not None:
+            request.trail.decided(decision)
         if decision.verdict != "Allow":
             raise forbidden(info, request.user.name, decision.reason)
 

@@ -65,7 +65,7 @@ class AuthenticatorChain:
             if found is not None:
                 return found
         if faults:
-            log.info("a credential was refused: %s", "; ".join(faults))
+            log.warning("a credential was refused: %s", "; ".join(faults))
         raise Unauthorized
 
     def _answer(self, found: UserInfo | Authenticated | None, asked: tuple[str, ...]) -> Authenticated | None:

@@ -15,7 +15,7 @@ Header = tuple[str, str]
 
 async def impersonated(user: UserInfo, headers: Sequence[Header], authority: Authority) -> UserInfo:
     """The user that the request acts as. Raises Forbidden, BadRequest. ``headers`` are in lower case."""
-    names = [v for k, v in headers if k == "impersonate-user"]
+    names = [v for k, v in headers if k == "impersonate-user" and v]
     groups = [v for k, v in headers if k == "impersonate-group"]
     uids = [v for k, v in headers if k == "impersonate-uid"]
     extra: dict[str, list[str]] = {}
@@ -26,11 +26,11 @@ async def impersonated(user: UserInfo, headers: Sequence[Header], authority: Aut
         return user
     if not names:
         raise BadRequest("requested user impersonation without impersonating a user")
-    name = names[0]
+    name, given = names[0], list(groups)
     parts = name.split(":")
     if len(parts) == 4 and parts[:2] == ["system", "serviceaccount"]:
         await _check(user, authority, "serviceaccounts", parts[3], namespace=parts[2])
-        groups = groups or ["system:serviceaccounts", f"system:serviceaccounts:{parts[2]}"]
+        given = groups or ["system:serviceaccounts", f"system:serviceaccounts:{parts[2]}"]  # the account's own need no further right
     else:
         await _check(user, authority, "users", name)
     for group in groups:
@@ -41,9 +41,9 @@ async def impersonated(user: UserInfo, headers: Sequence[Header], authority: Aut
         for value in values:
             await _check(user, authority, "userextras", value, group="authentication.k8s.io", subresource=key)
     implied = "system:unauthenticated" if name == "system:anonymous" else "system:authenticated"
-    if implied not in groups:
-        groups.append(implied)
-    return UserInfo(name=name, uid=uids[0] if uids else "", groups=tuple(groups), extra={k: tuple(v) for k, v in extra.items()})
+    if implied not in given:
+        given.append(implied)
+    return UserInfo(name=name, uid=uids[0] if uids else "", groups=tuple(given), extra={k: tuple(v) for k, v in extra.items()})
 
 
 async def _check(

@@ -16,8 +16,8 @@ from typing import Any
 from bareboat.cel.costs import Estimate, estimate
 from bareboat.cel.limits import CANCELLED, PER_CALL, SLACK, Budget, ExpressionError, TooExpensive
 from bareboat.cel.macros import expanded
-from bareboat.cel.shapes import Shape, of_values
-from bareboat.cel.syntax import Call, Literal, Loop, Tree, nodes, read
+from bareboat.cel.shapes import Shape, of_values, widest
+from bareboat.cel.syntax import Call, ListOf, Literal, Loop, MapOf, Node, Tree, below, nodes, read
 
 _EXTENSIONS = ("optional", "strings", "sets", "lists", "bindings", "encoders")
 #: What the C++ library says, and how upstream's says the same.
@@ -31,6 +31,13 @@ _WORDED = (
 #: What gives more than it takes, or looks at a text in more than one way.
 _HEAVY = frozenset(("join", "replace", "format", "flatten", "lists.range"))
 _PATTERNS = frozenset(("matches", "find", "findAll"))
+#: Operations that can make values larger than those at hand.
+_UNBOUNDED = _HEAVY | _PATTERNS | {"_+_", "split", "pairs__", "keyed__", "merged__", "sets.contains", "sets.intersects", "sets.equivalent"}
+#: Below this an evaluation with loops is not worth a closer look.
+_LITTLE = 20_000
+#: Lists that are written in an expression and are longer than this count as much to look at.
+_LITERAL = 8
+
 _CODE = re.compile(r"^(?:[A-Z_]+: )?(.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
 
 
@@ -45,7 +52,7 @@ class Program:
         self.spelled = spelled
         self._compiled = compiled
         self._tree: Tree | None = None
-        self._measures: tuple[int, bool] | None = None
+        self._measures: tuple[int, bool, int] | None = None
         #: CEL's name of the type of its value, in lower case; "dyn" where that depends on the values
         self.kind: str = compiled.return_type().name().lower()
 
@@ -77,14 +84,33 @@ class Program:
         """Without loops and growth an expression takes as long as it is. Raises TooExpensive."""
         if self._measures is None:
             parts = list(nodes(self.tree.root))
-            self._measures = len(parts), any(_is_heavy(part) for part in parts)
-        size, heavy = self._measures
+            self._measures = len(parts), any(_is_heavy(part) for part in parts), _loops(self.tree.root)
+        size, heavy, loops = self._measures
         if not heavy:
             return size
+        if loops:
+            bound = size * max(widest(variables.values(), _LITTLE), _LITERAL) ** (loops + 1)
+            if bound < _LITTLE:
+                return int(bound)
         cost = self.estimate(of_values(variables)).cost
         if cost > PER_CALL * SLACK:
             raise TooExpensive
         return min(cost, PER_CALL)
+
+
+def _loops(root: Node) -> int:
+    """How many loops stand in one another, where nothing in them grows; else 0."""
+    for node in nodes(root):
+        if isinstance(node, Call) and node.function in _UNBOUNDED:
+            return 0
+        if isinstance(node, ListOf | MapOf) and len(below(node)) > _LITERAL:
+            return 0
+    return _depth(root)
+
+
+def _depth(node: Node) -> int:
+    inner = max((_depth(child) for child in below(node)), default=0)
+    return inner + isinstance(node, Loop)
 
 
 def _is_heavy(node: Any) -> bool:

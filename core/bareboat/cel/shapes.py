@@ -6,7 +6,7 @@ walk in ``costs`` does not ask which it has. Sizes are characters, items or memb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -134,3 +134,19 @@ class Held(Shape):
 
 def of_values(variables: Mapping[str, Any]) -> dict[str, Shape]:
     return {name: Held([value]) for name, value in variables.items()}
+
+
+def widest(values: Iterable[Any], enough: int) -> int:
+    """The length of the longest list, map or text there is, counted in tens of characters; ``enough`` where there is much to look at."""
+    found, left, waiting = 1, 1000, list(values)
+    while waiting:
+        value = waiting.pop()
+        left -= 1
+        if isinstance(value, str | bytes):
+            found = max(found, len(value) // 10)
+        elif isinstance(value, list | dict):
+            found = max(found, len(value))
+            waiting.extend(value if isinstance(value, list) else value.values())
+        if left < len(waiting) or found > enough:
+            return enough
+    return found

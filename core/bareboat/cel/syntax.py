@@ -90,11 +90,12 @@ def read(data: bytes) -> Tree:
 def nodes(node: Node) -> Iterator[Node]:
     """It and all below it."""
     yield node
-    for child in _below(node):
+    for child in below(node):
         yield from nodes(child)
 
 
-def _below(node: Node) -> tuple[Node, ...]:
+def below(node: Node) -> tuple[Node, ...]:
+    """Its parts."""
     match node:
         case Member():
             return (node.operand,)

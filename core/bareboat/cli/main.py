@@ -28,6 +28,7 @@ COMMANDS = {
     "image": "load images into nodes, list them, remove those that nothing uses",
     "store": "back up, restore, verify, compact and look into what the cluster keeps",
     "plugins": "list, show and check plugins",
+    "plugin": "write a plugin: begin it, test it, check it",
     "serve": "offer a driver on the standard socket of its kind, without a cluster",
     "install": "have systemd start the cluster with the machine",
     "uninstall": "undo that",
@@ -37,8 +38,8 @@ COMMANDS = {
 }
 
 
-def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser; with ``only``, just that subcommand's module is imported."""
+def build_parser(only: str | None = None, words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser; with ``only``, just that subcommand's module is imported, or asked for among those of plugins."""
     parser = argparse.ArgumentParser(prog="bareboat", description="A container orchestrator that ships without a crew.")
     parser.add_argument("--version", action="version", version=f"bareboat {bareboat.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -48,6 +49,10 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             module = importlib.import_module(f"bareboat.cli.commands.{name}")
             module.add(sub)
             sub.set_defaults(run=module.run)
+    if only is not None and only not in COMMANDS:
+        from bareboat.cli.contributed import add_to
+
+        add_to(commands, only, words)
     return parser
 
 
@@ -55,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the ``bareboat`` command."""
     words = sys.argv[1:] if argv is None else list(argv)
     first = next((w for w in words if not w.startswith("-")), None)
-    arguments = build_parser(first if first in COMMANDS else None).parse_args(words)
     try:
+        arguments = build_parser(first, words).parse_args(words)
         code = arguments.run(arguments)
     except KeyboardInterrupt:
         code = 130
@@ -64,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except _expected() as error:
-        print(f"bareboat {arguments.command}: {error}", file=sys.stderr)
+        print(f"bareboat {first}: {error}", file=sys.stderr)
         code = 1
     sys.exit(code)
 

@@ -49,6 +49,18 @@ def cluster_name(path: Path) -> str:
     return str(document["current-context"])
 
 
+def webhook(path: Path) -> dict[str, Any]:
+    """The current context as the client configuration of a webhook (client.webhooks). Raises KubeconfigError."""
+    cluster, user = _chosen(path, None)
+    found: dict[str, Any] = {"url": cluster["server"], "caBundle": _encode(_decode(cluster, "certificate-authority", path))}
+    if "tokenFile" in user:
+        found["tokenFile"] = str(path.parent / user["tokenFile"])
+    elif "token" in user:
+        found["token"] = user["token"]
+    certificate, key = _decode(user, "client-certificate", path), _decode(user, "client-key", path)
+    return {**found, "certificate": certificate.decode(), "key": key.decode()} if certificate else found
+
+
 def load(path: Path, context: str | None = None, *, user_agent: str = "bareboat") -> HttpsTransport:
     """Raises KubeconfigError."""
     cluster, user = _chosen(path, context)
@@ -62,9 +74,11 @@ def _chosen(path: Path, context: str | None) -> tuple[dict[str, Any], dict[str, 
         document = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise KubeconfigError(f"{path}: {error}") from error
+    if not isinstance(document, dict):
+        raise KubeconfigError(f"{path}: it is no kubeconfig")
     chosen = _named(document, "contexts", "context", context or document.get("current-context", ""), path)
     cluster = _named(document, "clusters", "cluster", chosen["cluster"], path)
-    return cluster, _named(document, "users", "user", chosen["user"], path)
+    return cluster, _named(document, "users", "user", chosen.get("user", ""), path) if chosen.get("user") else {}
 
 
 def _with_certificate(server: str, ca: str, user: dict[str, Any], path: Path, user_agent: str) -> HttpsTransport:

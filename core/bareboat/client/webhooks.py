@@ -1,7 +1,8 @@
 """Posts reviews to webhooks: to a URL, or to a Service through the addresses of its ready endpoints, so that no proxy is needed.
 
-In: a client configuration as a tree (``url`` or ``service``, ``caBundle``) and a review. Out: the answer's bytes, or WebhookFailed.
-The certificate must be for ``<service>.<namespace>.svc``. Connections are kept.
+In: a client configuration as a tree (``url`` or ``service``, ``caBundle``; for whom the service asks who we are ``token`` or
+``tokenFile``, or ``certificate`` and ``key`` as PEM) and a review. Out: the answer's bytes, or WebhookFailed. The certificate must be for
+``<service>.<namespace>.svc``. Connections are kept.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bareboat.base.ids import Ids
@@ -66,8 +69,10 @@ class WebhookCaller:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if address.server_name:
             headers["Host"] = address.server_name
+        if "token" in client or "tokenFile" in client:
+            headers["Authorization"] = f"Bearer {client.get('token') or Path(client['tokenFile']).read_text().strip()}"
         if not address.url.startswith("http://"):
-            more["ssl"] = _trust(client.get("caBundle") or "")
+            more["ssl"] = _trust(client.get("caBundle") or "", client.get("certificate") or "", client.get("key") or "")
         async with self._open().post(address.url, data=review, headers=headers, allow_redirects=False, **more) as answer:
             data = await answer.content.read(limit + 1)
             while len(data) <= limit and (chunk := await answer.content.read(limit + 1)):
@@ -118,13 +123,17 @@ class WebhookCaller:
 
 
 @lru_cache(maxsize=256)
-def _trust(bundle: str) -> ssl.SSLContext:
-    """Only the bundle's authorities, or the system's where there is none. Raises WebhookFailed."""
-    if not bundle:
-        return ssl.create_default_context()
+def _trust(bundle: str, certificate: str, key: str) -> ssl.SSLContext:
+    """Only the bundle's authorities, or the system's where there is none; shown is the certificate. Raises WebhookFailed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if bundle else ssl.create_default_context()
     try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=base64.b64decode(bundle).decode())
+        if bundle:
+            context.load_verify_locations(cadata=base64.b64decode(bundle).decode())
     except (ValueError, ssl.SSLError) as error:
         raise WebhookFailed(f"unable to load root certificates: {error}") from error
+    if certificate:
+        with tempfile.NamedTemporaryFile("w") as file:  # ssl reads certificates from files only; 0600
+            file.write(f"{certificate}\n{key}")
+            file.flush()
+            context.load_cert_chain(file.name)
     return context

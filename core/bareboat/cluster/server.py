@@ -37,8 +37,9 @@ from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.identity import Identity
 from bareboat.cluster.joining.info import publish
 from bareboat.cluster.joining.init import admit_pending
+from bareboat.cluster.kinds import serve_kinds
 from bareboat.cluster.layout import Layout
-from bareboat.cluster.loops import Loops
+from bareboat.cluster.loops import Loops, policies_of
 from bareboat.cluster.membership import Membership, check_authority
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
@@ -48,6 +49,7 @@ from bareboat.cluster.pki.rotation import Rotation
 from bareboat.cluster.state import write_private
 from bareboat.cluster.storage import owner, prepare
 from bareboat.cluster.storekeeping import StoreSocket
+from bareboat.cluster.watchdog import Watchdog
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
@@ -60,9 +62,9 @@ from bareboat.plugins.problems import PluginErrors, Problem
 from bareboat.server.agents import Agents
 from bareboat.server.aggregation import COMMON_NAME, Aggregator
 from bareboat.server.app import App
+from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.fairness.keeper import Keeper
-from bareboat.server.fairness.report import collect as fairness_metrics
 from bareboat.server.health import Health
 from bareboat.server.limits import Limits
 from bareboat.server.listening import Listener
@@ -91,6 +93,7 @@ class ControlPlane:
         for resource in (RESOURCE, NODES, PODS):
             self.scheme.add(resource)
         self._tasks = Tasks()
+        self._audit = Tasks()
         self._stopping = False
         self._membership: Membership | None = None
         self.url = ""
@@ -106,7 +109,7 @@ class ControlPlane:
         identity = Identity(self._cluster, self._plugins.hooks, reader, self._auth_host)
         self.authority = identity.authority()
         host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
-        admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
+        admission = self._admission(self._cluster, self._plugins, reader, host)
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
         self.service.event_seconds = seconds(self._cluster.server.eventTTL)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
@@ -120,6 +123,7 @@ class ControlPlane:
         former = [path.read_bytes() for path in sorted(self._layout.pki.glob("sa.former*.pub"))]
         keys = Keys(signing_key(self._layout.pki / "sa.key"), former)
         await self._start_face(pki, reader, keys, identity)
+        await serve_kinds(self._client(KERNEL), self._plugins.hooks.collect("bareboat_kinds"))
         bootstrap = Bootstrap(self._client(KERNEL), self.scheme, self.clock)
         await bootstrap.run(
             self._bootstrap_objects(),
@@ -157,6 +161,7 @@ class ControlPlane:
         await self._admission_host.close()
         await self._store_socket.stop()
         await self._auth_host.close()
+        await self._audit.cancel()
         await self.log.stop()
         self._host.close()
 
@@ -173,13 +178,19 @@ class ControlPlane:
         self._store_socket = StoreSocket(self._layout, keeping)
         await self._store_socket.start()
 
-    def _admission(self, reader: LogReader, host: Host) -> list[Any]:
+    def take_over(self, cluster: ClusterFile, plugins: ServerPlugins) -> None:
+        """Scheduling and admission as this file says, from the next pod and the next write on. Raises PluginErrors, and changes nothing."""
+        policies = policies_of(cluster, plugins)
+        self.service.admission = self._admission(cluster, plugins, LogReader(self.log, self.scheme), self._admission_host)
+        self._loops.judge_by(policies)
+
+    def _admission(self, cluster: ClusterFile, plugins: ServerPlugins, reader: LogReader, host: Host) -> Chain:
         try:
-            contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
+            contributed = plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
         except ValueError as error:
             raise PluginErrors([Problem(plugin="admission", group="bareboat.plugins", message=str(error))]) from error
-        chosen = ordered(contributed, self._cluster.admission, "admission")
-        return [*chosen, *(p for p in contributed if p.required and p not in chosen)]
+        chosen = ordered(contributed, cluster.admission, "admission")
+        return Chain([*builtin_admission(reader, host), *chosen, *(p for p in contributed if p.required and p not in chosen)])
 
     async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys, identity: Identity) -> None:
         chain = identity.chain(keys)
@@ -202,12 +213,20 @@ class ControlPlane:
         health.add("shutdown", lambda: "the server is shutting down" if self._stopping else "", ready_only=True)
         lag = LoopLag(self.clock)
         self._spawn("loop lag", lag.run)
-        self._edge = edge = made_edge(self.service, reader, self.clock, self._cluster.server)
+        watchdog = Watchdog(self.clock)
+        self._spawn("watchdog", watchdog.run)
+        self._edge = edge = made_edge(self.service, reader, self.clock, self.ids, self._cluster.server, self._cluster.audit)
         self._spawn("fairness", edge.fairness.run)
         self._spawn("deadlines", edge.deadlines.run)
-        metrics = ServerMetrics(self.log, self.service.requests, lag, [lambda: fairness_metrics(edge.fairness)])
+        if edge.auditor is not None:
+            self.service.recorder = edge.auditor
+            self._spawn("audit policy", edge.auditor.run)
+            for backend in edge.auditor.backends:
+                self._audit.spawn(supervise(f"audit {backend.name}", backend.run, self.clock, Backoff(1.0, 30.0)))
+        metrics = ServerMetrics(self.log, self.service.requests, lag, [*edge.metrics(), watchdog.collect])
         shell = Shell(keys.jwks, ISSUER, metrics.render, self._paths)
-        app = App(self.service, chain, self.authority, health, self._connector, shell, edge)
+        apps = Apps(self._plugins.hooks.collect("bareboat_http_apps", reader=reader))
+        app = App(self.service, chain, self.authority, health, self._connector, shell, edge, apps)
         serving = pki.serving("server", "kube-apiserver", self._names())
         limits = Limits(connections=self._cluster.server.maxConnections)
         self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate, limits=limits)
@@ -245,7 +264,7 @@ class ControlPlane:
 
     async def _start_loops(self) -> None:
         """The controllers and the scheduler, and who else serves this cluster."""
-        loops = Loops(self._cluster, self._plugins, self._client, self.clock, self.ids)
+        loops = self._loops = Loops(self._cluster, self._plugins, self._client, self.clock, self.ids)
         if not self.log.shared:
             loops.start(self._tasks)
         else:

@@ -28,6 +28,7 @@ from bareboat.models.scheme import Scheme
 from bareboat.plugins.loader import LoadedDriver
 from bareboat.store.log import Log, StoreFailed
 from bareboat.store.maintenance import Maintenance
+from bareboat.store.shared import log_over
 from bareboat.store.verifying import Progress
 
 Sink = Callable[[bytes], Awaitable[None]]
@@ -113,7 +114,7 @@ class StoreSocket:
             result = await answer(self._maintenance, request, lambda done, of: say(Reply(progress=(done, of))), sink)
             say(Reply(result=result))
             await writer.drain()
-        except (DriverError, Compacted, StoreFailed, msgspec.DecodeError) as error:
+        except (DriverError, Compacted, StoreFailed, msgspec.DecodeError, ValueError) as error:  # ValueError: a line without end
             say(Reply(error=str(error)))
         except ConnectionError:
             return  # whoever asked is gone
@@ -180,7 +181,7 @@ async def opened(cluster: ClusterFile, layout: Layout, driver: LoadedDriver) -> 
     clock, scheme = SystemClock(), Scheme.builtin()
     whose = owner(cluster, layout, SystemIds())
     store, host = prepare(cluster, layout, driver, clock)
-    log = Log(store, clock, lambda key: head_of(scheme, key))
+    log = log_over(store, clock, lambda key: head_of(scheme, key))
     try:
         await log.start()
         yield log, Maintenance(log, scheme, clock, cluster=whose.name, instance=whose.id)

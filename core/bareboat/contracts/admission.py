@@ -3,7 +3,7 @@
 Contributed by ``bareboat_admission`` and run in the order of the cluster file: all mutators, then schema and semantic
 validation, then all validators on an object they cannot change. A plugin refuses by raising ``models.status.ApiError``
 (usually Forbidden). ``handles`` keeps a plugin off the path of kinds it does not care for; it is evaluated once per kind.
-Whatever the file says, a plugin of a lower ``stage`` runs before one of a higher: plugins, policies, webhooks, quota.
+Whatever the file says, a plugin of a lower ``stage`` runs before one of a higher: what others rely on, plugins, policies, webhooks, quota.
 What a plugin may ask of the kernel beyond reading is its ``AdmissionHost``.
 """
 
@@ -22,7 +22,7 @@ from bareboat.models.selectors import Selector
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 #: Values of ``AdmissionPlugin.stage``.
-PLUGIN, POLICY, WEBHOOK, QUOTA = 0, 1, 2, 3
+FIRST, PLUGIN, POLICY, WEBHOOK, QUOTA = -1, 0, 1, 2, 3
 
 
 class AdmissionRequest(msgspec.Struct, kw_only=True):

@@ -131,8 +131,8 @@ class AuthHost(Protocol):
     audiences: tuple[str, ...]
 
     async def call(self, client: dict[str, Any], review: bytes, timeout: float) -> bytes:
-        """Post a review to a webhook: its client configuration as a tree (``url``, ``caBundle``, and for whom it knows us ``token``
-        or ``certificate`` and ``key`` as paths). Raises ValueError with what went wrong."""
+        """Post a review to a webhook: its client configuration as a tree, as client.kubeconfig.webhook makes one. Raises ValueError
+        with what went wrong."""
         ...
 
     def expression(self, text: str, variables: tuple[str, ...]) -> Expression:

@@ -74,6 +74,8 @@ class Driver(ABC):
     """Base of all drivers: ``info`` and ``Options`` are class attributes; ``capabilities`` is data, checked against the mixins."""
 
     info: ClassVar[PluginInfo]
+    #: True for a driver that is nothing but data and never blocks: its verbs run on the caller's event loop, without a thread of its own.
+    inline: ClassVar[bool] = False
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
     def __init__(self, options: msgspec.Struct, host: Host) -> None:

@@ -14,6 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin
     from bareboat.contracts.auth import Authenticator, AuthHost, Authorizer, Reader
+    from bareboat.contracts.contributions import Command, HttpApp, Kind, NodeService
     from bareboat.contracts.scheduling import SchedulingPolicy
 
 GROUP = "bareboat.plugins"
@@ -57,3 +58,23 @@ def bareboat_controllers() -> list[type[Any]]:  # type: ignore[empty-body]
 @hookspec
 def bareboat_observers() -> list[Any]:  # type: ignore[empty-body]
     """Objects with ``observe(event: str, fields: dict)``: told of starts, stops and failures; their errors are logged and isolated."""
+
+
+@hookspec
+def bareboat_kinds(options: dict[str, Any]) -> list[Kind]:  # type: ignore[empty-body]
+    """Kinds that are served and stored like the built-in ones; made or brought up to date at start, never removed."""
+
+
+@hookspec
+def bareboat_node_services(options: dict[str, Any]) -> list[NodeService]:  # type: ignore[empty-body]
+    """Services of every node, run by its agent. From the plugins that ``node.plugins`` in the cluster file names."""
+
+
+@hookspec
+def bareboat_http_apps(reader: Reader, options: dict[str, Any]) -> list[HttpApp]:  # type: ignore[empty-body]
+    """Web applications below ``/apps/NAME/`` of the API server, behind its authentication and authorization."""
+
+
+@hookspec
+def bareboat_cli(options: dict[str, Any]) -> list[Command]:  # type: ignore[empty-body]
+    """Subcommands of ``bareboat``, looked for when the first word is none of its own."""

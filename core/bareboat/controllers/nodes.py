@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import ClassVar
 
 import msgspec
@@ -32,6 +33,22 @@ _PRESSURE = {
 _CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
+class _RangedSpec(msgspec.Struct):
+    podCIDR: str = ""
+
+
+class _RangedNode(msgspec.Struct):
+    """What of a node tells the range that it has."""
+
+    spec: _RangedSpec = msgspec.field(default_factory=_RangedSpec)
+
+
+@lru_cache(1)
+def _ranges(cidr: str) -> tuple[str, ...]:
+    network = ipaddress.IPv4Network(cidr)
+    return tuple(str(found) for found in network.subnets(new_prefix=max(24, network.prefixlen)))
+
+
 class NodeAddressController(Controller):
     """Gives every node a /24 of ``pod_cidr`` (set by the assembly)."""
 
@@ -41,14 +58,14 @@ class NodeAddressController(Controller):
 
     def setup(self, informers: InformerFactory) -> None:
         self._nodes = self.watch(informers.of(core_v1.Node))
+        self._nodes.add_index("range", lambda node: (node.spec.podCIDR,) if node.spec.podCIDR else (), _RangedNode)
 
     async def reconcile(self, key: str) -> float | None:
         node = self._nodes.get(key)
         if node is None or node.spec.podCIDR:
             return None
-        taken = {n.spec.podCIDR for n in self._nodes.list()}
-        network = ipaddress.IPv4Network(self.pod_cidr)
-        free = next((str(s) for s in network.subnets(new_prefix=max(24, network.prefixlen)) if str(s) not in taken), "")
+        taken = set(self._nodes.index_values("range"))
+        free = next((found for found in _ranges(self.pod_cidr) if found not in taken), "")
         if not free:
             self.events.event(node, "Warning", "CIDRNotAvailable", f"no free range in {self.pod_cidr}")
             return 60.0

@@ -33,6 +33,8 @@ def parse(data: bytes) -> Any:
         raise SyntaxFault(_describe(text, error)) from None
     except RecursionError:
         raise SyntaxFault("exceeded max depth") from None
+    except SyntaxFault:
+        raise
     except ValueError:  # a whole number of thousands of digits
         raise SyntaxFault("a number is out of range") from None
 

@@ -17,13 +17,16 @@ from bareboat.base.ids import Ids
 from bareboat.base.tasks import Tasks, supervise
 from bareboat.client.client import Client
 from bareboat.contracts.cni import NetworkDriver
+from bareboat.contracts.contributions import NodeService
 from bareboat.contracts.cri import RuntimeDriver
 from bareboat.contracts.csi import VolumeDriver
+from bareboat.contracts.errors import DriverError
 from bareboat.contracts.netpolicy import NetworkPolicyDriver
 from bareboat.contracts.proxy import ProxyDriver
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError
 from bareboat.node.config import NodeConfig
+from bareboat.node.contributed import ContributedServices
 from bareboat.node.dns.responder import Responder
 from bareboat.node.dns.zone import Zone, dns_address
 from bareboat.node.image_face import ImageFace
@@ -102,6 +105,8 @@ class NodeAgent:
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
         self._ready = asyncio.Event()
+        #: Services of plugins; before ``run``.
+        self.contributed: list[NodeService] = []
 
     async def ready(self) -> None:
         """Until the node is registered and its pods are known."""
@@ -117,10 +122,7 @@ class NodeAgent:
 
     async def run(self) -> None:
         """Until cancelled. Containers keep running."""
-        version = await self._runtime.version()
-        await self.services.handlers.learn()
-        runtime = f"{version.runtime_name}://{version.runtime_version}"
-        registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, runtime)
+        registration = Registration(self.config, self._client, self._runtime, self._network, self._clock, await self._version())
         registration.memory_is_short = self.services.memory_is_short
         registration.known = self._node_network.node
         if self._policies is not None:
@@ -143,15 +145,39 @@ class NodeAgent:
                 *self._storage(),
                 *([("pressure", self._pressure.run)] if self._runtime.capabilities.reachable else []),
                 ("log rotation", LogRotation(self._runtime, self._clock).run),
+                *([("contributed services", self._contributed().run)] if self.contributed else []),
             ):
                 self._tasks.spawn(supervise(f"{self.config.name} {name}", service, self._clock, Backoff(1.0, 30.0)), name=name)
             await self._pods.synced()
             await self._node_network.ready.wait()
-            await registration.write_status()
-            await self._clean_up()
+            await self._drivers_answer(registration)
             self._pods.on_change(self._pod_changed)
             self._ready.set()
             await asyncio.Event().wait()
+
+    async def _version(self) -> str:
+        """Of the runtime as Nodes show it; "" while it does not answer."""
+        try:
+            version = await self._runtime.version()
+            await self.services.handlers.learn()
+        except DriverError as error:
+            log.warning("node %s: the runtime does not answer: %s", self.config.name, error)
+            return ""
+        return f"{version.runtime_name}://{version.runtime_version}"
+
+    async def _drivers_answer(self, registration: Registration) -> None:
+        """Until the drivers tell what they have, the Node says why it is not Ready, and no pod is touched."""
+        backoff = Backoff(0.5, 10.0)
+        while True:
+            try:
+                registration.runtime_version = registration.runtime_version or await self._version()
+                await registration.write_status()
+                await self._clean_up()
+            except DriverError as error:
+                log.warning("node %s cannot begin: %s", self.config.name, error)
+                await self._clock.sleep(backoff.next())
+            else:
+                return
 
     def _dns(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """The node's name server, where pods have a network of their own. A node that cannot have one has pods that ask its own."""
@@ -180,6 +206,18 @@ class NodeAgent:
             alive = {p.metadata.uid for p in self._pods.list()} | set(self._workers)
             await self.services.storage.sweep(alive, self._state_dir / "pods")
             await self._clock.sleep(SWEEP_EVERY)
+
+    def _contributed(self) -> ContributedServices:
+        name = self.config.name
+        node = core_v1.ObjectReference(kind="Node", apiVersion="v1", name=name, uid=name)
+        return ContributedServices(
+            self.contributed,
+            name,
+            self._client,
+            self._clock,
+            self._state_dir,
+            lambda reason, message: self._events.event(node, "Warning", reason, message),
+        )
 
     def _retention(self) -> Retention:
         name = self.config.name

@@ -46,7 +46,7 @@ class Registration:
         self._runtime = runtime
         self._network = network
         self._clock = clock
-        self._runtime_version = runtime_version
+        self.runtime_version = runtime_version
         self._written = -WRITE_EVERY
         self.memory_is_short: Callable[[], bool] = lambda: False
         #: Whether NetworkPolicies are enforced, where a driver does so.
@@ -203,7 +203,7 @@ class Registration:
             bootID=_text("/proc/sys/kernel/random/boot_id"),
             kernelVersion=platform.release(),
             osImage=release.get("PRETTY_NAME", "Linux").strip('"'),
-            containerRuntimeVersion=self._runtime_version,
+            containerRuntimeVersion=self.runtime_version,
             kubeletVersion=f"{VERSION}+bareboat.{bareboat.__version__}",
             kubeProxyVersion="",
             operatingSystem="linux",

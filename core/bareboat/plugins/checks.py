@@ -114,6 +114,10 @@ def _mixin_faults(found: type[Any], base: type[Any]) -> list[str]:
                 faults.append(f"verb {verb} is written, but {mixin.__name__} is no base class: the kernel would never call it")
             elif issubclass(found, mixin) and not written:
                 faults.append(f"{mixin.__name__} is declared, but verb {verb} is missing: {meaning(mixin, verb)}")
+    flags: dict[str, type[Any]] = getattr(sys.modules[base.__module__], "MIXINS", {})
+    for flag, mixin in flags.items():
+        if getattr(found.capabilities, flag, False) and not issubclass(found, mixin):
+            faults.append(f"capabilities.{flag} is True, but {mixin.__name__} is no base class: its verbs are missing")
     wanted = getattr(base, "capabilities", None)
     if wanted is not None and not isinstance(found.capabilities, type(wanted)):
         faults.append(f"`capabilities` must be a {type(wanted).__module__}.Capabilities")

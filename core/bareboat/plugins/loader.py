@@ -20,6 +20,7 @@ from stevedore.named import NamedExtensionManager
 
 from bareboat.contracts import hooks
 from bareboat.plugins.checks import driver_faults
+from bareboat.plugins.contributions import faults_of
 from bareboat.plugins.inventory import GROUPS, Installed, Inventory
 from bareboat.plugins.problems import PluginErrors, Problem
 
@@ -108,7 +109,7 @@ class Loader:
         choice = Choice(use=plugin.name, dist=plugin.distribution)
         if plugin.group == hooks.GROUP:
             try:
-                self.hooks([choice])
+                self.hooks([choice]).try_out()
             except PluginErrors as error:
                 problems = error.problems
         else:
@@ -172,16 +173,36 @@ class Hooks:
         return [plugin for _, plugin, _ in self._entries]
 
     def collect(self, hook: str, **arguments: Any) -> list[Any]:
-        """Flatten what every enabled plugin returns for ``hook``."""
+        """Flatten what every enabled plugin returns for ``hook``. Raises PluginErrors with all that is wrong with it."""
         collected: list[Any] = []
+        problems: list[Problem] = []
         accepts_options = "options" in inspect.signature(getattr(hooks, hook)).parameters
         for choice, _, module in self._entries:
             others = [m for _, _, m in self._entries if m is not module]
             call = self._manager.subset_hook_caller(hook, remove_plugins=others)
             extra = {"options": choice.options} if accepts_options else {}
             for result in call(**arguments, **extra):
-                collected.extend(result)
+                faults = faults_of(hook, result)
+                problems += [Problem(plugin=choice.use, group=hooks.GROUP, message=f, where=choice.where) for f in faults]
+                collected.extend(result if not faults else ())
+        if problems:
+            raise PluginErrors(problems)
         return collected
+
+    def try_out(self) -> None:
+        """Ask for all that can be had without a cluster. Raises PluginErrors."""
+        problems: list[Problem] = []
+        for hook, spec in vars(hooks).items():
+            if hook.startswith("bareboat_") and set(inspect.signature(spec).parameters) <= {"options"}:
+                try:
+                    self.collect(hook)
+                except PluginErrors as error:
+                    problems += error.problems
+                except Exception as error:  # noqa: BLE001  whatever a hook raises is the plugin's fault and is reported
+                    use = self._entries[0][0].use
+                    problems.append(Problem(plugin=use, group=hooks.GROUP, message=f"{hook} raised {type(error).__name__}: {error}"))
+        if problems:
+            raise PluginErrors(problems)
 
 
 def _hook_faults(manager: pluggy.PluginManager, name: str, module: Any) -> list[str]:
@@ -190,6 +211,8 @@ def _hook_faults(manager: pluggy.PluginManager, name: str, module: Any) -> list[
     ]
     specified = {hook for hook in vars(hooks) if hook.startswith("bareboat_")}
     faults = [f"{c} is not a hook; hooks: {', '.join(sorted(specified))}" for c in candidates if c not in specified]
+    unmarked = [n for n in dir(module) if n in specified and n not in candidates and inspect.isfunction(getattr(module, n))]
+    faults += [f"{n} is not marked: put @hookimpl (from bareboat.contracts.hooks) before it" for n in unmarked]
     faults += [f"hook {c} must not be async" for c in candidates if inspect.iscoroutinefunction(getattr(module, c))]
     if not candidates:
         faults.append("it implements no hook")

@@ -18,7 +18,10 @@ from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
 from bareboat.contracts.auth import Attributes, UserInfo
-from bareboat.models.status import ApiError, InternalError, RequestEntityTooLarge
+from bareboat.models.status import ApiError, InternalError, RequestEntityTooLarge, Unauthorized
+from bareboat.server.apps import Apps
+from bareboat.server.audit.auditor import Auditor
+from bareboat.server.audit.record import Record
 from bareboat.server.connector import Connector
 from bareboat.server.deadlines import Task, timed_out
 from bareboat.server.edge import Edge
@@ -42,13 +45,19 @@ def long_running(info: RequestInfo) -> bool:
 class _Visit:
     """One request on its way through."""
 
-    __slots__ = ("long", "marks", "seat", "task")
+    __slots__ = ("audit_id", "long", "marks", "real", "record", "seat", "shown", "task")
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, audit_id: str) -> None:
         self.task = task
+        self.audit_id = audit_id
         #: headers that every answer to it carries
-        self.marks: list[tuple[bytes, bytes]] = []
+        self.marks: list[tuple[bytes, bytes]] = [(b"audit-id", audit_id.encode("latin-1"))]
         self.seat: Seat | None = None
+        #: who the client is, where it acts as somebody else
+        self.real: UserInfo | None = None
+        self.record: Record | None = None
+        #: the status of an answer that somebody else has sent
+        self.shown = 200
         self.long = False
 
     def leave(self) -> None:
@@ -69,7 +78,9 @@ class App:
         connector: Connector,
         shell: Any,
         edge: Edge,
+        apps: Apps | None = None,
     ) -> None:
+        self._apps = apps or Apps()
         self._service = service
         self._authenticators = authenticators
         self._authority = authority
@@ -88,9 +99,12 @@ class App:
                 await self._websocket(scope, receive, send)
             return
         headers = headers_of(scope)
-        visit = _Visit(self._deadlines.begin())
+        visit = _Visit(self._deadlines.begin(), self._edge.ids.next(headers.get("audit-id", "")))
         try:
             response = await self._outcome(visit, scope, headers, receive, send)
+            if visit.record is not None:
+                recorded = visit.record.answered(response or ApiResponse(visit.shown))
+                response = response and recorded
             if response is not None and not response.hijacked:
                 await self._send(visit, response, headers, receive, send)
         except asyncio.CancelledError:
@@ -122,6 +136,8 @@ class App:
             return answers.failure(timed_out())
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
+            if visit.record is not None:
+                visit.record.panicked = True
             return answers.failure(InternalError("Internal Server Error"))
 
     async def _send(self, visit: _Visit, response: ApiResponse, headers: dict[str, str], receive: Any, send: Any) -> None:
@@ -139,10 +155,9 @@ class App:
             await send({"type": "http.response.body", "body": b""})
 
     async def _respond(self, visit: _Visit, scope: Scope, headers: dict[str, str], receive: Any, send: Any) -> ApiResponse | None:
-        user = await self._user(scope, headers)
-        check_path(scope["path"])
-        request = request_of(scope, headers, user, b"")
-        info = request.info = parse(request.method, request.path, request.query)
+        request = await self._request(visit, scope, headers)
+        user, info = request.user, request.info
+        assert info is not None
         await self._enter(visit, scope, request, info)
         if request.path.startswith(_API):
             if request.method not in ("GET", "HEAD"):
@@ -154,12 +169,36 @@ class App:
                     return await self._service.handle(request)
             return await self._service.handle(request)
         await self._authorize_path(user, scope["method"].lower(), request.path)
+        if self._apps.concern(request.path):
+            self._deadlines.end(visit.task)  # what a plugin's application does, and for how long, is its own affair
+            visit.leave()
+            await self._apps.call(user, scope, receive, marked(send, visit))
+            return None
         query = scope["query_string"]
         found = self._health.answer(request.path, query) or self._edge.page(request.path, query)
         if found is not None:
             return found
-        await self._shell.get()(scope, receive, marked(send, visit.marks))
+        await self._shell.get()(scope, receive, marked(send, visit))
         return None
+
+    async def _request(self, visit: _Visit, scope: Scope, headers: dict[str, str]) -> ApiRequest:
+        """The request without its body, its client known, its record begun. Raises Unauthorized, Forbidden, BadRequest."""
+        auditor = self._edge.auditor
+        try:
+            user = await self._user(visit, scope, headers)
+        except Unauthorized:
+            if auditor is not None:
+                _unauthenticated(auditor, visit, scope, headers)
+            raise
+        check_path(scope["path"])
+        request = request_of(scope, headers, user, b"")
+        info = request.info = parse(request.method, request.path, request.query)
+        if auditor is not None:
+            if auditor.full:
+                await auditor.room()
+            record = auditor.begin(request, info, audit_id=visit.audit_id, real=visit.real, uri=_uri(scope))
+            request.trail = visit.record = record
+        return request
 
     async def _enter(self, visit: _Visit, scope: Scope, request: ApiRequest, info: RequestInfo) -> None:
         """Past the gate. Raises Rejected, BadRequest for a timeout that is none."""
@@ -175,12 +214,14 @@ class App:
         if visit.seat is None:
             visit.seat = await self._fairness.wait(place, request, info, scope["extensions"].get("lost"))
 
-    async def _user(self, scope: Scope, headers: dict[str, str]) -> UserInfo:
+    async def _user(self, visit: _Visit, scope: Scope, headers: dict[str, str]) -> UserInfo:
         user = await self._authenticators.authenticate(credentials_of(scope, headers))
         if not any(name.startswith("impersonate-") for name in headers):
             return user
         listed = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
-        return await impersonated(user, listed, self._authority)
+        acting = await impersonated(user, listed, self._authority)
+        visit.real = None if acting is user else user
+        return acting
 
     async def _authorize_path(self, user: UserInfo, verb: str, path: str) -> None:
         decision = await self._authority.authorize(Attributes(user=user, verb=verb, path=path))
@@ -190,13 +231,34 @@ class App:
     async def _websocket(self, scope: Scope, receive: Any, send: Any) -> None:
         """exec, attach and port-forward: authorized here, carried to the agent by the connector."""
         headers = headers_of(scope)
+        visit = _Visit(self._deadlines.begin(), self._edge.ids.next(headers.get("audit-id", "")))
+        self._deadlines.end(visit.task)
+        outcome = ApiResponse(101)
         try:
-            user = await self._user({**scope, "method": "GET"}, headers)
-            request = request_of({**scope, "method": "GET"}, headers, user, b"")
+            request = await self._request(visit, {**scope, "method": "GET"}, headers)
             await self._connector.websocket(self._service, request, scope, receive, send)
         except ApiError as error:
+            outcome = answers.failure(error)
             await receive()
             await _refuse(send, error)
+        finally:
+            if visit.record is not None:
+                visit.record.answered(outcome)
+
+
+def _uri(scope: Scope) -> str:
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _unauthenticated(auditor: Auditor, visit: _Visit, scope: Scope, headers: dict[str, str]) -> None:
+    """Somebody whom nobody knows is recorded, too."""
+    request = request_of(scope, headers, UserInfo(name=""), b"")
+    info = parse(request.method, request.path, request.query)
+    record = auditor.begin(request, info, audit_id=visit.audit_id, uri=_uri(scope))
+    if record is not None:
+        tried = "bearer" if "authorization" in headers else "x509"
+        record.unauthenticated(f"Authentication failed, attempted: {tried}")
 
 
 async def _refuse(send: Any, error: ApiError) -> None:

@@ -24,9 +24,11 @@ class Cycle(RequestResponseCycle):
         if self.response_started or self.disconnected or self.flow.write_paused:
             return False
         head = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\x00" in head:
+        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\x00" in head or b"connection: " in head:
             return False
-        if not self.keep_alive:
+        if (b"connection", b"close") in headers:
+            self.keep_alive = False
+        elif not self.keep_alive:
             head += b"connection: close\r\n"
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bareboat.api.request import ApiResponse
 from bareboat.base.clock import Clock
+from bareboat.server.audit.auditor import AuditIds, Auditor
 from bareboat.server.deadlines import Deadlines
 from bareboat.server.fairness.gate import Fairness
-from bareboat.server.fairness.report import DUMPS, dump
+from bareboat.server.fairness.report import DUMPS, collect, dump
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 
 class Streams:
@@ -56,6 +60,13 @@ class Edge:
     deadlines: Deadlines
     streams: Streams
     clock: Clock
+    ids: AuditIds
+    auditor: Auditor | None = None
+
+    def metrics(self) -> list[Callable[[], Iterator[Metric]]]:
+        """For scrapes."""
+        own: list[Callable[[], Iterator[Metric]]] = [lambda: collect(self.fairness)]
+        return own if self.auditor is None else [*own, self.auditor.collect]
 
     def page(self, path: str, query: bytes) -> ApiResponse | None:
         """What ``path`` shows of the edge itself; None: it is no such path."""

@@ -7,7 +7,7 @@ import gzip
 import re
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from bareboat.api.body import LIMIT
@@ -107,12 +107,20 @@ def parameters(query: bytes) -> dict[str, list[str]]:
         raise BadRequest(f"the query has more than {PARAMETERS} parameters") from error
 
 
-def marked(send: Any, marks: Sequence[tuple[bytes, bytes]]) -> Any:
-    """``send`` that adds headers to the answer."""
+class Marking(Protocol):
+    """Headers for an answer, and where its status is noted."""
+
+    marks: list[tuple[bytes, bytes]]
+    shown: int
+
+
+def marked(send: Any, visit: Marking) -> Any:
+    """``send`` for an application of its own."""
 
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *marks]}
+            visit.shown = message["status"]
+            message = {**message, "headers": [*message["headers"], *visit.marks]}
         await send(message)
 
     return sending

@@ -57,9 +57,7 @@ class Log:
     #: whether other servers write the same store (store.shared)
     shared = False
 
-    def __init__(
-        self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW, broadcast: Broadcast | None = None
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW) -> None:
         self.store = store
         self.head = 0
         self.compacted = 0
@@ -70,7 +68,7 @@ class Log:
         self._index = Index()
         self._window_size = window
         self._window = Window(window, 0)
-        self._broadcast = Broadcast() if broadcast is None else broadcast
+        self._broadcast = Broadcast()
         self._overlay: dict[str, Entry | None] = {}
         self._overlay_revision: dict[str, int] = {}
         self._pending: list[tuple[Row, Change, asyncio.Future[Entry]]] = []
@@ -206,6 +204,10 @@ class Log:
         recent = (c for c in self._window.after(upto) if c.key.startswith(prefix))
         subscription.replay([*stored, *recent], after)
         return subscription
+
+    def broadcast_through(self, broadcast: Broadcast) -> None:
+        """Publish through that one, which a test looks into. Before ``start``, and before anybody subscribes or taps."""
+        self._broadcast = broadcast
 
     def tap(self, prefix: str, callback: Callable[[Change], None]) -> None:
         """See Broadcast.tap."""

@@ -16,9 +16,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from bareboat.base.clock import Clock
-from bareboat.contracts.errors import DriverError
+from bareboat.contracts.errors import DriverError, Unavailable
 from bareboat.contracts.store import Compacted, LostRace, Row, SharedStore, Store, Uncertain
-from bareboat.store.broadcast import Broadcast, SlowSubscriber
+from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
 from bareboat.store.freshness import Freshness
 from bareboat.store.log import WINDOW, CompareFailed, Log, Raced, StoreFailed
@@ -50,10 +50,8 @@ class SharedLog(Log):
 
     shared = True
 
-    def __init__(
-        self, store: SharedStore, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW, broadcast: Broadcast | None = None
-    ) -> None:
-        super().__init__(store, clock, heads, window=window, broadcast=broadcast)
+    def __init__(self, store: SharedStore, clock: Clock, heads: Callable[[str], bytes], *, window: int = WINDOW) -> None:
+        super().__init__(store, clock, heads, window=window)
         self._shared = store
         self._clock = clock
         self._waiting: list[Pending] = []
@@ -62,7 +60,7 @@ class SharedLog(Log):
         self._provisional: dict[int, Pending] = {}
         self._nudge = asyncio.Event()
         self._hinted = 0
-        self._freshness = Freshness(store.head, self._hint)
+        self._freshness = Freshness(self._store_head, self._hint)
         self._next = PROVISIONAL
 
     async def start(self) -> None:
@@ -102,6 +100,19 @@ class SharedLog(Log):
         if self.fault:
             raise StoreFailed(self.fault)
         await self._told(self._freshness.fresh())
+
+    async def _store_head(self) -> int:
+        seen = self.head
+        try:
+            head = await self.store.head()
+            if head < seen:
+                raise Unavailable(
+                    f"the store is at revision {head}, behind {seen}: it was restored from an older copy; start the servers again"
+                )
+        except DriverError as error:
+            self._lost(error)
+            raise
+        return head
 
     async def reach(self, revision: int) -> None:
         if not self.fault:
@@ -282,9 +293,10 @@ class SharedLog(Log):
                 if not ticked and self._hinted <= self.head:
                     continue
                 try:
-                    await self._catch_up()
                     if ticked:
+                        await self._store_head()
                         self.compacted = await self.store.compacted()
+                    await self._catch_up()
                 except DriverError as error:
                     self._lost(error)
                     continue
@@ -322,7 +334,6 @@ class SharedLog(Log):
         await self._catch_up()
 
 
-def log_over(store: Store, clock: Clock, heads: Callable[[str], bytes], *, broadcast: Broadcast | None = None) -> Log:
+def log_over(store: Store, clock: Clock, heads: Callable[[str], bytes]) -> Log:
     """The log that fits the store."""
-    made = SharedLog if isinstance(store, SharedStore) else Log
-    return made(store, clock, heads, broadcast=broadcast)  # type: ignore[arg-type]  # the class was chosen by the store
+    return SharedLog(store, clock, heads) if isinstance(store, SharedStore) else Log(store, clock, heads)

@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from bareboat.contracts import csi
 from bareboat.testing.cri_suite_subject import settled
+from bareboat.testing.driver_suite import Soundness
 from bareboat.testing.host import FakeHost
 
 MIB = 1024 * 1024
@@ -148,12 +149,13 @@ def reads(path: Path) -> str:
     return (path / "data").read_text()
 
 
-class VolumeSubject:
+class VolumeSubject(Soundness):
     """What a suite asks of its subclass. ``size`` in bytes is the smallest volume that the driver makes gladly; ``rules`` grow from it.
 
     ``impossible`` is a size that there cannot be. ``block``: whether it makes raw devices. ``unsupported`` a capability it cannot have.
     """
 
+    group = csi.GROUP
     size: ClassVar[int] = 16 * MIB
     impossible: ClassVar[int] = 1 << 60
     fs_type: ClassVar[str] = ""
@@ -161,12 +163,6 @@ class VolumeSubject:
     unsupported: ClassVar[csi.VolumeCapability] = csi.VolumeCapability(access_mode="MULTI_NODE_MULTI_WRITER")
     #: Refuses parameters that it does not know; csi_grpc cannot know what is behind the socket.
     checks_parameters: ClassVar[bool] = True
-
-    def make_driver(self, host: FakeHost) -> csi.VolumeDriver:
-        raise NotImplementedError("name your driver: return MyVolumes(MyVolumes.Options(), host)")
-
-    def make_host(self, directory: Path) -> FakeHost:
-        return FakeHost(directory)
 
     @pytest_asyncio.fixture
     async def storage(self, tmp_path: Path) -> AsyncIterator[Storage]:

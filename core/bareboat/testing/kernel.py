@@ -59,7 +59,9 @@ class Kernel:
         self.clock = clock or LoopClock()
         self.ids = ids or SeededIds(1)
         self.scheme = Scheme.builtin()
-        self.log = log_over(store or MemoryStore(), self.clock, self._heads, broadcast=broadcast)
+        self.log = log_over(store or MemoryStore(), self.clock, self._heads)
+        if broadcast is not None:
+            self.log.broadcast_through(broadcast)
         self.reader = LogReader(self.log, self.scheme)
         self.authority: Authority = authority(self.reader) if authority is not None else EveryoneMay()
         host = self.host = Host(self.scheme, self.authority, self.reader, self.clock, self.ids)

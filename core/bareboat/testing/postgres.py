@@ -10,7 +10,11 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 
 def programs() -> Path | None:
@@ -42,6 +46,20 @@ class Postgres:
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "--no-instructions")
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\nfsync = on\nmax_connections = 60\n")
+        self.start()
+
+    def listen(self, port: int, certificate: Path, key: Path) -> None:
+        """Start again with TLS and passwords on a port of the loopback address."""
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            target = self._data / name
+            target.write_bytes(source.read_bytes())
+            target.chmod(0o600)
+            if self._user:
+                shutil.chown(target, self._user, self._user)
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.write(f"listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n")
+        (self._data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+        self.stop()
         self.start()
 
     def start(self) -> None:
@@ -91,10 +109,20 @@ class Postgres:
         return done.stdout
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for all tests of a session. Import it in a conftest."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    server = Postgres(place())
+    server.create()
+    yield server
+    server.stop("immediate")
+    shutil.rmtree(server.folder)
+
+
 def place() -> Path:
     """A new folder with a path short enough for a socket, which the user postgres can reach."""
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="bbpg-", dir="/tmp"))
     folder.chmod(0o755)
     return folder

@@ -208,3 +208,29 @@ async def test_a_mutation_that_fails_refuses_unless_it_may_be_ignored(world, tex
 )
 def test_literals_of_objects_are_spelled_as_maps(text, spelled):
     assert as_maps(text) == spelled
+
+
+async def test_an_expression_that_costs_too_much_refuses_or_is_ignored(world):
+    bomb = {"expression": "object.data.all(a, object.data.all(b, object.data.all(c, object.data.all(d, a + b + c + d != 'x'))))"}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    await validating(world, bomb, rules=[rule])
+    large = {f"k{i}": "v" for i in range(100)}
+    error = await world.refused(world.create(core_v1.ConfigMap, {"metadata": {"name": "m"}, "data": large}))
+    assert "resulted in error: operation cancelled: actual cost limit exceeded" in error.message
+    await world.create(core_v1.ConfigMap, {"metadata": {"name": "m"}, "data": {"a": "b"}})
+
+
+async def test_variables_and_validations_share_a_budget(world):
+    loop = "object.data.all(a, object.data.all(b, a + b != 'x'))"
+    variables = [{"name": f"v{i}", "expression": loop} for i in range(200)]
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    await validating(world, {"expression": "variables.v1"}, rules=[rule], variables=variables)
+    large = {f"k{i}": "v" for i in range(99)}
+    error = await world.refused(world.create(core_v1.ConfigMap, {"metadata": {"name": "m"}, "data": large}))
+    assert error.message.endswith("validation failed due to running out of cost budget, no further validation rules will be run")
+
+
+@pytest.mark.parametrize("text", ["object.nothing('x')", "1 + 'a' == 2", "unknown == 1"])
+async def test_what_does_not_compile_is_refused_when_it_is_written(world, text):
+    error = await world.refused(validating(world, {"expression": text}))
+    assert "spec.validations[0].expression" in error.message

@@ -7,6 +7,7 @@ import json
 import pytest
 from aiohttp import web
 
+from bareboat.contracts.auth import ALLOW, NO_OPINION
 from bareboat.models import admissionregistration_v1, apps_v1, autoscaling_v1, core_v1, discovery_v1
 from bareboat.models.codec import encode, from_tree
 from bareboat.store.entry import head
@@ -120,6 +121,40 @@ async def test_match_conditions_are_asked_before_the_hook(world, hook):
     assert hook.asked == []
     await config_map(world)
     assert len(hook.asked) == 1
+
+
+async def test_match_conditions_ask_the_authorizer(world, hook, monkeypatch):
+    async def authorize(attributes):
+        return NO_OPINION if attributes.verb == "breakglass" else ALLOW
+
+    hook.answers["v"] = lambda request: OK
+    asked = "authorizer.group('example.com').resource('hooks').labelSelector('a=b').check('breakglass').allowed()"
+    conditions = [{"name": "breakglass", "expression": f"!{asked}"}]
+    await configure(world, {"name": "v.example.com", "clientConfig": hook.client("v"), "matchConditions": conditions})
+    await config_map(world)
+    assert hook.asked == []
+    monkeypatch.setattr(world.kernel.authority, "authorize", authorize)
+    await config_map(world, "n")
+    assert len(hook.asked) == 1
+
+
+@pytest.mark.parametrize("text", ["object.metadata.name.nothing('x') == 1", "1 + 'a' == 2", "unknown == 1", "object..x", "'a'"])
+@pytest.mark.parametrize("mutating", [True, False])
+async def test_conditions_that_are_no_expressions_are_refused_at_once(world, hook, text, mutating):
+    broken = {"name": "broken", "expression": text}
+    hooks = {"name": "v.example.com", "clientConfig": hook.client("v"), "matchConditions": [broken]}
+    error = await world.refused(configure(world, hooks, mutating=mutating))
+    assert error.code == 422
+    assert "webhooks[0].matchConditions[0].expression" in error.message
+
+
+async def test_a_condition_that_costs_too_much_is_cut_off(world, hook):
+    text = "object.data.all(a, object.data.all(b, object.data.all(c, object.data.all(d, a + b != c + d))))"
+    bomb = {"name": "bomb", "expression": text}
+    await configure(world, {"name": "v.example.com", "clientConfig": hook.client("v"), "matchConditions": [bomb]})
+    error = await world.refused(config_map(world, data={f"k{i}": "v" for i in range(100)}))
+    assert (error.code, hook.asked) == (403, [])
+    assert "cost" in error.message
 
 
 async def test_a_condition_that_fails_refuses_or_lets_pass_as_the_policy_says(world, hook):

@@ -10,6 +10,7 @@ import pytest
 from bareboat.contracts import hooks
 from bareboat.contracts.driver import Health, PluginInfo
 from bareboat.contracts.proxy import ProxyDriver
+from bareboat.contracts.scheduling import SchedulingPolicy
 from bareboat.plugins.inventory import Inventory
 from bareboat.plugins.loader import Choice, Loader
 from bareboat.plugins.problems import PluginErrors
@@ -110,6 +111,12 @@ def test_a_disabled_plugin_is_never_imported():
     assert "explodes_on_import" not in sys.modules
 
 
+def policy(name):
+    made = SchedulingPolicy()
+    made.name = name
+    return made
+
+
 def hook_module(**functions):
     module = types.ModuleType("hooks_under_test")
     vars(module).update({name: hooks.hookimpl(function) for name, function in functions.items()})
@@ -117,11 +124,11 @@ def hook_module(**functions):
 
 
 def test_hooks_are_collected_in_the_order_of_the_file_with_their_own_options(plugin_module):
-    plugin_module.first = hook_module(bareboat_scheduling_policies=lambda options: [options["name"]])
-    plugin_module.second = hook_module(bareboat_scheduling_policies=lambda: ["second"])
+    plugin_module.first = hook_module(bareboat_scheduling_policies=lambda options: [policy(options["name"])])
+    plugin_module.second = hook_module(bareboat_scheduling_policies=lambda: [policy("second")])
     points = [point("first", "first", group=hooks.GROUP), point("second", "second", group=hooks.GROUP)]
     loaded = Loader(Inventory(points)).hooks([Choice(use="second"), Choice(use="first", options={"name": "first"})])
-    assert loaded.collect("bareboat_scheduling_policies") == ["second", "first"]
+    assert [p.name for p in loaded.collect("bareboat_scheduling_policies")] == ["second", "first"]
 
 
 def test_a_misspelled_or_async_hook_is_refused(plugin_module):
@@ -143,4 +150,4 @@ def test_a_misspelled_or_async_hook_is_refused(plugin_module):
 def test_check_reports_what_loading_would():
     inventory = Inventory([point("half", "HalfProxy")])
     faults = Loader(inventory).check(inventory.all()[0])
-    assert any(fault.startswith("verb teardown is missing") for fault in faults)
+    assert "verb teardown is missing: Remove every rule of this instance from the host." in faults

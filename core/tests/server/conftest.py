@@ -13,6 +13,8 @@ from bareboat.base.tasks import Tasks
 from bareboat.cluster.pki.authority import Authority
 from bareboat.contracts.auth import Authenticator, UserInfo
 from bareboat.server.app import App
+from bareboat.server.audit.auditor import AuditIds, Auditor
+from bareboat.server.audit.logfile import LogBackend, LogOptions
 from bareboat.server.deadlines import Deadlines
 from bareboat.server.edge import Edge, Streams
 from bareboat.server.fairness.gate import Fairness
@@ -69,7 +71,13 @@ class Server:
         widths = Widths(kernel.service)
         self.fairness = Fairness(kernel.reader, widths, kernel.clock, total=options.get("seats", 600), patience=options.get("patience", 15))
         self.streams = Streams()
-        self.edge = Edge(self.fairness, Deadlines(kernel.clock, options.get("timeout", 60)), self.streams, kernel.clock)
+        ids = AuditIds(kernel.ids)
+        self.edge = Edge(self.fairness, Deadlines(kernel.clock, options.get("timeout", 60)), self.streams, kernel.clock, ids)
+        if "policy" in options:
+            backends = [LogBackend(LogOptions(path=str(options["log"])), kernel.clock)]
+            self.edge.auditor = kernel.service.recorder = Auditor(options["policy"], backends, kernel.clock, ids)
+            for backend in backends:
+                self.tasks.spawn(backend.run())
         self.tasks.spawn(self.edge.deadlines.run())
         self.health = Health()
         shell = Shell(dict, "issuer", lambda: b"", list)

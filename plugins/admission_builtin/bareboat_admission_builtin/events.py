@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from bareboat.base.clock import Clock
-from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
+from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.models.status import TooManyRequests
 from bareboat_admission_builtin.options import EventLimit
 
@@ -13,8 +12,8 @@ from bareboat_admission_builtin.options import EventLimit
 class EventRateLimit(AdmissionPlugin):
     name = "EventRateLimit"
 
-    def __init__(self, clock: Clock, limits: list[EventLimit]) -> None:
-        self._limits = [_Limit(clock, limit) for limit in limits]
+    def __init__(self, host: AdmissionHost, limits: list[EventLimit]) -> None:
+        self._limits = [_Limit(host, limit) for limit in limits]
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation in ("CREATE", "UPDATE") and group in ("", "events.k8s.io") and resource == "events" and not subresource
@@ -31,8 +30,8 @@ class EventRateLimit(AdmissionPlugin):
 class _Limit:
     """Buckets by key; those that were used longest ago go first."""
 
-    def __init__(self, clock: Clock, limit: EventLimit) -> None:
-        self._clock = clock
+    def __init__(self, host: AdmissionHost, limit: EventLimit) -> None:
+        self._clock = host.clock
         self._limit = limit
         self.kind = limit.type
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()

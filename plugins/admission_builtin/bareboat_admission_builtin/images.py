@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin, AdmissionRequest, Operation
-from bareboat.models.status import Forbidden, InternalError
+from bareboat.models.status import Forbidden
 from bareboat_admission_builtin.options import ImagePolicyOptions
 from bareboat_admission_builtin.pods import containers
 
@@ -59,14 +59,15 @@ class ImagePolicyWebhook(AdmissionPlugin):
         return status if until > self._host.clock.monotonic() else None
 
     async def _ask(self, asked: bytes, request: AdmissionRequest) -> _Status | None:
-        """None: it cannot be asked, and the options let that pass. Raises Forbidden, InternalError."""
+        """None: it cannot be asked, and the options let that pass. Raises Forbidden."""
         review = b'{"apiVersion":"%s","kind":"ImageReview","spec":%s}' % (API_VERSION.encode(), asked)
         try:
             answer = await self._host.call(self._options.client, review, self._options.timeoutSeconds)
             status = _decode(answer).status
         except (ValueError, msgspec.MsgspecError) as error:
             if not self._options.defaultAllow:
-                raise InternalError.of(f"the image policy webhook cannot be asked: {error}") from error
+                because = f"the image policy webhook cannot be asked: {error}"
+                raise Forbidden.of("pods", request.name, because=because) from error
             request.annotations[FAILED_OPEN] = "true"
             return None
         if len(self._known) >= _MOST_KEPT:

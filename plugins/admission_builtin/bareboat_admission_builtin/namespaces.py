@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bareboat.contracts.admission import PLUGIN, AdmissionHost, AdmissionPlugin, AdmissionRequest, Operation
+from bareboat.contracts.admission import FIRST, AdmissionHost, AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.status import AlreadyExists
@@ -12,7 +12,7 @@ class NamespaceAutoProvision(AdmissionPlugin):
     """It comes before the kernel's own look at the namespace."""
 
     name = "NamespaceAutoProvision"
-    stage = PLUGIN - 1
+    stage = FIRST
 
     def __init__(self, reader: Reader, host: AdmissionHost) -> None:
         self._reader = reader

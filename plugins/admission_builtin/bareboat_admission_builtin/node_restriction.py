@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
+from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader, UserInfo
 from bareboat.models import core_v1
 from bareboat.models.status import Forbidden
 from bareboat_admission_builtin.node_pods import check_mirror_pod
+from bareboat_admission_builtin.node_tokens import token_fault
 
 GROUP, PREFIX = "system:nodes", "system:node:"
 MIRROR = "kubernetes.io/config.mirror"
@@ -52,12 +53,12 @@ _CHECKED = frozenset(
 class NodeRestriction(AdmissionPlugin):
     name = "NodeRestriction"
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, host: AdmissionHost) -> None:
         self._reader = reader
+        self._host = host
         self._checks: dict[str, Callable[[AdmissionRequest, str], None]] = {
             "pods": self._pods,
             "nodes": _nodes,
-            "serviceaccounts": self._tokens,
             "leases": _leases,
             "csinodes": _csi_nodes,
             "resourceslices": _slices,
@@ -72,6 +73,11 @@ class NodeRestriction(AdmissionPlugin):
         node = node_of(request.user)
         if not node:
             raise refused(request, f'could not determine node from user "{request.user.name}"')
+        if request.resource == "serviceaccounts":
+            fault = await token_fault(request, node, self._reader, self._host)
+            if fault:
+                raise refused(request, fault)
+            return
         self._checks[request.resource](request, node)
 
     def _pods(self, request: AdmissionRequest, node: str) -> None:
@@ -90,21 +96,6 @@ class NodeRestriction(AdmissionPlugin):
             _of_node(request, request.old, node, "delete pods")
         else:
             raise refused(request, f'unexpected operation "{request.operation}", node "{node}" can only create and delete mirror pods')
-
-    def _tokens(self, request: AdmissionRequest, node: str) -> None:
-        """Only for a pod that is there, on this node, and runs as the account."""
-        bound = request.object.spec.boundObjectRef
-        if bound is None or bound.kind != "Pod" or bound.apiVersion != "v1" or not bound.name:
-            raise refused(request, "node requested token not bound to a pod")
-        if not bound.uid:
-            raise refused(request, f'node requested token with a pod binding without a uid: "{bound.name}"')
-        pod = self._reader.get(core_v1.Pod, bound.name, request.namespace)
-        if pod is None:
-            raise refused(request, f'pod "{bound.name}" not found')
-        if pod.metadata.uid != bound.uid:
-            raise refused(request, f"the UID in the bound object reference ({bound.uid}) does not match the UID in record")
-        if pod.spec.nodeName != node:
-            raise refused(request, f'node requested token bound to a pod scheduled on a different node: "{bound.name}"')
 
 
 def node_of(user: UserInfo) -> str:

@@ -138,19 +138,48 @@ async def test_owners_are_set_by_those_who_may_delete_and_finalize(make_world, m
     assert "cannot set an ownerRef on a resource you can't delete" in error.message
 
 
-async def test_tokens_are_for_pods_of_the_node(world):
+@pytest.fixture
+async def ask(world, monkeypatch):
+    """Asks as the agent of n1 for a token of a pod; nothing is allowed beyond what the pod names."""
+    from bareboat.contracts.admission import AdmissionRequest
     from bareboat_admission_builtin.node_restriction import NodeRestriction
 
-    pod = await world.pod("mine", nodeName="n2")
-    plugin = NodeRestriction(world.kernel.reader)
-    from bareboat.contracts.admission import AdmissionRequest
+    plugin = NodeRestriction(world.kernel.reader, world.host)
 
-    spec = authentication_v1.TokenRequestSpec(
-        audiences=[], boundObjectRef=authentication_v1.BoundObjectReference(kind="Pod", apiVersion="v1", name="mine", uid=pod.metadata.uid)
-    )
-    asked = AdmissionRequest(
-        operation="CREATE", group="", version="v1", resource="serviceaccounts", subresource="token", kind="ServiceAccount", namespace="default",
-        name="default", user=NODE, object=authentication_v1.TokenRequest(spec=spec),
-    )  # fmt: skip
-    error = await world.refused(plugin.validate(asked))
+    async def ask(pod, *audiences):
+        reference = authentication_v1.BoundObjectReference(kind="Pod", apiVersion="v1", name=pod.metadata.name, uid=pod.metadata.uid)
+        spec = authentication_v1.TokenRequestSpec(audiences=list(audiences), boundObjectRef=reference)
+        asked = AdmissionRequest(
+            operation="CREATE", group="", version="v1", resource="serviceaccounts", subresource="token", kind="ServiceAccount",
+            namespace="default", name="default", user=NODE, object=authentication_v1.TokenRequest(spec=spec),
+        )  # fmt: skip
+        await plugin.validate(asked)
+
+    return ask
+
+
+def projected(audience=None):
+    source = {"path": "token", **({"audience": audience} if audience else {})}
+    return [{"name": "t", "projected": {"sources": [{"serviceAccountToken": source}]}}]
+
+
+async def test_tokens_are_for_pods_of_the_node(world, ask):
+    pod = await world.pod("mine", nodeName="n2", volumes=projected(), serviceAccountName="default")
+    error = await world.refused(ask(pod))
     assert error.message.endswith('node requested token bound to a pod scheduled on a different node: "mine"')
+    pod.metadata.uid = "another"
+    assert "does not match the UID in record" in (await world.refused(ask(pod))).message
+    await ask(await world.pod("here", nodeName="n1", volumes=projected(), serviceAccountName="default"))
+
+
+async def test_tokens_are_for_audiences_that_the_pod_names(world, ask, monkeypatch):
+    async def nothing(_attributes):
+        return NO_OPINION
+
+    vault = await world.pod("vault", nodeName="n1", volumes=projected("vault"), serviceAccountName="default")
+    plain = await world.pod("plain", nodeName="n1")
+    monkeypatch.setattr(world.kernel.authority, "authorize", nothing)
+    await ask(vault, "vault")
+    for pod, audiences in ((vault, ["other"]), (vault, []), (plain, []), (plain, ["vault"])):
+        assert "not found in pod spec volume" in (await world.refused(ask(pod, *audiences))).message
+    assert "0 or 1 audiences" in (await world.refused(ask(vault, "vault", "other"))).message

@@ -13,15 +13,18 @@ __all__ = ["FakeNetwork", "FakeProxy", "FakeRuntime", "FakeStorage"]
 
 
 class FakeRuntime(FakeRuntimeDriver):
+    inline = True
     info = PluginInfo(name="fake", summary="containers as records: no root, no processes", contract=cri.GROUP)
     Options = FakeOptions
 
 
 class FakeNetwork(FakeNetworkDriver):
+    inline = True
     info = PluginInfo(name="fake", summary="pod addresses as data", contract=cni.GROUP)
     Options = NoOptions
 
 
 class FakeProxy(FakeProxyDriver):
+    inline = True
     info = PluginInfo(name="fake", summary="remembers the Services it is told of", contract=proxy.GROUP)
     Options = NoOptions

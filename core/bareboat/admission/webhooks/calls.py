@@ -10,8 +10,10 @@ from typing import Any
 
 from bareboat.admission.matching.conditions import ConditionError, Conditions
 from bareboat.admission.matching.variables import kind_of, request_tree, trees
+from bareboat.admission.policies.deciding import decider
 from bareboat.admission.webhooks.hooks import Wanted
 from bareboat.admission.webhooks.review import Verdict, refusal, review, verdict
+from bareboat.cel.functions.authorizer import authorizer, deciding
 from bareboat.contracts.admission import AdmissionHost, AdmissionRequest
 from bareboat.models.status import BadRequest, Forbidden, InternalError, quote
 
@@ -25,6 +27,7 @@ class Calls:
     def __init__(self, host: AdmissionHost, kind: str) -> None:
         self._host = host
         self._kind = kind
+        self._decide = decider(host)
 
     async def ask(self, wanted: Wanted, request: AdmissionRequest, index: int, round_: int = 0) -> Verdict | None:
         """Raises ApiError: the refusal, or the failure of a hook that fails closed."""
@@ -59,7 +62,8 @@ class Calls:
         try:
             if not isinstance(conditions, Conditions):
                 raise ConditionError(str(conditions))
-            return conditions.hold({"object": new, "oldObject": old, "request": asked})
+            with deciding(self._decide):
+                return conditions.hold({"object": new, "oldObject": old, "request": asked, "authorizer": authorizer(request)})
         except ConditionError as error:
             if wanted.hook.fails_open:
                 log.warning("webhook %s: %s", wanted.hook.name, error)

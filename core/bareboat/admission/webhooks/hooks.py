@@ -18,7 +18,7 @@ from bareboat.contracts.auth import Reader
 from bareboat.models.codec import to_tree
 from bareboat.models.selectors import Selector
 
-VARIABLES = ("object", "oldObject", "request")
+VARIABLES = ("object", "oldObject", "request", "authorizer")
 
 
 @dataclass(frozen=True, slots=True)

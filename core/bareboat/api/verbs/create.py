@@ -47,6 +47,8 @@ def read_object(op: Operation) -> Any:
 
 async def create_object(service: Service, op: Operation, obj: Any, *, tracked: bool = False) -> Entry:
     """A decoded and defaulted object → its entry. ``tracked``: it has its managedFields already."""
+    if op.request.trail is not None:
+        op.request.trail.saw(obj)
     meta = obj.metadata
     meta.uid = op.ids.uid()
     meta.creationTimestamp = op.clock.timestamp()

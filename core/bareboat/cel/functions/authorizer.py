@@ -65,8 +65,11 @@ def _check(asked: Opaque, verb: str) -> Opaque:
     if decide is None:
         raise ValueError("nobody can be asked here what is allowed")
     about = dict(inside(KIND, asked))
-    allowed, reason = decide(about.pop("user"), {**about, "verb": verb})
-    return opaque(DECISION, {"allowed": allowed, "reason": reason})
+    try:
+        allowed, reason = decide(about.pop("user"), {**about, "verb": verb})
+    except ValueError as error:
+        return opaque(DECISION, {"allowed": False, "reason": "", "error": str(error)})
+    return opaque(DECISION, {"allowed": allowed, "reason": reason, "error": ""})
 
 
 FUNCTIONS = (
@@ -76,9 +79,13 @@ FUNCTIONS = (
     Function("subresource", _with("subresource"), "map string", "map", member=True),
     Function("namespace", _with("namespace"), "map string", "map", member=True),
     Function("name", _with("name"), "map string", "map", member=True),
+    # no authorizer here looks at selectors: what is asked is whether it is allowed for all
+    Function("fieldSelector", lambda asked, text: asked, "map string", "map", member=True),
+    Function("labelSelector", lambda asked, text: asked, "map string", "map", member=True),
     Function("serviceAccount", _service_account, "map string string", "map", member=True),
     Function("check", _check, "map string", "map", member=True),
     Function("allowed", lambda decision: inside(DECISION, decision)["allowed"], "map", "bool", member=True),
     Function("reason", lambda decision: inside(DECISION, decision)["reason"], "map", "string", member=True),
-    Function("errored", lambda decision: bool(inside(DECISION, decision)["reason"] is None), "map", "bool", member=True),
+    Function("errored", lambda decision: bool(inside(DECISION, decision)["error"]), "map", "bool", member=True),
+    Function("error", lambda decision: inside(DECISION, decision)["error"], "map", "string", member=True),
 )

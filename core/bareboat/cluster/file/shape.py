@@ -19,6 +19,7 @@ scheduling: [{use: least-allocated, weight: 1}, {use: balanced-allocation, weigh
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -71,6 +72,36 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     shutdownDelay: Annotated[float, msgspec.Meta(ge=0)] = 0
 
 
+class AuditLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log of audit events. ``maxSize`` in megabytes; ``maxAge`` in days and ``maxBackups`` in files, 0: no bound."""
+
+    path: str
+    maxSize: Annotated[int, msgspec.Meta(ge=1)] = 100
+    maxAge: Annotated[int, msgspec.Meta(ge=0)] = 30
+    maxBackups: Annotated[int, msgspec.Meta(ge=0)] = 10
+    compress: bool = False
+
+
+class AuditWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server that takes audit events in batches; ``kubeconfig`` says where it is. Times in seconds."""
+
+    kubeconfig: str
+    bufferSize: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    maxBatchSize: Annotated[int, msgspec.Meta(ge=1)] = 400
+    maxBatchWait: Annotated[float, msgspec.Meta(gt=0)] = 30
+    throttleQPS: Annotated[float, msgspec.Meta(gt=0)] = 10
+    throttleBurst: Annotated[int, msgspec.Meta(ge=1)] = 15
+    initialBackoff: Annotated[float, msgspec.Meta(gt=0)] = 10
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is recorded is in the ``policy`` file (audit.k8s.io/v1); without one nothing is. It goes to ``log``, ``webhook`` or both."""
+
+    policy: str = ""
+    log: AuditLog | None = None
+    webhook: AuditWebhook | None = None
+
+
 class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``podCIDR`` is cut into one /24 per node. ``nodePorts`` is the range of Service node ports."""
 
@@ -83,7 +114,7 @@ class Networking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every node loads. The first runtime is the default. ``storage`` are the storage drivers, ``buckets`` the object stores.
 
-    ``networkPolicy: null``: NetworkPolicies are kept, not enforced.
+    ``networkPolicy: null``: NetworkPolicies are kept, not enforced. ``plugins``: hook plugins whose services every node runs.
     """
 
     runtimes: list[Runtime] = msgspec.field(default_factory=lambda: [Runtime(use="process")])
@@ -92,8 +123,31 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     networkPolicy: Use | None = Use(use="nftables")
     storage: list[Use] = []
     buckets: list[Use] = []
+    plugins: list[Use] = []
     labels: dict[str, str] = {}
     maxPods: Annotated[int, msgspec.Meta(ge=1)] = 110
+
+
+class NodeSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What some nodes load instead of what ``node`` says. ``names`` are patterns (``gpu-*``); the first set with one that fits counts.
+
+    What is left out is as in ``node``; ``labels`` and ``plugins`` come on top of those there.
+    """
+
+    names: Annotated[list[str], msgspec.Meta(min_length=1)]
+    runtimes: list[Runtime] = []
+    network: Use | None = None
+    proxy: Use | None = None
+    storage: list[Use] = []
+    buckets: list[Use] = []
+    plugins: list[Use] = []
+    labels: dict[str, str] = {}
+    maxPods: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+    def over(self, node: Node) -> Node:
+        """The node's part of the file, for nodes of this set."""
+        own = {name: value for name in ("runtimes", "network", "proxy", "storage", "buckets", "maxPods") if (value := getattr(self, name))}
+        return msgspec.structs.replace(node, **own, labels={**node.labels, **self.labels}, plugins=[*node.plugins, *self.plugins])
 
 
 class Encryption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,10 +181,12 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kind: Literal["Cluster"] = "Cluster"
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=30)] = "bareboat"
     server: Server = Server()
+    audit: Audit = Audit()
     networking: Networking = Networking()
     store: Use = Use(use="sqlite")
     encryption: Encryption | None = None
     node: Node = Node()
+    nodes: list[NodeSet] = []
     plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies"), Use(use="admission-builtin")])
     authentication: list[str | Authentication] = []
     authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
@@ -143,3 +199,9 @@ def fake(name: str = "bareboat") -> ClusterFile:
     """The cluster of ``bareboat up --fake``: nodes as data, no root."""
     node = Node(runtimes=[Runtime(use="fake")], network=Use(use="fake"), proxy=Use(use="fake"), networkPolicy=None)
     return ClusterFile(name=name, node=node)
+
+
+def node_of(cluster: ClusterFile, name: str) -> Node:
+    """What the node of that name loads."""
+    found = next((s for s in cluster.nodes if any(fnmatchcase(name, pattern) for pattern in s.names)), None)
+    return cluster.node if found is None else found.over(cluster.node)

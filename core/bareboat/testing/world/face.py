@@ -7,6 +7,7 @@ attach and port-forward are not offered; logs are.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bareboat.auth.authenticators import AuthenticatorChain, CertificateAuthenticator
 from bareboat.auth.tokens import ISSUER
@@ -17,6 +18,7 @@ from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
 from bareboat.server.agents import Agents
 from bareboat.server.app import App
+from bareboat.server.apps import Apps
 from bareboat.server.connector import Connector
 from bareboat.server.health import Health
 from bareboat.server.listening import Listener
@@ -44,8 +46,9 @@ class Face:
         lag = LoopLag(plane.clock)
         shell = Shell(plane.keys.jwks, ISSUER, ServerMetrics(plane.kernel.log, service.requests, lag).render, self._paths)
         chain = AuthenticatorChain([CertificateAuthenticator(), *plane.authenticators()])
-        edge = made_edge(service, plane.kernel.reader, plane.clock, Server())
-        app = App(service, chain, plane.kernel.authority, Health(), self._connector, shell, edge)  # type: ignore[arg-type]  # anything that authorizes
+        edge = made_edge(service, plane.kernel.reader, plane.clock, plane.kernel.ids, Server())
+        authority: Any = plane.kernel.authority
+        app = App(service, chain, authority, Health(), self._connector, shell, edge, Apps(plane.apps()))
         names = ["localhost", LOOPBACK, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
         serving = self._pki.serving("server", "kube-apiserver", names)
         self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=self._pki.pair.certificate)

@@ -86,6 +86,7 @@ class WorldNode:
             ids=self._plane.ids,
             state_dir=self._directory,
         )
+        self.agent.contributed = self._plane.node_services()
         self._tasks = Tasks()
         self._tasks.spawn(self.agent.run(), name=f"agent-{self.name}")
 

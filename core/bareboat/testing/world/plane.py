@@ -27,9 +27,11 @@ from bareboat.client.client import Client
 from bareboat.cluster.bootstrap import Bootstrap
 from bareboat.cluster.endpoints import publish
 from bareboat.cluster.file.shape import ClusterFile
+from bareboat.cluster.kinds import serve_kinds
 from bareboat.cluster.pki.authority import signing_key
 from bareboat.contracts.admission import AdmissionHost, AdmissionPlugin
 from bareboat.contracts.auth import Authenticator, Reader, UserInfo
+from bareboat.contracts.contributions import HttpApp, NodeService
 from bareboat.controllers.registry import BUILTIN
 from bareboat.plugins.loader import Choice, Hooks, Loader
 from bareboat.reconcile.controller import ControllerContext
@@ -96,11 +98,18 @@ class Plane:
         issuer = Issuer(self.keys, self.kernel.reader, self.clock, self.ids)
         authority: Any = self.kernel.authority
         Virtual(service, AuthenticatorChain(self.authenticators()), authority, issuer)
+        await serve_kinds(self.client(SHARED_READS, "kube-apiserver"), self._hooks.collect("bareboat_kinds"))
         bootstrap = Bootstrap(self.client(SHARED_READS, "kube-apiserver"), self.kernel.scheme, self.clock)
         objects = self._hooks.collect("bareboat_bootstrap_objects") if self._rbac else []
         await bootstrap.run(objects, SERVICE_CIDR, NOWHERE, 6443)
         if self._controllers is not False:
             await self._start_loops()
+
+    def node_services(self) -> list[NodeService]:
+        return self._hooks.collect("bareboat_node_services")
+
+    def apps(self) -> list[HttpApp]:
+        return self._hooks.collect("bareboat_http_apps", reader=self.kernel.reader)
 
     async def stop(self) -> None:
         await self.tasks.cancel()

@@ -70,6 +70,6 @@ async def test_rules_of_one_object_share_a_budget(api):
     await api.define({"type": "object", "properties": {"m": listed(item, maxItems=500)}})
     begun = time.perf_counter()
     answer = await api.create(api.path(), api.crontab(m=[{"l": ["abcd"] * 40}] * 500))
-    assert time.perf_counter() - begun < 5
+    assert time.perf_counter() - begun < 20
     assert answer.status == 422
     assert answer.causes[-1][2].endswith("validation failed due to running out of cost budget, no further validation rules will be run")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from bareboat.admission.policies.variables import program
 from bareboat.api.kinds.causes import duplicate, each, invalid, one_of, required, too_many, unique, unsupported
 from bareboat.api.kinds.expressions.rules import expression
 from bareboat.api.kinds.names import path_segment
 from bareboat.api.kinds.selectors import validate_selector
+from bareboat.cel.limits import ExpressionError
 from bareboat.models import meta_v1
 from bareboat.models.names import qualified_name
 from bareboat.models.status import Cause
@@ -94,6 +96,18 @@ def validate_match(match: Any, at: str) -> list[Cause]:
     return causes
 
 
+def checked(field: str, text: str, variables: tuple[str, ...], kind: str = "bool") -> list[Cause]:
+    """What is wrong with an expression, to the functions that do not exist and operands that do not fit."""
+    causes = expression(field, text, variables, kind)
+    if causes:
+        return causes
+    try:
+        program(text)
+    except ExpressionError as error:
+        return [invalid(field, text, f"compilation failed: {error}")]
+    return []
+
+
 def validate_conditions(conditions: list[Any], at: str, *, params: bool = False) -> list[Cause]:
     causes = [too_many(at, len(conditions), _MOST_CONDITIONS)] if len(conditions) > _MOST_CONDITIONS else []
     names: set[str] = set()
@@ -101,7 +115,7 @@ def validate_conditions(conditions: list[Any], at: str, *, params: bool = False)
     for i, condition in enumerate(conditions):
         where = f"{at}[{i}]"
         text = condition.expression.strip()
-        causes += expression(f"{where}.expression", text, variables) if text else [required(f"{where}.expression")]
+        causes += checked(f"{where}.expression", text, variables) if text else [required(f"{where}.expression")]
         name = condition.name
         causes += each(f"{where}.name", name, qualified_name(name)) if name else [required(f"{where}.name")]
         causes += unique(f"{where}.name", name, names) if name else []

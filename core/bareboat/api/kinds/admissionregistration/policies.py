@@ -8,13 +8,13 @@ from typing import Any
 from bareboat.api.kinds.admissionregistration.matching import (
     FAILURE_POLICIES,
     VARIABLES,
+    checked,
     default_match,
     validate_conditions,
     validate_match,
 )
 from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.causes import choice, duplicate, each, forbidden, invalid, named, one_of, required, unique
-from bareboat.api.kinds.expressions.rules import expression
 from bareboat.api.kinds.names import path_segment
 from bareboat.api.kinds.selectors import validate_selector
 from bareboat.api.strategy import Strategy
@@ -87,7 +87,7 @@ def _variable(variable: Any, at: str, known: tuple[str, ...]) -> list[Cause]:
         causes.append(invalid(f"{at}.name", variable.name, "name is not a valid CEL identifier"))
     if not variable.expression.strip():
         return [*causes, required(f"{at}.expression", "expression is not specified")]
-    return causes + expression(f"{at}.expression", variable.expression, known, "")
+    return causes + checked(f"{at}.expression", variable.expression, known, "")
 
 
 class ValidatingPolicyStrategy(KindStrategy):
@@ -115,12 +115,12 @@ def _validation(validation: Any, at: str, known: tuple[str, ...]) -> list[Cause]
     if not validation.expression.strip():
         causes.append(required(f"{at}.expression", "expression is not specified"))
     else:
-        causes += expression(f"{at}.expression", validation.expression, known)
+        causes += checked(f"{at}.expression", validation.expression, known)
     told = validation.messageExpression
     if told and not told.strip():
         causes.append(invalid(f"{at}.messageExpression", told, "must be non-empty if specified"))
     elif told:
-        causes += expression(f"{at}.messageExpression", told, tuple(n for n in known if n != "authorizer"), "string")
+        causes += checked(f"{at}.messageExpression", told, tuple(n for n in known if n != "authorizer"), "string")
     message = validation.message
     if message and not message.strip():
         causes.append(invalid(f"{at}.message", message, "message must be non-empty if specified"))
@@ -148,7 +148,7 @@ def _annotations(name: str, spec: Any, at: str) -> list[Cause]:
         elif len(value.encode()) > _LONGEST_VALUE:
             causes.append(required(f"{where}.valueExpression", f"must not exceed {_LONGEST_VALUE} bytes in length"))
         else:
-            causes += expression(f"{where}.valueExpression", value, _variables(spec), "")
+            causes += checked(f"{where}.valueExpression", value, _variables(spec), "")
         causes += unique(f"{where}.key", annotation.key, keys)
     return causes
 
@@ -185,7 +185,7 @@ def _mutation(mutation: Any, at: str, known: tuple[str, ...]) -> list[Cause]:
         elif name == own and not patch.expression.strip():
             causes.append(required(f"{at}.{name}.expression", "expression is not specified"))
         elif name == own:
-            causes += expression(f"{at}.{name}.expression", patch.expression, (*known, "JSONPatch"), "")
+            causes += checked(f"{at}.{name}.expression", patch.expression, (*known, "JSONPatch"), "")
         elif patch is not None and own:
             causes.append(invalid(f"{at}.{name}", patch, f"must not be specified when patchType is not {kind}"))
     return causes
