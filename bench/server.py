@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -61,12 +62,13 @@ def descendants(pid: int) -> list[int]:
 
 
 class OwnServer:
-    """``bareboat server`` of the checkout ``source``, on a free port. ``controllers`` None: all."""
+    """``bareboat server`` of the checkout ``source``, on a free port, with further ``options``. ``controllers`` None: all."""
 
-    def __init__(self, data: Path, *, source: Path = ROOT, controllers: str | None = None) -> None:
+    def __init__(self, data: Path, *, source: Path = ROOT, controllers: str | None = None, options: Sequence[str] = ()) -> None:
         self.data = data
         self._source = source
         self._controllers = controllers
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
@@ -85,7 +87,7 @@ class OwnServer:
 
     def start(self) -> None:
         """Returns when it is ready."""
-        options = ["--data-dir", str(self.data), "--port", str(self.port), "--address", "127.0.0.1"]
+        options = [*self._options, "--data-dir", str(self.data), "--port", str(self.port), "--address", "127.0.0.1"]
         if self._controllers is not None:
             options += ["--controllers", self._controllers]
         python = self._source / ".venv/bin/python"

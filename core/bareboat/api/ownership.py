@@ -6,6 +6,8 @@ managedFields. `api.managed` does the work; this knows requests, versions and st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -107,8 +109,37 @@ def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | 
     if not books:
         new.metadata.managedFields = []
         return
-    changed = manager_of(op, part).updated(books, tree_of(op, old), _sent(op, tree_of(op, new)), owner(op), op.clock.timestamp())
+    with _without_what_is_equal(op, new, old):
+        before, after = tree_of(op, old), tree_of(op, new)
+    changed = manager_of(op, part).updated(books, before, _sent(op, after), owner(op), op.clock.timestamp())
     new.metadata.managedFields = were if changed is books and not own else entries.write(changed)
+
+
+@contextmanager
+def _without_what_is_equal(op: Operation, new: Any, old: Any) -> Iterator[None]:
+    """While inside, parts (spec, status …) that are the same in both are empty in both: nothing in them changes hands."""
+    parts: list[tuple[str, Any, Any]] = []
+    if op.custom is None and op.same_version and op.raw is None:
+        parts = [(name, getattr(new, name), getattr(old, name)) for name in _struct_parts(new.__class__)]
+    same = [(name, mine, was) for name, mine, was in parts if mine == was and isinstance(mine, msgspec.Struct)]
+    for name, mine, _ in same:
+        empty = type(mine)()
+        setattr(new, name, empty)
+        setattr(old, name, empty)
+    try:
+        yield
+    finally:
+        for name, mine, was in same:
+            setattr(new, name, mine)
+            setattr(old, name, was)
+
+
+@cache
+def _struct_parts(cls: Any) -> tuple[str, ...]:
+    """Parts beside metadata that are structs with nothing in them that has to be there."""
+    empty = cls()
+    names = (field.name for field in msgspec.structs.fields(cls) if field.name != "metadata")
+    return tuple(name for name in names if isinstance(getattr(empty, name), msgspec.Struct))
 
 
 def settle(new: Any, old: Any) -> None:

@@ -48,6 +48,20 @@ class Postgres:
             file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\nfsync = on\nmax_connections = 60\n")
         self.start()
 
+    def listen(self, port: int, certificate: Path, key: Path) -> None:
+        """Start again with TLS and passwords on a port of the loopback address."""
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            target = self._data / name
+            target.write_bytes(source.read_bytes())
+            target.chmod(0o600)
+            if self._user:
+                shutil.chown(target, self._user, self._user)
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.write(f"listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n")
+        (self._data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+        self.stop()
+        self.start()
+
     def start(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-w", "-l", str(self.folder / "log"), "start")
 

@@ -10,7 +10,7 @@ from bareboat.controllers.storage.attacher import Attacher
 from bareboat.controllers.storage.capacity import Capacities
 from bareboat.controllers.storage.provisioner import Provisioner
 from bareboat.controllers.storage.resizer import Resizer
-from bareboat.controllers.storage.seat import HOLDS, Seat
+from bareboat.controllers.storage.seat import Seat
 from bareboat.controllers.volumes.attach import AttachDetachController
 from bareboat.controllers.volumes.binder import PersistentVolumeBinder
 from bareboat.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
@@ -29,8 +29,8 @@ def start(bench, tmp_path):
         driver = FakeStorage(options or FakeStorageOptions(), FakeHost(tmp_path, node_name=node, clock=bench.kernel.clock, threads=False))
         await driver.open()
         info = await driver.node_get_info()
-        seat = Seat(driver, node, bench.client, bench.kernel.clock, info)
-        seat._until = float("inf")
+        seat = Seat(driver, node, bench.client, bench.kernel.clock, bench.kernel.ids, info)
+        seat.election.leads = True
         acting = [partial(cls, seat=seat) for cls in (Provisioner, Attacher, Resizer, Capacities)]
         for name in ("n1", "n2"):
             labels = {NODE: name}
@@ -261,14 +261,14 @@ async def _empty(bench):
 
 async def test_one_agent_leads_and_another_takes_over(bench, tmp_path):
     driver = FakeStorage(FakeStorageOptions(), FakeHost(tmp_path, clock=bench.kernel.clock, threads=False))
-    first, second = (Seat(driver, n, bench.client, bench.kernel.clock, csi.NodeInfo(node_id=n)) for n in ("n1", "n2"))
+    first, second = (Seat(driver, n, bench.client, bench.kernel.clock, bench.kernel.ids, csi.NodeInfo(node_id=n)) for n in ("n1", "n2"))
     running = asyncio.ensure_future(first.run())
     await asyncio.sleep(1)
     other = asyncio.ensure_future(second.run())
     await asyncio.sleep(60)
     assert (first.leads, second.leads) == (True, False)
     running.cancel()
-    for _ in range(int(HOLDS * 4)):
+    for _ in range(80):
         assert not (first.leads and second.leads)
         await asyncio.sleep(0.5)
     assert (first.leads, second.leads) == (False, True)

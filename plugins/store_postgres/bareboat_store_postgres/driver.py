@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from bareboat.contracts.errors import Unavailable
-from bareboat.contracts.store import Compacted, Row, StoreStats
+from bareboat.contracts.store import Compacted, Row, StoreStats, in_order
 from bareboat_store_postgres import tables
 from bareboat_store_postgres.errors import FAILURES, translate
 from bareboat_store_postgres.lines import Connection, Lines, connect
@@ -89,6 +89,31 @@ class Database:
                 return int(target)
 
         return await self._read.call(step)
+
+    async def check(self) -> list[str]:
+        ((missing, beyond, crooked),) = await self._fetch(tables.FAULTS)
+        found = [
+            (missing, "revisions are missing between the compacted one and the head"),
+            (beyond, "rows are newer than the head"),
+            (crooked, "rows are older than what they replace"),
+        ]
+        return [f"{count} {what}" for count, what in found if count]
+
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        """In one transaction; servers that run find what they know compacted, and read everything anew."""
+        async with self._read.borrowed() as connection, connection.transaction():
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            await connection.execute(self._sql(tables.HEAD + " FOR UPDATE"))
+            await connection.execute(self._sql(tables.EMPTY))
+            head = compacted
+            async for batch in rows:
+                in_order(batch, head)
+                head += len(batch)
+                records = [(r.revision, r.key, r.created, r.previous, r.deleted, r.expires_at, r.value) for r in batch]
+                await connection.copy_records_to_table("log", records=records, columns=tables.NAMES, schema_name=self._options.schema)
+            await connection.execute(self._sql(tables.BEGIN_AT), head)
+            await connection.execute(self._sql(tables.ADVANCE), compacted)
+            await connection.execute("SELECT pg_notify($1, $2)", self._sql.channel, str(head))
 
     async def stats(self) -> StoreStats:
         ((rows, size, head, compacted),) = await self._fetch(tables.STATS)

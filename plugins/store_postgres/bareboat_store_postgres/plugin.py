@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from bareboat.contracts.driver import Health, Host, PluginInfo
 from bareboat.contracts.errors import DriverError
-from bareboat.contracts.store import GROUP, Row, SharedStore, StoreStats
+from bareboat.contracts.store import GROUP, Maintained, Row, SharedStore, StoreStats
 from bareboat_store_postgres.options import PostgresOptions
 
 if TYPE_CHECKING:
     from bareboat_store_postgres.driver import Database
 
 
-class PostgresStore(SharedStore):
-    """See contracts.store.SharedStore."""
+class PostgresStore(SharedStore, Maintained):
+    """See contracts.store.SharedStore and Maintained."""
 
     info = PluginInfo(name="postgres", summary="PostgreSQL, for several servers over one database", contract=GROUP)
     Options = PostgresOptions
@@ -75,6 +75,17 @@ class PostgresStore(SharedStore):
 
     async def compact(self, revision: int, limit: int) -> int:
         return await self._database.compact(revision, limit)
+
+    async def check(self) -> list[str]:
+        return await self._database.check()
+
+    async def shrink(self, limit: int) -> int:
+        """PostgreSQL's autovacuum does it."""
+        del limit
+        return 0
+
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        await self._database.restore(compacted, rows)
 
     async def stats(self) -> StoreStats:
         return await self._database.stats()

@@ -82,6 +82,7 @@ LEAVE = "DELETE FROM {schema}.writers WHERE id = $1"
 
 HEAD = "SELECT head FROM {schema}.counter"
 COMPACTED_AT = "SELECT compacted FROM {schema}.progress"
+NAMES = ("revision", "key", "created", "previous", "deleted", "expires_at", "value")
 COLUMNS = "l.revision, l.key, l.created, l.previous, l.deleted, l.expires_at, l.value"
 SINCE = """
 SELECT p.compacted, {columns} FROM {schema}.progress p
@@ -100,6 +101,15 @@ DELETE FROM {schema}.log WHERE revision IN (SELECT previous FROM {schema}.log WH
 """
 FORGET_DELETED = "DELETE FROM {schema}.log WHERE revision > $1 AND revision <= $2 AND deleted"
 ADVANCE = "UPDATE {schema}.progress SET compacted = $1"
+EMPTY = "TRUNCATE {schema}.log"
+BEGIN_AT = "UPDATE {schema}.counter SET head = $1"
+#: Rows that are not where they must be: every revision after the compacted one, and none after the head.
+FAULTS = """
+SELECT c.head - p.compacted - (SELECT count(*) FROM {schema}.log WHERE revision > p.compacted),
+       (SELECT count(*) FROM {schema}.log WHERE revision > c.head),
+       (SELECT count(*) FROM {schema}.log WHERE previous >= revision OR created > revision)
+FROM {schema}.counter c, {schema}.progress p
+"""
 STATS = """
 SELECT (SELECT count(*) FROM {schema}.log), pg_total_relation_size('{schema}.log'), (SELECT head FROM {schema}.counter),
        (SELECT compacted FROM {schema}.progress)

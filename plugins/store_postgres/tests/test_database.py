@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+import shutil
+import socket
+import subprocess
 import time
 
 import msgspec
 import pytest
 
 from bareboat.contracts.errors import InvalidConfig, Unavailable
+from bareboat.testing.postgres import Postgres, place, programs
 from bareboat.testing.store_suite import row
 from bareboat_store_postgres.options import PostgresOptions, arguments
 from bareboat_store_postgres.plugin import PostgresStore
@@ -149,3 +153,54 @@ async def test_a_server_whose_row_was_tidied_away_writes_on(postgres):
     assert await store.extend([row(2, B)], 1) == 0
     assert await store.head() == 2
     await store.close()
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """A server of its own that wants TLS and a password, and its certificate."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=db", "-addext"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*request, "subjectAltName=IP:127.0.0.1", *files], check=True, capture_output=True)
+    server = Postgres(place())
+    server.create()
+    server.sql("CREATE ROLE guarded LOGIN PASSWORD 'open sesame'")
+    server.sql("CREATE DATABASE guarded OWNER guarded")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        server.port = probe.getsockname()[1]
+    server.listen(server.port, certificate, key)
+    yield f"postgresql://guarded@127.0.0.1:{server.port}/guarded", certificate
+    server.stop("immediate")
+    shutil.rmtree(server.folder)
+
+
+async def test_tls_is_verified_and_the_password_is_read_from_where_it_is_kept(guarded, tmp_path, monkeypatch, caplog):
+    url, certificate = guarded
+    file, passwords = tmp_path / "password", tmp_path / "pgpass"
+    file.write_text("open sesame\n")
+    passwords.write_text("127.0.0.1:*:guarded:guarded:open sesame\n")
+    passwords.chmod(0o600)
+
+    async def head(**options):
+        store = PostgresStore(PostgresOptions(url=url, timeout=3.0, **options), None)
+        await store.open()
+        try:
+            return await store.head()
+        finally:
+            await store.close()
+
+    verified = {"tls": "verify-full", "tls_ca": str(certificate)}
+    assert await head(**verified, password_file=str(file)) == 0
+    assert await head(tls="require", password_file=str(file)) == 0
+    with pytest.raises(Unavailable, match="certificate"):
+        await head(tls="verify-full", password_file=str(file))
+    with pytest.raises(InvalidConfig, match="pg_hba"):
+        await head(tls="disable", password_file=str(file))
+    file.write_text("open barley")
+    with pytest.raises(InvalidConfig, match="check the password") as refused:
+        await head(**verified, password_file=str(file))
+    assert "barley" not in str(refused.value) + caplog.text
+    monkeypatch.setenv("PGPASSFILE", str(passwords))
+    assert await head(**verified) == 0

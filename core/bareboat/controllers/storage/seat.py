@@ -1,39 +1,30 @@
 """Whose turn it is: one agent per driver holds its Lease, and what is one node's own is that node's.
 
-What comes in: the driver, the node's place, a client. What goes out: ``leads`` and ``reaches``. A Lease that was not renewed in time is
-anybody's; its holder stops acting before that.
+What comes in: the driver, the node's place, a client. What goes out: ``leads`` and ``reaches``.
 """
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from bareboat.base.clock import Clock
+from bareboat.base.ids import Ids
 from bareboat.client.client import Client
 from bareboat.contracts import csi
-from bareboat.models import coordination_v1, core_v1, meta_v1
-from bareboat.models.status import AlreadyExists, ApiError, Conflict, NotFound
-from bareboat.models.times import parse
-
-log = logging.getLogger("bareboat.storage")
-NAMESPACE = "kube-system"
-#: Seconds for which a Lease holds, and between renewals.
-HOLDS, RENEW = 15.0, 5.0
+from bareboat.models import core_v1
+from bareboat.reconcile.election import Election
 
 
 class Seat:
     """One agent's, for one driver. ``driver`` is any plugin with a ``driver_name``; ``info`` where the node is for it."""
 
-    def __init__(self, driver: Any, node: str, client: Client, clock: Clock, info: csi.NodeInfo, prefix: str = "csi") -> None:
+    def __init__(self, driver: Any, node: str, client: Client, clock: Clock, ids: Ids, info: csi.NodeInfo, prefix: str = "csi") -> None:
         self.driver = driver
         self.node = node
         self.info = info
-        self._client = client
-        self._clock = clock
-        self._lease_name = f"{prefix}-{driver.driver_name}".lower()
-        self._until = float("-inf")
+        self.election = Election(client, f"{prefix}-{driver.driver_name}".lower(), node, clock, ids)
 
     @property
     def name(self) -> str:
@@ -46,7 +37,7 @@ class Seat:
 
     @property
     def leads(self) -> bool:
-        return self._clock.monotonic() < self._until
+        return self.election.leads
 
     def reaches(self, volume: core_v1.PersistentVolume) -> bool:
         """Whether this agent acts for the volume."""
@@ -55,40 +46,13 @@ class Seat:
         return any(within(self.info.topology, term) for term in terms_of(volume))
 
     async def run(self) -> None:
-        """Until cancelled: get the Lease, or keep it."""
-        while True:
-            try:
-                await self._try()
-            except (Conflict, AlreadyExists):
-                log.debug("another agent was faster at the Lease %s", self._lease_name)
-            except ApiError as error:
-                log.warning("Lease %s: %s", self._lease_name, error)
-            await self._clock.sleep(RENEW)
+        """Until cancelled: get the Lease, and keep it."""
+        await self.election.run(_until_lost)
 
-    async def _try(self) -> None:
-        started = self._clock.monotonic()
-        try:
-            lease = await self._client.get(coordination_v1.Lease, self._lease_name, NAMESPACE)
-        except NotFound:
-            meta = meta_v1.ObjectMeta(name=self._lease_name, namespace=NAMESPACE)
-            await self._client.create(coordination_v1.Lease(metadata=meta, spec=self._spec(0)))
-        else:
-            if lease.spec.holderIdentity not in (self.node, "", None) and not self._is_over(lease):
-                return
-            changed = lease.spec.holderIdentity != self.node
-            lease.spec = self._spec((lease.spec.leaseTransitions or 0) + int(changed))
-            await self._client.update(lease)
-        self._until = started + HOLDS - RENEW
 
-    def _is_over(self, lease: coordination_v1.Lease) -> bool:
-        renewed, seconds = lease.spec.renewTime, lease.spec.leaseDurationSeconds or HOLDS
-        return not renewed or parse(renewed).timestamp() + seconds < self._clock.now().timestamp()
-
-    def _spec(self, transitions: int) -> coordination_v1.LeaseSpec:
-        now = self._clock.micro()
-        return coordination_v1.LeaseSpec(
-            holderIdentity=self.node, leaseDurationSeconds=int(HOLDS), acquireTime=now, renewTime=now, leaseTransitions=transitions
-        )
+async def _until_lost() -> None:
+    """The controllers look at ``leads`` themselves."""
+    await asyncio.Event().wait()
 
 
 def within(labels: Mapping[str, str], term: Mapping[str, set[str]]) -> bool:

@@ -46,7 +46,7 @@ class StorageControllers:
         async with self._tasks:
             for driver in self._drivers.values():
                 info = await self._introduced(driver)
-                seat = Seat(driver, self._node, self._client, self._clock, info)
+                seat = Seat(driver, self._node, self._client, self._clock, self._ids, info)
                 events = EventRecorder(self._client, f"{seat.name}_{self._node}", self._clock, self._ids, host=self._node)
                 context = ControllerContext(self._client, self._informers, self._clock, self._ids, events)
                 self._spawn(f"{seat.name} seat", seat.run)
