@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
 from bareboat.client.client import Client
@@ -20,6 +22,8 @@ from bareboat.cluster.driver_host import DriverHost
 from bareboat.cluster.file.choices import NodePlugins
 from bareboat.cluster.file.shape import ClusterFile, node_of
 from bareboat.cluster.hosts import primary_address
+from bareboat.cluster.isolation.child import Start
+from bareboat.cluster.isolation.driver import isolated
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.node_identity import NodeIdentity
 from bareboat.controllers.buckets.provisioner import BucketProvisioner
@@ -74,6 +78,16 @@ class NodeDrivers:
         self._hosts.append(host)
         plugin = loaded.plugin
         label = f"{contract} {plugin.name} ({plugin.distribution} {plugin.version})"
+        if loaded.isolate:
+            start = Start(
+                target=plugin.target,
+                options=msgspec.to_builtins(loaded.options),
+                name=name,
+                node=self._node,
+                instance=instance,
+                state=str(directory),
+            )
+            return guarded(loaded.cls, label, lambda: isolated(loaded.cls, start), inline=True)
         return guarded(loaded.cls, label, lambda: loaded.cls(loaded.options, host))
 
     @property
