@@ -5,12 +5,15 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from bareboat.testing.postgres import postgres
 from tests.conftest import BAREBOAT, Cluster, run
 
+__all__ = ["postgres"]
 pytestmark = pytest.mark.timeout(120)
 ALONE = ("--port", "0", "--controllers", "")
 
@@ -226,6 +229,8 @@ def test_on_a_full_disk_writes_are_refused_reads_go_on_and_space_heals_it(disk):
         assert f"no space left for {server.file}" in refused.stderr
         assert server.get("configmap", "c")["data"] == {"a": "1"}
         assert server.kubectl("get", "--raw", "/readyz", check=False).returncode == 1
+        time.sleep(11)  # the server has asked the disk again by now, and was told the same
+        assert server.kubectl("get", "--raw", "/readyz", check=False).returncode == 1
         (disk / "balloon").unlink()
         server.kubectl("create", "configmap", "e", "--from-literal=a=1")
         assert server.kubectl("get", "configmap", "d", check=False).returncode == 1
@@ -243,3 +248,23 @@ def test_a_read_only_disk_is_named(disk):
     assert str(disk) in said
     assert "Read-only file system" in said
     assert "Traceback" not in said
+
+
+def test_a_backup_from_one_store_fills_another(servers, postgres, tmp_path):
+    old = servers("old").start()
+    old.kubectl("create", "configmap", "c", "--from-literal=a=b")
+    old.store("backup", str(tmp_path / "b"))
+    old.stop()
+    path = tmp_path / "postgres.yaml"
+    path.write_text(f"kind: Cluster\nstore: {{use: postgres, options: {{url: '{postgres.url}', schema: moved}}}}\n")
+    new = servers("new", "--config", str(path))
+    new.store("restore", str(tmp_path / "b"))
+    assert new.store("verify").stdout.startswith("whole: ")
+    new.start()
+    assert new.get("configmap", "c")["data"] == {"a": "b"}
+    assert "Store postgres: " in new.store("stats").stdout
+    new.store("backup", str(tmp_path / "back"))
+    new.stop()
+    again = servers("again")
+    again.store("restore", str(tmp_path / "back"))
+    assert again.start().get("configmap", "c")["data"] == {"a": "b"}

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bareboat.base.ids import SystemIds
 from bareboat.client.client import Client
 from bareboat.cluster.driver_host import DriverHost
 from bareboat.cluster.file.choices import NodePlugins
-from bareboat.cluster.file.shape import ClusterFile
+from bareboat.cluster.file.shape import ClusterFile, node_of
 from bareboat.cluster.hosts import primary_address
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.node_identity import NodeIdentity
@@ -112,11 +112,11 @@ class NodeDrivers:
 class Agents:
     """``run`` serves until cancelled; ``ready`` is set when every node is registered."""
 
-    def __init__(self, cluster: ClusterFile, layout: Layout, plugins: NodePlugins, nodes: Sequence[str], address: str) -> None:
+    def __init__(self, cluster: ClusterFile, layout: Layout, plugins: Mapping[str, NodePlugins], address: str) -> None:
         self._cluster = cluster
         self._layout = layout
         self._plugins = plugins
-        self._nodes = list(nodes)
+        self._nodes = list(plugins)
         self._separate = bool(address)
         self._address = address or primary_address()
         self.clock = SystemClock()
@@ -126,7 +126,7 @@ class Agents:
     async def run(self) -> None:
         """Raises ClusterError when there is no cluster to join, DriverError when a driver cannot start."""
         identity = NodeIdentity(self._layout, self._nodes, self._address, self.clock, self.ids, separate=self._separate)
-        drivers = [NodeDrivers(self._layout, node, self._plugins, self.clock) for node in self._nodes]
+        drivers = [NodeDrivers(self._layout, node, self._plugins[node], self.clock) for node in self._nodes]
         agents: list[NodeAgent] = []
         serving = identity.serving()
         api = AgentApi(agents)
@@ -158,7 +158,7 @@ class Agents:
     async def teardown(self) -> None:
         """Remove everything of these nodes from the machine, volumes included."""
         for node in self._nodes:
-            drivers = NodeDrivers(self._layout, node, self._plugins, self.clock)
+            drivers = NodeDrivers(self._layout, node, self._plugins[node], self.clock)
             await drivers.open()
             await drivers.teardown()
             await self._remove_volumes(node, drivers)
@@ -179,14 +179,15 @@ class Agents:
             return []
         return [StorageControllers(node, Client(transport, Scheme.builtin()), drivers.storage, self.clock, self.ids)]
 
-    def _loaded(self) -> list[PluginSpec]:
-        plugins = self._plugins
+    def _loaded(self, node: str) -> list[PluginSpec]:
+        plugins = self._plugins[node]
         loaded = [*plugins.runtimes.values(), plugins.network, plugins.proxy, plugins.network_policy, *plugins.storage, *plugins.buckets]
         found = list(dict.fromkeys(d.plugin for d in loaded if d is not None))
         found += plugins.hooks.plugins if plugins.hooks is not None else []
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
     def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
+        wanted = node_of(self._cluster, node)
         config = NodeConfig(
             name=node,
             internal_ip=self._address,
@@ -194,10 +195,10 @@ class Agents:
             service_cidr=self._cluster.networking.serviceCIDR,
             domain=self._cluster.networking.domain,
             port=port,
-            labels=dict(self._cluster.node.labels),
-            max_pods=self._cluster.node.maxPods,
+            labels=dict(wanted.labels),
+            max_pods=wanted.maxPods,
             cpu=os.cpu_count() or 1,
-            plugins=self._loaded(),
+            plugins=self._loaded(node),
         )
         agent = NodeAgent(
             config,
@@ -211,7 +212,8 @@ class Agents:
             state_dir=self._layout.node(node),
             storage=drivers.storage,
         )
-        agent.contributed = self._plugins.hooks.collect("bareboat_node_services") if self._plugins.hooks is not None else []
+        hooks = self._plugins[node].hooks
+        agent.contributed = hooks.collect("bareboat_node_services") if hooks is not None else []
         return agent
 
 

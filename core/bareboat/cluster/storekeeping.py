@@ -114,7 +114,7 @@ class StoreSocket:
             result = await answer(self._maintenance, request, lambda done, of: say(Reply(progress=(done, of))), sink)
             say(Reply(result=result))
             await writer.drain()
-        except (DriverError, Compacted, StoreFailed, msgspec.DecodeError) as error:
+        except (DriverError, Compacted, StoreFailed, msgspec.DecodeError, ValueError) as error:  # ValueError: a line without end
             say(Reply(error=str(error)))
         except ConnectionError:
             return  # whoever asked is gone

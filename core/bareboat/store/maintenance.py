@@ -103,6 +103,8 @@ class Maintenance:
 
     async def get(self, key: str, revision: int = 0) -> tuple[int, bytes]:
         """The object's revision and JSON, now or as it was at ``revision``. Raises NotFound, Compacted."""
+        if key.count("/") != 3:
+            raise NotFound(f"{key!r} is no key; keys look like core/secrets/NAMESPACE/NAME and core/nodes//NAME")
         found = self._log.get(key)
         if revision:
             namespace = key[: key.rindex("/") + 1]

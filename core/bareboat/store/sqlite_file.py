@@ -41,6 +41,7 @@ class SqliteFile:
         self._uncheckpointed = 0
         #: why the file has to be opened again before the next write; "" if it need not
         self.suspect = ""
+        self._refused = False
         try:
             self._open: sa.Connection | None = open_connection(path)
             self.compacted, newest = self._known()
@@ -78,15 +79,20 @@ class SqliteFile:
         if self.suspect:
             self.reopen()
         in_order(rows, self.head)
-        if not rows:
+        if not rows and not self._refused:
             return
         try:
-            self._connection.execute(LOG.insert(), [_stored(row) for row in rows])
+            if rows:
+                self._connection.execute(LOG.insert(), [_stored(row) for row in rows])
+            else:  # the last write was refused: would one be taken now?
+                put_meta(self._connection, "probed", str(self.head))
             self._connection.commit()
         except BaseException as error:
+            self._refused = True
             self._undo(error)
             raise
-        self.head = rows[-1].revision
+        self._refused = False
+        self.head += len(rows)
         self._uncheckpointed += sum(2 + len(row.value) // 4096 for row in rows)
 
     def _undo(self, error: BaseException) -> None:
@@ -95,7 +101,7 @@ class SqliteFile:
             self._connection.rollback()
         except sa.exc.DBAPIError as failed:
             error = failed
-        if isinstance(error, sa.exc.OperationalError) and not is_full(error):
+        if isinstance(error, sa.exc.DBAPIError) and not is_full(error):
             self.suspect = str(error.orig)
             log.error("%s: %s; it is opened again and verified before the next write", self.path, self.suspect)
 
@@ -110,6 +116,8 @@ class SqliteFile:
                 raise lost(self.path, newest, self.head)
             self._connection.execute(LOG.delete().where(LOG.c.revision > self.head))
             self._connection.commit()
+            if self._kept_history() != self.head - self.compacted:
+                raise damaged(self.path, f"revisions between {self.compacted} and {self.head} are missing")
             problems = self.check(quick=True)
             if problems:
                 raise damaged(self.path, problems[0])
@@ -123,6 +131,13 @@ class SqliteFile:
         log.warning("%s: opened again after %r; everything up to revision %d is there", self.path, self.suspect, self.head)
         self.suspect = ""
         self._uncheckpointed = 0
+
+    def _kept_history(self) -> int:
+        """How many revisions after the compacted one are there; none of them may be missing."""
+        after = sa.select(sa.func.count()).select_from(LOG).where(LOG.c.revision > self.compacted)
+        found = self._connection.execute(after).scalar_one()
+        self._connection.rollback()
+        return int(found)
 
     @property
     def checkpoint_due(self) -> bool:

@@ -339,3 +339,15 @@ class TestWatch:
         kernel.log.compacted = 100
         with pytest.raises(Gone):
             await self.collect(client, 1, resource_version="1")
+
+
+async def test_events_are_gone_after_the_time_that_the_cluster_file_says(kernel, client):
+    kernel.service.event_seconds = 60.0
+    involved = core_v1.ObjectReference(kind="Pod", namespace="default", name="p")
+    event = core_v1.Event(metadata=meta_v1.ObjectMeta(name="e", namespace="default"), involvedObject=involved, reason="Tested")
+    await client.create(event)
+    await asyncio.sleep(45)
+    assert (await client.get(core_v1.Event, "e", "default")).reason == "Tested"
+    await asyncio.sleep(30)
+    with pytest.raises(NotFound):
+        await client.get(core_v1.Event, "e", "default")

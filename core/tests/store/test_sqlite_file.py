@@ -165,6 +165,18 @@ async def test_rows_that_a_disk_lost_after_confirming_them_stop_all_writes(tmp_p
     await store.close()
 
 
+async def test_a_hole_that_a_disk_left_in_the_history_stops_all_writes(tmp_path):
+    store = await opened(tmp_path)
+    await store.append([row(1, "core/pods/a/x"), row(2, "core/pods/a/y"), row(3, "core/pods/a/z")])
+    connection = store._file._connection
+    connection.exec_driver_sql("DELETE FROM log WHERE revision = 2")
+    connection.commit()
+    store._file.suspect = "disk I/O error"
+    with pytest.raises(InvalidConfig, match="revisions between 0 and 3 are missing"):
+        await store.append([row(4, "core/pods/a/n")])
+    await store.close()
+
+
 async def test_a_failed_checkpoint_fails_no_append(tmp_path, monkeypatch):
     store = await opened(tmp_path, checkpoint_pages=5)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PostgresStore(SharedStore, Maintained):
-    """See contracts.store.SharedStore."""
+    """See contracts.store.SharedStore and Maintained."""
 
     info = PluginInfo(name="postgres", summary="PostgreSQL, for several servers over one database", contract=GROUP)
     Options = PostgresOptions

@@ -62,6 +62,8 @@ async def _ask(arguments: argparse.Namespace, verb: str, sink: Sink | None = Non
     cluster, lines, layout = cluster_of(arguments)
     _must_exist(layout.data_dir)
     async with reached(cluster, layout, lambda: server_plugins(cluster, Loader(), lines).store) as door:
+        if verb == "verify" and not door.live:  # nobody has to wait for it
+            fields["file"] = True
         with _Progress(verb, quiet=arguments.output == "json") as progress:
             return await door.ask(Request(verb=verb, **fields), progress, sink or _nowhere), door.live
 
@@ -79,6 +81,7 @@ async def _nowhere(data: bytes) -> None:
 
 async def _backup(arguments: argparse.Namespace) -> int:
     from bareboat.cluster.errors import ClusterError
+    from bareboat.cluster.state import sync_directory
 
     target: Path = arguments.file
     temporary = target.with_name(f".{target.name}.new")
@@ -96,6 +99,7 @@ async def _backup(arguments: argparse.Namespace) -> int:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
+        sync_directory(target.parent)
     except OSError as error:
         raise ClusterError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
@@ -146,14 +150,9 @@ async def _verified_store(arguments: argparse.Namespace) -> tuple[dict[str, Any]
     from bareboat.contracts.errors import InvalidConfig
 
     try:
-        return await _ask(arguments, "verify", file=arguments.full or not _runs(arguments))
+        return await _ask(arguments, "verify", file=arguments.full)
     except InvalidConfig as error:
         return {"problems": [error.message], "rows": 0, "objects": 0}, False
-
-
-def _runs(arguments: argparse.Namespace) -> bool:
-    _, _, layout = cluster_of(arguments)
-    return (layout.data_dir / "server" / "store.sock").exists()
 
 
 def _verified(path: Path) -> tuple[dict[str, Any], bool]:
@@ -204,18 +203,16 @@ async def _get(arguments: argparse.Namespace) -> int:
 
 def _key(first: str, name: str) -> str:
     """KEY, or a kind (or plural, or short name) and NAMESPACE/NAME."""
-    from bareboat.cluster.errors import ClusterError
     from bareboat.models.scheme import Scheme
 
     if not name:
-        if first.count("/") != 3:
-            raise ClusterError(f"{first!r} is no key; keys look like core/secrets/NAMESPACE/NAME and core/nodes//NAME")
         return first
     wanted, _, group = first.lower().partition(".")
     for resource in Scheme.builtin().resources():
         names = {resource.kind.lower(), resource.plural, resource.singular, *resource.short_names}
         if wanted in names and group in ("", resource.group):
-            return f"{resource.key}/{name}" if resource.namespaced else f"{resource.key}//{name}"
+            namespaced = name if "/" in name else f"default/{name}"
+            return f"{resource.key}/{namespaced if resource.namespaced else '/' + name}"
     return f"{group or 'core'}/{wanted}/{name if '/' in name else '/' + name}"
 
 

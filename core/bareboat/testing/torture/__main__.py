@@ -54,11 +54,15 @@ def main(words: Sequence[str] | None = None) -> int:
                 found = f"{len(line.violations)} violations" if line.violations else "well"
                 print(f"round {number + 1}/{len(order)}: {line.fault}: {found}", file=sys.stderr, flush=True)
 
-        report = asyncio.run(Torture(subject, seed=seed, clients=arguments.clients, tell=tell).run(order))
-    if arguments.output == "json":
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
-    else:
-        show(report)
+        torture = Torture(subject, seed=seed, clients=arguments.clients, tell=tell)
+        report = torture.report
+        try:
+            asyncio.run(torture.run(order))
+        finally:  # what was found until then
+            if arguments.output == "json":
+                print(msgspec.json.format(msgspec.json.encode(report)).decode())
+            else:
+                show(report)
     return 3 if report.violations else 0
 
 
