@@ -74,20 +74,26 @@ def track_new(op: Operation, obj: Any) -> None:
 
 
 def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
-    """The fields of an object that has metadata and a spec and nothing else, in order; None for any other."""
+    """The fields of an object with ordinary metadata, in order; None for any other."""
     if op.custom is not None or not op.same_version or op.raw is not None or obj.metadata.managedFields:
-        return None
-    spec, plain = getattr(obj, "spec", None), _plain(obj.__class__)
-    if not isinstance(spec, msgspec.Struct) or any(getattr(obj, name) != value for name, value in plain.items()):
         return None
     metadata = creation.of_metadata(obj.metadata)
     if metadata is None:
         return None
+    spec, plain, empty = getattr(obj, "spec", None), _plain(obj.__class__), empty_tree(op.resource)
     try:
-        fields = _specs.fields(manager_of(op, None), spec, empty_tree(op.resource).get("spec"), lambda: to_tree(spec))
+        if isinstance(spec, msgspec.Struct) and not any(getattr(obj, name) != value for name, value in plain.items()):
+            fields = _specs.fields(manager_of(op, None), spec, empty.get("spec"), lambda: to_tree(spec))
+        else:
+            fields = creation.ordered(manager_of(op, None).gained(_beside(empty), _beside(tree_of(op, obj))))
     except NoKey:
         return {}
-    return {"f:metadata": metadata, **fields} if metadata else fields
+    return dict(sorted({"f:metadata": metadata, **fields}.items())) if metadata else fields
+
+
+def _beside(tree: Tree) -> Tree:
+    """All but what every kind has."""
+    return {name: value for name, value in tree.items() if name not in ("apiVersion", "kind", "metadata")}
 
 
 @cache
