@@ -1,0 +1,1 @@
+"""Any CNI binaries as a network, and our networks as a CNI binary."""

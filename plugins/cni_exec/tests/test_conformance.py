@@ -1,0 +1,61 @@
+"""The rules of the network contract over real CNI binaries: those of Debian's containernetworking-plugins, and our own."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bareboat.testing.cni_packets import PacketSuite
+from bareboat_cni_exec.plugin import ExecNetwork
+
+BINARIES = Path("/usr/lib/cni")
+
+BRIDGE = {
+    "cniVersion": "1.0.0",
+    "name": "pods-{instance}",
+    "plugins": [
+        {
+            "type": "bridge",
+            "bridge": "b{instance}",
+            "isGateway": True,
+            "ipMasq": True,
+            "hairpinMode": True,
+            "ipam": {"type": "host-local", "routes": [{"dst": "0.0.0.0/0"}]},
+        },
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+    ],
+}
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0 or not (BINARIES / "bridge").exists(), reason="needs root and containernetworking-plugins")
+class TestUpstreamBridge(PacketSuite):
+    driver_class = ExecNetwork
+    options = {"config": BRIDGE, "binDir": str(BINARIES)}
+
+
+OURS = {
+    "cniVersion": "1.1.0",
+    "name": "pods-{instance}",
+    "plugins": [
+        {
+            "type": "bareboat-cni",
+            "driver": "bridge",
+            "instance": "{instance}",
+            "podCIDR": "{podCIDR}",
+            "clusterCIDR": "{clusterCIDR}",
+            "serviceCIDR": "{serviceCIDR}",
+            "capabilities": {"portMappings": True},
+        }
+    ],
+}
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+class TestOurBridgeAsABinary(PacketSuite):
+    """The proxy over our own face: nothing is lost between the two."""
+
+    driver_class = ExecNetwork
+    options = {"config": OURS, "binDir": str(Path(sys.executable).parent)}

@@ -1,0 +1,1 @@
+"""Any CRI runtime behind its socket, and our runtimes on a CRI socket."""
