@@ -104,7 +104,8 @@ class ControlPlane:
         await self._start_store()
         self._rotation = Rotation(self.clock)
         reader = LogReader(self.log, self.scheme)
-        check_authority(reader, pki.certificate_pem.decode(), self._layout.pki)
+        if self.log.shared:
+            check_authority(reader, pki.certificate_pem.decode(), self._layout.pki)
         self._auth_host = AuthHost(reader, self.clock, self.ids, (ISSUER,))
         identity = Identity(self._cluster, self._plugins.hooks, reader, self._auth_host)
         self.authority = identity.authority()
