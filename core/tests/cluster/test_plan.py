@@ -113,7 +113,22 @@ def test_some_nodes_have_other_plugins_than_the_rest():
 @pytest.mark.timeout(120)
 def test_a_node_of_a_set_is_what_the_set_says(cluster):
     write, data = cluster
-    bareboat("up", *write(nodes=[{"names": ["n1"], "labels": {"gpu": "yes"}, "maxPods": 7, "plugins": [{"use": "fleet"}]}]), "--nodes", 2)
+    bareboat(
+        "up",
+        *write(
+            nodes=[
+                {
+                    "names": ["n1"],
+                    "network": {"use": "fake", "isolate": True},
+                    "labels": {"gpu": "yes"},
+                    "maxPods": 7,
+                    "plugins": [{"use": "fleet"}],
+                }
+            ]
+        ),
+        "--nodes",
+        2,
+    )
     listed = json.loads(bareboat("plugins", "list", "--data-dir", data, "-o", "json"))
     health = {(p["contract"], p["name"]): p["health"] for p in listed}
     assert health["bareboat.cri.v1", "fake"] == "n1 well, n2 well"

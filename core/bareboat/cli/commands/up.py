@@ -55,7 +55,8 @@ async def _run(arguments: argparse.Namespace) -> int:
         for change in planned:
             print(shown(change))
         if arguments.plan:
-            print(f"{len(planned)} changes; nothing was changed" if planned else "nothing would change")
+            count = "1 change" if len(planned) == 1 else f"{len(planned)} changes"
+            print(f"{count}; nothing was changed" if planned else "nothing would change")
             return 0
         if planned and (await asyncio.to_thread(input, "Apply? [y/N] ")).strip().lower() not in ("y", "yes"):
             print("nothing was changed")

@@ -33,7 +33,8 @@ class ServerPlugins(msgspec.Struct, frozen=True, kw_only=True):
 
 def _choice(entry: Use | Runtime, path: str, lines: Lines | None) -> Choice:
     where = f"line {lines.of('$.' + path)}: {path}" if lines else path
-    return Choice(use=entry.use, dist=entry.dist, options=entry.options, where=where)
+    isolate = isinstance(entry, Use) and entry.isolate
+    return Choice(use=entry.use, dist=entry.dist, options=entry.options, where=where, isolate=isolate)
 
 
 def node_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> NodePlugins:

@@ -32,11 +32,15 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A plugin by name. ``dist`` pins the distribution it must come from; ``options`` are the plugin's own."""
+    """A plugin by name. ``dist`` pins the distribution it must come from; ``options`` are the plugin's own.
+
+    ``isolate`` runs a network, proxy, packet filter or storage driver in a process of its own.
+    """
 
     use: str
     dist: str = ""
     options: dict[str, Any] = {}
+    isolate: bool = False
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
