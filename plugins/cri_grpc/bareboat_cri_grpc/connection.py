@@ -14,7 +14,6 @@ from bareboat_cri_grpc import codes
 #: Bytes of one message: lists of large pods, and the output of a command.
 MOST = 64 << 20
 _IMAGES = ("ListImages", "ImageStatus", "PullImage", "RemoveImage", "ImageFsInfo")
-_NAMED_OTHERWISE = {"Status": "Status", "GetContainerEvents": "GetEvents"}
 
 
 class Failed(Exception):
@@ -36,20 +35,20 @@ class Connection:
     async def close(self) -> None:
         await self._channel.close()
 
-    async def call(self, verb: str, timeout: float | None = None, **fields: Any) -> Any:
+    async def call(self, verb: str, within: float | None = None, **fields: Any) -> Any:
         try:
-            return await self.raw(verb, timeout, **fields)
+            return await self.raw(verb, within, **fields)
         except Failed as failed:
             raise failed.error from failed
 
-    async def raw(self, verb: str, timeout: float | None = None, **fields: Any) -> Any:
+    async def raw(self, verb: str, within: float | None = None, **fields: Any) -> Any:
         service = "ImageService" if verb in _IMAGES else "RuntimeService"
         request, answer = getattr(pb, f"{verb}Request"), getattr(pb, f"{verb}Response")
         call = self._channel.unary_unary(
             f"/runtime.v1.{service}/{verb}", request_serializer=request.SerializeToString, response_deserializer=answer.FromString
         )
         try:
-            return await call(request(**fields), timeout=timeout or self._timeout)
+            return await call(request(**fields), timeout=within or self._timeout)
         except grpc.aio.AioRpcError as error:
             reason = str(dict(error.trailing_metadata() or ()).get(codes.REASON, ""))
             raise Failed(error.code(), codes.error_of(error.code(), error.details() or error.code().name, reason)) from error

@@ -76,7 +76,7 @@ class CriClient(Sessions, StatsMixin, ImageRemoval, LogReopening, Update, Runtim
 
     async def status(self) -> Health:
         try:
-            found = await self.socket.call("Status", timeout=_STATUS_PATIENCE)
+            found = await self.socket.call("Status", _STATUS_PATIENCE)
         except DriverError as error:
             return Health(ready=False, reason="RuntimeUnavailable", message=error.message)
         for condition in found.status.conditions:
@@ -226,10 +226,10 @@ class CriClient(Sessions, StatsMixin, ImageRemoval, LogReopening, Update, Runtim
     async def update_container_resources(self, container_id: str, resources: Resources) -> None:
         await self.socket.call("UpdateContainerResources", container_id=container_id, linux=translate.resources(resources))
 
-    async def _without_complaint(self, verb: str, timeout: float | None = None, **fields: Any) -> None:
+    async def _without_complaint(self, verb: str, within: float | None = None, **fields: Any) -> None:
         """What is unknown is gone already."""
         try:
-            await self.socket.call(verb, timeout, **fields)
+            await self.socket.call(verb, within, **fields)
         except NotFound:
             return
 

@@ -60,7 +60,7 @@ def container(sandbox_id: str, message: Any, info: Any) -> Container:
         image_id=message.image_ref,
         created_at=message.created_at,
         started_at=message.started_at if state != "CREATED" else 0,
-        finished_at=message.finished_at if ended else 0,
+        finished_at=max(message.finished_at, message.started_at) if ended else 0,  # containerd notes a start after a quick end
         exit_code=message.exit_code if ended else 0,
         reason=message.reason if ended else "",
         message=message.message,
