@@ -192,17 +192,21 @@ class Agents:
         await storage.sweep(set(), pods)
 
     def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[Any]:
-        """What calls the controller verbs, with an identity of its own: volumes and buckets need more than a node may."""
-        transport = identity.storage(node) if drivers.storage or drivers.buckets else None
-        if transport is None:
-            return []
-        client = Client(transport, Scheme.builtin())
-        found: list[Any] = [StorageControllers(node, client, drivers.storage, self.clock, self.ids)] if drivers.storage else []
-        for driver in drivers.buckets:
-            events = EventRecorder(client, f"{driver.driver_name}_{node}", self.clock, self.ids, host=node)
-            election = Election(client, f"cosi-{driver.driver_name}".lower(), node, self.clock, self.ids)
-            found.append(BucketProvisioner(driver, client, self.clock, events, election))
+        """What calls the controller verbs, with identities of its own: volumes need more than a node may, buckets more than volumes."""
+        found: list[Any] = []
+        volumes = identity.storage(node, "storage") if drivers.storage else None
+        if volumes is not None:
+            found.append(StorageControllers(node, Client(volumes, Scheme.builtin()), drivers.storage, self.clock, self.ids))
+        buckets = identity.storage(node, "buckets") if drivers.buckets else None
+        if buckets is not None:
+            client = Client(buckets, Scheme.builtin())
+            found += [self._provisioner(driver, client, node) for driver in drivers.buckets]
         return found
+
+    def _provisioner(self, driver: Any, client: Client, node: str) -> BucketProvisioner:
+        events = EventRecorder(client, f"{driver.driver_name}_{node}", self.clock, self.ids, host=node)
+        election = Election(client, f"cosi-{driver.driver_name}".lower(), node, self.clock, self.ids)
+        return BucketProvisioner(driver, client, self.clock, events, election)
 
     def _loaded(self, node: str) -> list[PluginSpec]:
         plugins = self._plugins[node]

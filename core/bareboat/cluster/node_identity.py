@@ -73,12 +73,12 @@ class NodeIdentity:
         found = self._transports[node] = kubeconfig.load(path, user_agent=f"kubelet/bareboat ({node})")
         return found
 
-    def storage(self, node: str) -> HttpsTransport | None:
-        """For the controllers of storage drivers, as one of ``system:bareboat:storage``; only where the cluster's CA is at hand."""
+    def storage(self, node: str, part: str) -> HttpsTransport | None:
+        """For the controllers of storage drivers (``part`` storage or buckets); only where the cluster's CA is at hand."""
         if self._pki is None:
-            log.warning("node %s joined from elsewhere: its storage drivers publish volumes but make none", node)
+            log.warning("node %s joined from elsewhere: its drivers for %s make none", node, "volumes" if part == "storage" else part)
             return None
-        return self._part(self._pki, node, "storage")
+        return self._part(self._pki, node, part)
 
     def network_policy(self, node: str) -> HttpsTransport | None:
         """For the part that reads the pods of all nodes; None: that part is nothing but the node."""
