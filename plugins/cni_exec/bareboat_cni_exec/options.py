@@ -12,6 +12,6 @@ class ExecOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     directories, with colons between them. ``timeout`` in seconds is for one call of one binary."""
 
     config: dict[str, Any] = {}
-    confDir: str = "/etc/cni/net.d"  # noqa: N815  as the cluster file has it
-    binDir: str = "/opt/cni/bin:/usr/lib/cni"  # noqa: N815
+    confDir: str = "/etc/cni/net.d"
+    binDir: str = "/opt/cni/bin:/usr/lib/cni"
     timeout: Annotated[float, msgspec.Meta(gt=0)] = 60.0

@@ -13,5 +13,5 @@ class CriSocketOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     socket: str
     timeout: Annotated[float, msgspec.Meta(gt=0)] = 120.0
-    pullTimeout: Annotated[float, msgspec.Meta(gt=0)] = 900.0  # noqa: N815  as the cluster file has it
+    pullTimeout: Annotated[float, msgspec.Meta(gt=0)] = 900.0
     poll: Annotated[float, msgspec.Meta(gt=0)] = 0.25
