@@ -64,7 +64,7 @@ def _raw(options: ExecOptions) -> tuple[dict[str, Any], str]:
 
 def _list(raw: dict[str, Any], origin: str) -> ConfList:
     """A single plugin's configuration is a list of one."""
-    plugins = raw["plugins"] if "plugins" in raw else [raw]
+    plugins = raw.get("plugins", [raw])
     if not isinstance(plugins, list) or not plugins or not all(isinstance(p, dict) and isinstance(p.get("type"), str) for p in plugins):
         raise InvalidConfig(f"{origin}: plugins must be a list of objects with a type")
     name = raw.get("name", "")

@@ -51,7 +51,7 @@ def error_of(answer: Any, binary: str) -> DriverError:
     if details.startswith(OURS):
         name, _, reason = details[len(OURS) :].partition("/")
         kind = getattr(errors, name, DriverError)
-        return kind(message, reason=reason)  # type: ignore[no-any-return]
+        return kind(message, reason=reason)
     text = f"{binary}: {message}" + (f": {details}" if details else "")
     if EXHAUSTED in text:
         return errors.Exhausted(text, reason="AddressesExhausted")

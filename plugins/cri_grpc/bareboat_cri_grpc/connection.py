@@ -1,4 +1,7 @@
-"""A CRI socket: calls go out, the contract's errors come back. While it is gone every call raises Unavailable, and works when it is back."""
+"""A CRI socket: calls go out, the contract's errors come back.
+
+While it is gone every call raises Unavailable, and works when it is back.
+"""
 
 from __future__ import annotations
 

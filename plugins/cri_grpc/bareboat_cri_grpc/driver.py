@@ -191,9 +191,7 @@ class CriClient(Sessions, StatsMixin, ImageRemoval, LogReopening, Update, Runtim
         codes.well_formed(image)
         auth = None
         if credentials is not None:
-            auth = pb.AuthConfig(
-                username=credentials.username, password=credentials.password, registry_token=credentials.registry_token
-            )
+            auth = pb.AuthConfig(username=credentials.username, password=credentials.password, registry_token=credentials.registry_token)
         spec = pb.ImageSpec(image=image)
         try:
             return str((await self.socket.raw("PullImage", self.options.pullTimeout, image=spec, auth=auth)).image_ref)

@@ -71,7 +71,11 @@ def container(sandbox_id: str, message: Any, info: Any) -> Container:
 def image(message: Any) -> Image:
     user = str(message.uid.value) if message.HasField("uid") else message.username
     return Image(
-        id=message.id, tags=tuple(message.repo_tags), digests=tuple(message.repo_digests), size=message.size, user="" if user == "0" else user
+        id=message.id,
+        tags=tuple(message.repo_tags),
+        digests=tuple(message.repo_digests),
+        size=message.size,
+        user="" if user == "0" else user,
     )
 
 

@@ -31,9 +31,12 @@ _CLONE_NEWNET = 0x40000000
 class Sessions(Exec, Attach, PortForward, Events):
     """Mixed into the driver."""
 
-    socket: Connection
     host: Any
     options: Any
+
+    @property
+    def socket(self) -> Connection:
+        raise NotImplementedError
 
     async def _state(self, container_id: str) -> int:
         raise NotImplementedError
@@ -57,22 +60,19 @@ class Sessions(Exec, Attach, PortForward, Events):
         return found.exit_code, found.stdout, found.stderr
 
     async def exec(self, container_id: str, command: tuple[str, ...], *, tty: bool = False, stdin: bool = False) -> Streams:
-        from bareboat_cri_grpc.streaming import CommandStreams
-
         await self._runs(container_id)
         found = await self.socket.call("Exec", container_id=container_id, cmd=command, tty=tty, stdin=stdin, stdout=True, stderr=not tty)
-        return await CommandStreams.open(found.url)
+        return await _streams(found.url, stdin=stdin, tty=tty)
 
     async def attach(self, container_id: str) -> Streams:
         from bareboat_cri_grpc.listing import container
-        from bareboat_cri_grpc.streaming import CommandStreams
 
         await self._runs(container_id)
         status = await self.socket.call("ContainerStatus", container_id=container_id, verbose=True)
         config = container("", status.status, status.info).config
         wanted = {"stdin": config.stdin, "tty": config.tty, "stdout": True, "stderr": not config.tty}
         found = await self.socket.call("Attach", container_id=container_id, **wanted)
-        return await CommandStreams.open(found.url, attached=True)
+        return await _streams(found.url, stdin=config.stdin, tty=config.tty, attached=True)
 
     async def port_forward(self, sandbox_id: str, port: int) -> Streams:
         found = await self._sandbox(sandbox_id)
@@ -104,6 +104,17 @@ class Sessions(Exec, Attach, PortForward, Events):
                 if before.get(container_id) != seen.get(container_id):
                     yield container_id
             await asyncio.sleep(self.options.poll)
+
+
+async def _streams(url: str, *, stdin: bool, tty: bool, attached: bool = False) -> Streams:
+    """SPDY, which every runtime serves and which can end the input; else a WebSocket."""
+    from bareboat_cri_grpc.spdy import SpdyStreams
+    from bareboat_cri_grpc.streaming import CommandStreams
+
+    try:
+        return await SpdyStreams.open(url, stdin=stdin, tty=tty, attached=attached)
+    except Unavailable:
+        return await CommandStreams.open(url, attached=attached)
 
 
 def _enter(netns: str) -> None:

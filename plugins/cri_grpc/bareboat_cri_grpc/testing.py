@@ -56,7 +56,10 @@ class Containerd:
     def start(self) -> None:
         with (self.directory / "containerd.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                ["containerd", "--config", str(self.directory / "config.toml")], stdout=log, stderr=log, start_new_session=True
+                ["containerd", "--config", str(self.directory / "config.toml")],  # noqa: S607
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         deadline = time.monotonic() + 30
         while self._ctr("version", check=False) or not self._serves():
@@ -81,7 +84,7 @@ class Containerd:
         archive.unlink()
 
     def _ctr(self, *words: str, check: bool = True) -> int:
-        done = subprocess.run(["ctr", "--address", str(self.socket), *words], capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(["ctr", "--address", str(self.socket), *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
         if check and done.returncode:
             sys.stderr.write(done.stderr)
         return done.returncode
@@ -92,7 +95,7 @@ class Containerd:
             os.kill(pid, signal.SIGKILL)
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         for mount in reversed([m for m in mounts if m.startswith(f"{self.directory}/")]):
-            subprocess.run(["umount", "-l", mount], check=False)  # noqa: S603
+            subprocess.run(["umount", "-l", mount], check=False)  # noqa: S603, S607
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _config(self) -> str:

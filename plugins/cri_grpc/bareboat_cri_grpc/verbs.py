@@ -54,7 +54,8 @@ async def remove_pod_sandbox(served: Served, m: Any) -> Any:
 
 
 async def _sandbox(served: Served, sandbox_id: str) -> Sandbox:
-    for found in await served.driver.list_pod_sandbox():
+    listed: list[Sandbox] = await served.driver.list_pod_sandbox()
+    for found in listed:
         if found.id == sandbox_id:
             return found
     raise NotFound(f"sandbox {sandbox_id} is unknown")
@@ -100,7 +101,8 @@ async def remove_container(served: Served, m: Any) -> Any:
 
 
 async def _container(served: Served, container_id: str) -> Container:
-    for found in await served.driver.list_containers():
+    listed: list[Container] = await served.driver.list_containers()
+    for found in listed:
         if found.id == container_id:
             return found
     raise NotFound(f"container {container_id} is unknown")
@@ -161,13 +163,13 @@ async def container_stats(served: Served, m: Any) -> Any:
 
 async def list_container_stats(served: Served, m: Any) -> Any:
     known = {c.id: c for c in await served.driver.list_containers()}
-    found = []
-    for stats in await served.driver.container_stats():
-        of = known.get(stats.id)
-        if of is not None and m.filter.id in ("", of.id) and m.filter.pod_sandbox_id in ("", of.sandbox_id):
-            if _selected(of.config.labels, m.filter.label_selector):
-                found.append(answers.stats(stats, of))
-    return pb.ListContainerStatsResponse(stats=found)
+
+    def wanted(of: Container) -> bool:
+        mine = m.filter.id in ("", of.id) and m.filter.pod_sandbox_id in ("", of.sandbox_id)
+        return mine and _selected(of.config.labels, m.filter.label_selector)
+
+    found = [(s, known[s.id]) for s in await served.driver.container_stats() if s.id in known]
+    return pb.ListContainerStatsResponse(stats=[answers.stats(s, of) for s, of in found if wanted(of)])
 
 
 def _called(found: Image, name: str) -> bool:
