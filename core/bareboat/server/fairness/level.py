@@ -21,7 +21,7 @@ from bareboat.models import flowcontrol_v1 as v1
 from bareboat.server.fairness.queues import Flow, Queue, Queues, Ticket
 
 #: Requests that all levels together may begin in one turn: some five milliseconds.
-TURN: Final = 256
+TURN: Final = 64
 #: A level may always begin so many.
 LEAST_TURN: Final = 4
 
