@@ -83,10 +83,12 @@ class DriverSuite(Soundness):
     @pytest_asyncio.fixture
     async def driver(self, host: FakeHost) -> AsyncIterator[Any]:
         made = self.make_driver(host)
+        self._successors: list[Any] = []
         await made.open()
         yield made
         await self.clean_up(made)
-        await made.close()
+        for one in (made, *self._successors):
+            await one.close()
 
     async def clean_up(self, driver: Any) -> None:
         """Undo what a test left; the driver is open."""
@@ -97,6 +99,7 @@ class DriverSuite(Soundness):
         """What an agent that was restarted has: nothing but the host's directories carries over."""
         await driver.close()
         made = self.make_driver(self.make_host(driver.host.state_dir.parent))
+        self._successors.append(made)
         await made.open()
         return made
 

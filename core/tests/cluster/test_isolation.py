@@ -12,7 +12,7 @@ from bareboat.cluster.isolation.child import Start
 from bareboat.cluster.isolation.driver import isolated
 from bareboat.contracts.errors import Conflict, DriverError
 from bareboat.plugins.running import guarded
-from bareboat.testing.cni_suite_verbs import NetworkVerbs
+from bareboat.testing.cni_suite import NetworkSuite
 from bareboat_cri_fake.plugin import FakeNetwork
 
 
@@ -20,7 +20,7 @@ def start(directory):
     return Start(target="bareboat_cri_fake.plugin:FakeNetwork", options={}, name="t", node="n1", instance="t1", state=str(directory))
 
 
-class TestIsolatedFake(NetworkVerbs):
+class TestIsolatedFake(NetworkSuite):
     def make_driver(self, host):
         made = isolated(FakeNetwork, start(host.state_dir.parent / "isolated"))
         made.host = host

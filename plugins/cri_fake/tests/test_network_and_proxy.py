@@ -1,11 +1,11 @@
 """The fakes keep the rules of their contracts."""
 
-from bareboat.testing.cni_suite_verbs import NetworkVerbs
+from bareboat.testing.cni_suite import NetworkSuite
 from bareboat.testing.proxy_suite import ProxySuite
 from bareboat_cri_fake.plugin import FakeNetwork, FakeProxy
 
 
-class TestFakeNetwork(NetworkVerbs):
+class TestFakeNetwork(NetworkSuite):
     driver_class = FakeNetwork
 
 

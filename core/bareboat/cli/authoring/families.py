@@ -39,7 +39,7 @@ def _driver(word: str, group: str, base: str, suite: str, summary: str) -> Famil
 
 FAMILIES = (
     _driver("cri", "runtime", "bareboat.contracts.cri:RuntimeDriver", "cri_suite:RuntimeSuite", "container runtime"),
-    _driver("cni", "network", "bareboat.contracts.cni:NetworkDriver", "cni_suite_verbs:NetworkVerbs", "pod network"),
+    _driver("cni", "network", "bareboat.contracts.cni:NetworkDriver", "cni_suite:NetworkSuite", "pod network"),
     _driver("csi", "storage", "bareboat.contracts.csi:VolumeDriver", "csi_suite:VolumeSuite", "storage driver"),
     _driver(
         "netpol", "networkPolicy", "bareboat.contracts.netpolicy:NetworkPolicyDriver", "netpolicy_suite:NetworkPolicySuite", "packet filter"
