@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -35,6 +36,7 @@ def main() -> int:
     if not rows:
         print(f"no such row; there are: {', '.join(row.name for row in ROWS)}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server is left behind
     with tempfile.TemporaryDirectory(prefix="bareboat-bench-") as name:
         folder = Path(name)
         bench = Bench(folder, chosen.seconds, chosen.server, chosen.token, controllers=chosen.controllers, source=chosen.source)

@@ -19,7 +19,7 @@ from cryptography import x509
 from bareboat.cluster.pki.authority import request as signing_request
 from tests.conftest import BAREBOAT, Cluster, run
 
-FAKE = "name: attacked\nnode: {runtimes: [{use: fake}], network: {use: fake}, proxy: {use: fake}}\n"
+FAKE = "name: attacked\nnode: {runtimes: [{use: fake}], network: {use: fake}, proxy: {use: fake}, networkPolicy: null}\n"
 RBAC = "rbac.authorization.k8s.io"
 
 

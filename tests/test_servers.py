@@ -9,10 +9,14 @@ import pytest
 from bareboat.models import apps_v1, core_v1, discovery_v1, meta_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.status import ApiError, Conflict
+from bareboat.testing.etcd import etcd
+from bareboat.testing.histories import History, check
 from bareboat.testing.postgres import postgres
+from bareboat.testing.torture.workload import Workload
+from tests.conftest import BAREBOAT, run
 from tests.servers import Servers
 
-__all__ = ["postgres"]
+__all__ = ["etcd", "postgres"]
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -81,7 +85,7 @@ async def test_when_the_leader_hangs_or_is_killed_another_takes_over_and_nothing
     writing = asyncio.ensure_future(writer.run())
 
     first.signal(signal.SIGSTOP)
-    assert await scaled(rest[0], 15, 25) < 20
+    hung = await scaled(rest[0], 15, 30)
     first.signal(signal.SIGCONT)
     second = servers.leader((await servers.lease(rest[0])).holderIdentity)
     assert second is not first
@@ -91,9 +95,9 @@ async def test_when_the_leader_hangs_or_is_killed_another_takes_over_and_nothing
     second.signal(signal.SIGKILL)
     second.process.wait()
     living = [s for s in servers.all if s is not second]
-    took = await scaled(living[0], 20, 25)
-    print(f"another server took over {took:.1f} s after the leader was killed")
-    assert took < 20
+    took = await scaled(living[0], 20, 30)
+    print(f"another server took over {hung:.1f} s after the leader hung, {took:.1f} s after it was killed")
+    assert max(hung, took) < 22, "15 to 17 s, and what a busy machine takes"
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
 
@@ -186,3 +190,118 @@ async def test_while_the_database_hangs_servers_say_so_serve_what_they_have_and_
         assert time.monotonic() - began < 10
         await asyncio.sleep(0.1)
     await one.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name="c", namespace="default")))
+
+
+async def test_a_server_with_keys_of_its_own_is_refused_and_told_what_to_copy(servers, postgres, tmp_path):
+    """The cluster's authority is published by its controllers."""
+    made = servers.all[0].client
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await made.get(core_v1.ConfigMap, "kube-root-ca.crt", "kube-system")
+                break
+            except ApiError:
+                await asyncio.sleep(0.1)
+    command = [*BAREBOAT, "server", "--data-dir", str(tmp_path / "stranger"), "--port", "0", "--store", "postgres"]
+    done = await asyncio.to_thread(run, *command, "--store-option", f"url={postgres.url}", check=False, timeout=60)
+    assert done.returncode != 0
+    assert "copy that folder from a server of the cluster" in done.stderr
+
+
+async def test_servers_over_etcd_answer_as_one_and_outlive_a_crash_of_it(tmp_path, etcd):
+    found = await asyncio.to_thread(Servers, tmp_path, 2, use="etcd", endpoints=f"[{etcd.url}]", timeout=2)
+    one, two = found.all
+    try:
+        await one.client.create(deployment(3))
+        assert await scaled(two, 5, 20) < 20
+        etcd.kill()
+        with pytest.raises(ApiError) as refused:
+            await two.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name="a", namespace="default")))
+        assert refused.value.code in (503, 504)
+        await asyncio.to_thread(etcd.start)
+        began = time.monotonic()
+        while (await two.ask("/readyz"))[0] != 200:
+            assert time.monotonic() - began < 10
+            await asyncio.sleep(0.1)
+        assert await scaled(one, 7, 30) < 30
+        assert len(await pods(two)) == 7
+    finally:
+        await found.stop()
+
+
+class Face:
+    """One of several servers, as torture's clients want to know it."""
+
+    def __init__(self, server):
+        self.url, self.tls = server.client.transport.server, server.client.transport.tls
+        self.up = asyncio.Event()
+        self.up.set()
+
+
+async def test_no_fault_makes_three_servers_lie(servers, postgres):
+    """Clients of all three work against each other while connections are cut, the database and a server hang, and a server is killed."""
+
+    async def strike():
+        for _ in range(6):
+            await asyncio.to_thread(postgres.cut)
+            await asyncio.sleep(0.4)
+        await hang(postgres)
+        await strike_servers(servers)
+        await asyncio.to_thread(postgres.stop, "immediate")
+        await asyncio.to_thread(postgres.start)
+
+    await tortured(servers, strike)
+
+
+@pytest.mark.slow
+async def test_nor_does_one_of_etcd(tmp_path, etcd):
+    servers = await asyncio.to_thread(Servers, tmp_path, 3, use="etcd", endpoints=f"[{etcd.url}]", prefix="/lies", timeout=2)
+
+    async def strike():
+        await hang(etcd)
+        await strike_servers(servers)
+        etcd.kill()
+        await asyncio.to_thread(etcd.start)
+
+    try:
+        await tortured(servers, strike)
+    finally:
+        await servers.stop()
+
+
+async def hang(backend):
+    backend.pause()
+    await asyncio.sleep(3)
+    backend.resume()
+    await asyncio.sleep(2)
+
+
+async def strike_servers(servers):
+    servers.all[1].signal(signal.SIGSTOP)
+    await asyncio.sleep(2)
+    servers.all[1].signal(signal.SIGCONT)
+    await asyncio.sleep(1)
+    servers.all[0].signal(signal.SIGKILL)
+    await asyncio.sleep(2)
+
+
+async def tortured(servers, strike):
+    """Clients of all servers work against each other while ``strike`` runs; then the checker speaks."""
+    works = [Workload(Face(server), seed=seed, clients=3, watchers=1) for seed, server in enumerate(servers.all, 1)]
+    history = History()
+    for work in works:
+        work.history = history
+    running = [asyncio.ensure_future(work.run()) for work in works]
+    await asyncio.sleep(1)
+    await strike()
+    await asyncio.sleep(3)
+    for work in works:
+        work.stop()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*running)
+        await works[2].settle()
+    done = sum(work.counts.ok for work in works)
+    unanswered = sum(work.counts.failed + work.counts.unknown for work in works)
+    print(f"{done} operations, {unanswered} without an answer, {sum(work.counts.events for work in works)} events")
+    assert check(history) == []
+    assert done > 200

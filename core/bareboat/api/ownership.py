@@ -6,6 +6,8 @@ managedFields. `api.managed` does the work; this knows requests, versions and st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -72,20 +74,26 @@ def track_new(op: Operation, obj: Any) -> None:
 
 
 def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
-    """The fields of an object that has metadata and a spec and nothing else, in order; None for any other."""
+    """The fields of an object with ordinary metadata, in order; None for any other."""
     if op.custom is not None or not op.same_version or op.raw is not None or obj.metadata.managedFields:
-        return None
-    spec, plain = getattr(obj, "spec", None), _plain(obj.__class__)
-    if not isinstance(spec, msgspec.Struct) or any(getattr(obj, name) != value for name, value in plain.items()):
         return None
     metadata = creation.of_metadata(obj.metadata)
     if metadata is None:
         return None
+    spec, plain, empty = getattr(obj, "spec", None), _plain(obj.__class__), empty_tree(op.resource)
     try:
-        fields = _specs.fields(manager_of(op, None), spec, empty_tree(op.resource).get("spec"), lambda: to_tree(spec))
+        if isinstance(spec, msgspec.Struct) and not any(getattr(obj, name) != value for name, value in plain.items()):
+            fields = _specs.fields(manager_of(op, None), spec, empty.get("spec"), lambda: to_tree(spec))
+        else:
+            fields = creation.ordered(manager_of(op, None).gained(_beside(empty), _beside(tree_of(op, obj))))
     except NoKey:
         return {}
-    return {"f:metadata": metadata, **fields} if metadata else fields
+    return dict(sorted({"f:metadata": metadata, **fields}.items())) if metadata else fields
+
+
+def _beside(tree: Tree) -> Tree:
+    """All but what every kind has."""
+    return {name: value for name, value in tree.items() if name not in ("apiVersion", "kind", "metadata")}
 
 
 @cache
@@ -107,8 +115,37 @@ def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | 
     if not books:
         new.metadata.managedFields = []
         return
-    changed = manager_of(op, part).updated(books, tree_of(op, old), _sent(op, tree_of(op, new)), owner(op), op.clock.timestamp())
+    with _without_what_is_equal(op, new, old):
+        before, after = tree_of(op, old), tree_of(op, new)
+    changed = manager_of(op, part).updated(books, before, _sent(op, after), owner(op), op.clock.timestamp())
     new.metadata.managedFields = were if changed is books and not own else entries.write(changed)
+
+
+@contextmanager
+def _without_what_is_equal(op: Operation, new: Any, old: Any) -> Iterator[None]:
+    """While inside, parts (spec, status …) that are the same in both are empty in both: nothing in them changes hands."""
+    parts: list[tuple[str, Any, Any]] = []
+    if op.custom is None and op.same_version and op.raw is None:
+        parts = [(name, getattr(new, name), getattr(old, name)) for name in _struct_parts(new.__class__)]
+    same = [(name, mine, was) for name, mine, was in parts if mine == was and isinstance(mine, msgspec.Struct)]
+    for name, mine, _ in same:
+        empty = type(mine)()
+        setattr(new, name, empty)
+        setattr(old, name, empty)
+    try:
+        yield
+    finally:
+        for name, mine, was in same:
+            setattr(new, name, mine)
+            setattr(old, name, was)
+
+
+@cache
+def _struct_parts(cls: Any) -> tuple[str, ...]:
+    """Parts beside metadata that are structs with nothing in them that has to be there."""
+    empty = cls()
+    names = (field.name for field in msgspec.structs.fields(cls) if field.name != "metadata")
+    return tuple(name for name in names if isinstance(getattr(empty, name), msgspec.Struct))
 
 
 def settle(new: Any, old: Any) -> None:

@@ -38,9 +38,10 @@ class RequestMetrics:
         self.inflight[kind] += 1
         return kind
 
-    def ended(self, kind: str, info: RequestInfo, code: int, seconds: float) -> None:
+    def ended(self, kind: str, info: RequestInfo, code: int, seconds: float, known: bool = True) -> None:
+        """``known``: the path names something that there is."""
         self.inflight[kind] -= 1
-        if not info.resource:
+        if not info.resource or not known:
             return
         labels = _labels(info)
         key = (labels, code)

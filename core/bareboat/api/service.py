@@ -81,9 +81,18 @@ class Service:
             if self.recorder is not None:
                 own = request.trail = self.recorder.begin(request, info)
         began, kind = self.clock.monotonic(), self.requests.began(info.verb)
-        response = await self._answered(request, info)
-        self.requests.ended(kind, info, response.status, self.clock.monotonic() - began)
+        code = 504  # of one that is cancelled: it took too long
+        try:
+            response = await self._answered(request, info)
+            code = response.status
+        finally:
+            self.requests.ended(kind, info, code, self.clock.monotonic() - began, code < 400 or self._is_there(info))
         return response if own is None else own.answered(response)
+
+    def _is_there(self, info: RequestInfo) -> bool:
+        """Whether the path names a resource: what strangers make up is not counted by its name."""
+        resource = self.scheme.resource(info.group, info.version, info.resource)
+        return resource is not None and (not info.subresource or info.subresource in resource.subresources)
 
     async def _answered(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
         try:

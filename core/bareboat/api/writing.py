@@ -89,11 +89,10 @@ async def load(op: Operation, entry: Entry) -> Any:
     return decode(cls, entry.data)
 
 
-async def unchanged(op: Operation, stored: bytes, old: Any, current: Entry) -> bool:
-    """Whether ``stored`` says what is there already. A custom object of another version or schema is written anew."""
-    if op.custom is not None:
-        return stored == strip(START, current.revision, current.data)
-    return stored == await stored_bytes(op, old)
+def unchanged(op: Operation, stored: bytes, current: Entry) -> bool:
+    """Whether ``stored`` says what is there already. An object that would be spelled otherwise today is written anew."""
+    start = START if op.custom is not None else head(op.stored.kind, op.stored.api_version)
+    return stored == strip(start, current.revision, current.data)
 
 
 def invalid(op: Operation, name: str, causes: list[Cause]) -> Invalid:
@@ -200,7 +199,7 @@ async def write_changed(
     try:
         if not admitted:
             await service.admission.validate(checked)
-        return await _put_changed(service, op, stored, old, current, allocation, gone=gone)
+        return await _put_changed(service, op, stored, current, allocation, gone=gone)
     finally:
         _end(checked)
 
@@ -213,8 +212,8 @@ async def _bytes_of_change(op: Operation, new: Any) -> bytes:
     return stored
 
 
-async def _put_changed(service: Service, op: Operation, stored: bytes, old: Any, current: Entry, allocation: Plan, *, gone: bool) -> Entry:
-    if op.dry_run or (not service.log.stale(current.key) and await unchanged(op, stored, old, current)):
+async def _put_changed(service: Service, op: Operation, stored: bytes, current: Entry, allocation: Plan, *, gone: bool) -> Entry:
+    if op.dry_run or (not service.log.stale(current.key) and unchanged(op, stored, current)):
         current = await service.log.settled(current)
         return shown(op, stored, current.revision, current.created, current.key) if op.dry_run else current
     if gone:

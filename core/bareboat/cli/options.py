@@ -61,14 +61,14 @@ def cluster_of(arguments: argparse.Namespace) -> tuple[ClusterFile, Lines | None
         if not arguments.data_dir and not arguments.name:
             layout = Layout.default(cluster.name)
     else:
-        cluster = fake(name) if getattr(arguments, "fake", False) else _usual(name)
+        cluster = fake(name) if getattr(arguments, "fake", False) else _usual(name, alone=getattr(arguments, "command", "") == "server")
     if arguments.name:
         cluster = msgspec.structs.replace(cluster, name=arguments.name)
     return _with_server(cluster, arguments), lines, layout
 
 
-def _usual(name: str) -> ClusterFile:
-    """The built-in defaults, with the runtime that is installed, and local storage where that is."""
+def _usual(name: str, *, alone: bool) -> ClusterFile:
+    """The built-in defaults, with the runtime that is installed, and local storage where that is; ``alone``: a server without nodes."""
     from bareboat.contracts.hooks import GROUP
     from bareboat.plugins.inventory import DRIVER_GROUPS, Inventory
 
@@ -76,7 +76,7 @@ def _usual(name: str) -> ClusterFile:
     installed = inventory.names(DRIVER_GROUPS["runtime"])
     runtime = next((r for r in RUNTIMES if r in installed), RUNTIMES[0])
     cluster = ClusterFile(name=name, node=Node(runtimes=[Runtime(use=runtime)]))
-    if STORAGE not in inventory.names(DRIVER_GROUPS["storage"]) or STORAGE_OBJECTS not in inventory.names(GROUP):
+    if alone or STORAGE not in inventory.names(DRIVER_GROUPS["storage"]) or STORAGE_OBJECTS not in inventory.names(GROUP):
         return cluster
     node = msgspec.structs.replace(cluster.node, storage=[Use(use=STORAGE)])
     return msgspec.structs.replace(cluster, node=node, plugins=[*cluster.plugins, Use(use=STORAGE_OBJECTS)])

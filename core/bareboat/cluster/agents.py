@@ -9,19 +9,24 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
 from bareboat.client.client import Client
 from bareboat.cluster.driver_host import DriverHost
 from bareboat.cluster.file.choices import NodePlugins
-from bareboat.cluster.file.shape import ClusterFile
+from bareboat.cluster.file.shape import ClusterFile, node_of
 from bareboat.cluster.hosts import primary_address
+from bareboat.cluster.isolation.child import Start
+from bareboat.cluster.isolation.driver import isolated
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.node_identity import NodeIdentity
+from bareboat.controllers.buckets.provisioner import BucketProvisioner
 from bareboat.controllers.storage.service import StorageControllers
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme
@@ -32,6 +37,8 @@ from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.volumes import Volumes
 from bareboat.plugins.loader import LoadedDriver
 from bareboat.plugins.running import guarded
+from bareboat.reconcile.election import Election
+from bareboat.reconcile.events import EventRecorder
 from bareboat.server.listening import Listener
 
 
@@ -71,6 +78,16 @@ class NodeDrivers:
         self._hosts.append(host)
         plugin = loaded.plugin
         label = f"{contract} {plugin.name} ({plugin.distribution} {plugin.version})"
+        if loaded.isolate:
+            start = Start(
+                target=plugin.target,
+                options=msgspec.to_builtins(loaded.options),
+                name=name,
+                node=self._node,
+                instance=instance,
+                state=str(directory),
+            )
+            return guarded(loaded.cls, label, lambda: isolated(loaded.cls, start), inline=True)
         return guarded(loaded.cls, label, lambda: loaded.cls(loaded.options, host))
 
     @property
@@ -112,11 +129,11 @@ class NodeDrivers:
 class Agents:
     """``run`` serves until cancelled; ``ready`` is set when every node is registered."""
 
-    def __init__(self, cluster: ClusterFile, layout: Layout, plugins: NodePlugins, nodes: Sequence[str], address: str) -> None:
+    def __init__(self, cluster: ClusterFile, layout: Layout, plugins: Mapping[str, NodePlugins], address: str) -> None:
         self._cluster = cluster
         self._layout = layout
         self._plugins = plugins
-        self._nodes = list(nodes)
+        self._nodes = list(plugins)
         self._separate = bool(address)
         self._address = address or primary_address()
         self.clock = SystemClock()
@@ -126,7 +143,7 @@ class Agents:
     async def run(self) -> None:
         """Raises ClusterError when there is no cluster to join, DriverError when a driver cannot start."""
         identity = NodeIdentity(self._layout, self._nodes, self._address, self.clock, self.ids, separate=self._separate)
-        drivers = [NodeDrivers(self._layout, node, self._plugins, self.clock) for node in self._nodes]
+        drivers = [NodeDrivers(self._layout, node, self._plugins[node], self.clock) for node in self._nodes]
         agents: list[NodeAgent] = []
         serving = identity.serving()
         api = AgentApi(agents)
@@ -137,9 +154,11 @@ class Agents:
             port = await listener.start("0.0.0.0", 0)  # noqa: S104  the API server dials in from wherever it is
             transports = [identity.transport(node) for node in self._nodes]
             for node, node_drivers, transport in zip(self._nodes, drivers, transports, strict=True):
-                agents.append(self._agent(node, node_drivers, Client(transport, Scheme.builtin()), port))
+                agents.append(self._agent(identity, node, node_drivers, Client(transport, Scheme.builtin()), port))
             api.serve(agents)
-            storage = [c for node, d in zip(self._nodes, drivers, strict=True) for c in self._storage(identity, node, d)]
+            storage: list[Any] = []
+            for node, node_drivers in zip(self._nodes, drivers, strict=True):
+                storage += self._storage(identity, node, node_drivers)
             async with asyncio.TaskGroup() as group:
                 for renewal in identity.renewals(listener.reload):
                     group.create_task(renewal(), name="certificates")
@@ -158,7 +177,7 @@ class Agents:
     async def teardown(self) -> None:
         """Remove everything of these nodes from the machine, volumes included."""
         for node in self._nodes:
-            drivers = NodeDrivers(self._layout, node, self._plugins, self.clock)
+            drivers = NodeDrivers(self._layout, node, self._plugins[node], self.clock)
             await drivers.open()
             await drivers.teardown()
             await self._remove_volumes(node, drivers)
@@ -172,21 +191,32 @@ class Agents:
             await Volumes(place, _nothing, _nothing, {}, _nothing, storage).tear_down()
         await storage.sweep(set(), pods)
 
-    def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[StorageControllers]:
-        """Under an identity of their own: what volumes need is more than a node may."""
-        transport = identity.storage(node) if drivers.storage else None
-        if transport is None:
-            return []
-        return [StorageControllers(node, Client(transport, Scheme.builtin()), drivers.storage, self.clock, self.ids)]
+    def _storage(self, identity: NodeIdentity, node: str, drivers: NodeDrivers) -> list[Any]:
+        """What calls the controller verbs, with identities of its own: volumes need more than a node may, buckets more than volumes."""
+        found: list[Any] = []
+        volumes = identity.storage(node, "storage") if drivers.storage else None
+        if volumes is not None:
+            found.append(StorageControllers(node, Client(volumes, Scheme.builtin()), drivers.storage, self.clock, self.ids))
+        buckets = identity.storage(node, "buckets") if drivers.buckets else None
+        if buckets is not None:
+            client = Client(buckets, Scheme.builtin())
+            found += [self._provisioner(driver, client, node) for driver in drivers.buckets]
+        return found
 
-    def _loaded(self) -> list[PluginSpec]:
-        plugins = self._plugins
+    def _provisioner(self, driver: Any, client: Client, node: str) -> BucketProvisioner:
+        events = EventRecorder(client, f"{driver.driver_name}_{node}", self.clock, self.ids, host=node)
+        election = Election(client, f"cosi-{driver.driver_name}".lower(), node, self.clock, self.ids)
+        return BucketProvisioner(driver, client, self.clock, events, election)
+
+    def _loaded(self, node: str) -> list[PluginSpec]:
+        plugins = self._plugins[node]
         loaded = [*plugins.runtimes.values(), plugins.network, plugins.proxy, plugins.network_policy, *plugins.storage, *plugins.buckets]
         found = list(dict.fromkeys(d.plugin for d in loaded if d is not None))
         found += plugins.hooks.plugins if plugins.hooks is not None else []
         return [PluginSpec(name=p.name, contract=p.group, distribution=p.distribution, version=p.version) for p in found]
 
-    def _agent(self, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
+    def _agent(self, identity: NodeIdentity, node: str, drivers: NodeDrivers, client: Client, port: int) -> NodeAgent:
+        wanted = node_of(self._cluster, node)
         config = NodeConfig(
             name=node,
             internal_ip=self._address,
@@ -194,11 +224,12 @@ class Agents:
             service_cidr=self._cluster.networking.serviceCIDR,
             domain=self._cluster.networking.domain,
             port=port,
-            labels=dict(self._cluster.node.labels),
-            max_pods=self._cluster.node.maxPods,
+            labels=dict(wanted.labels),
+            max_pods=wanted.maxPods,
             cpu=os.cpu_count() or 1,
-            plugins=self._loaded(),
+            plugins=self._loaded(node),
         )
+        reader = identity.network_policy(node) if drivers.network_policy is not None else None
         agent = NodeAgent(
             config,
             client,
@@ -206,12 +237,14 @@ class Agents:
             drivers.network,
             drivers.proxy,
             drivers.network_policy,
+            Client(reader, Scheme.builtin()) if reader is not None else None,
             clock=self.clock,
             ids=self.ids,
             state_dir=self._layout.node(node),
             storage=drivers.storage,
         )
-        agent.contributed = self._plugins.hooks.collect("bareboat_node_services") if self._plugins.hooks is not None else []
+        hooks = self._plugins[node].hooks
+        agent.contributed = hooks.collect("bareboat_node_services") if hooks is not None else []
         return agent
 
 

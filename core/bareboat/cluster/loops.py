@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bareboat.auth.tokens import service_account_user
 from bareboat.base.backoff import Backoff
@@ -22,12 +22,17 @@ from bareboat.client.client import Client
 from bareboat.cluster.file.choices import ServerPlugins, enabled_controllers, ordered
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.contracts.auth import UserInfo
+from bareboat.contracts.scheduling import SchedulingPolicy
 from bareboat.controllers.registry import BUILTIN
 from bareboat.reconcile.controller import ControllerContext
 from bareboat.reconcile.election import Election
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import InformerFactory
 
+if TYPE_CHECKING:
+    from bareboat.scheduler.scheduler import Scheduler
+
+Policies = list[tuple[SchedulingPolicy, int]]
 SCHEDULER = UserInfo(name="system:kube-scheduler", groups=("system:authenticated",))
 SHARED_READS = UserInfo(name="system:kube-controller-manager", groups=("system:masters", "system:authenticated"))
 MANAGER, SCHEDULING = "kube-controller-manager", "kube-scheduler"
@@ -47,10 +52,8 @@ class Loops:
         enabled = enabled_controllers([*self._classes, "scheduler"], cluster.controllers)
         self._controllers = [cls for name, cls in self._classes.items() if name in enabled]
         self._schedules = "scheduler" in enabled
-        contributed = {p.name: p for p in plugins.hooks.collect("bareboat_scheduling_policies")}
-        chosen = ordered(list(contributed.values()), [p.use for p in cluster.scheduling], "scheduling")
-        weights = {p.use: p.weight for p in cluster.scheduling}
-        self._policies = [(p, weights.get(p.name, p.default_weight)) for p in chosen]
+        self._policies = policies_of(cluster, plugins)
+        self._scheduler: Scheduler | None = None
 
     def start(self, tasks: Tasks) -> None:
         """All that is enabled, over the same informers."""
@@ -101,10 +104,25 @@ class Loops:
         client = self._client(SCHEDULER, SCHEDULING)
         scheduler = Scheduler(client, shared, self._policies, clock=self._clock, ids=self._ids, events=events)
         self._spawn(tasks, "scheduler events", events.run)
+        self._scheduler = scheduler
         self._spawn(tasks, "scheduler", scheduler.run)
+
+    def judge_by(self, policies: Policies) -> None:
+        """From the next pod on, whether the scheduler runs here now or later."""
+        self._policies = policies
+        if self._scheduler is not None:
+            self._scheduler.judge_by(policies)
 
     def _events(self, component: str) -> EventRecorder:
         return EventRecorder(self._client(SHARED_READS, "kube-apiserver"), component, self._clock, self._ids)
 
     def _spawn(self, tasks: Tasks, name: str, service: Callable[[], Awaitable[None]]) -> None:
         tasks.spawn(supervise(name, service, self._clock, Backoff(1.0, 30.0)), name=name)
+
+
+def policies_of(cluster: ClusterFile, plugins: ServerPlugins) -> Policies:
+    """Of the profile, with their weights. Raises PluginErrors."""
+    contributed = {p.name: p for p in plugins.hooks.collect("bareboat_scheduling_policies")}
+    chosen = ordered(list(contributed.values()), [p.use for p in cluster.scheduling], "scheduling")
+    weights = {p.use: p.weight for p in cluster.scheduling}
+    return [(p, weights.get(p.name, p.default_weight)) for p in chosen]

@@ -73,16 +73,24 @@ class NodeIdentity:
         found = self._transports[node] = kubeconfig.load(path, user_agent=f"kubelet/bareboat ({node})")
         return found
 
-    def storage(self, node: str) -> HttpsTransport | None:
-        """For the controllers of storage drivers, as one of ``system:bareboat:storage``; only where the cluster's CA is at hand."""
+    def storage(self, node: str, part: str) -> HttpsTransport | None:
+        """For the controllers of storage drivers (``part`` storage or buckets); only where the cluster's CA is at hand."""
         if self._pki is None:
-            log.warning("node %s joined from elsewhere: its storage drivers publish volumes but make none", node)
+            log.warning("node %s joined from elsewhere: its drivers for %s make none", node, "volumes" if part == "storage" else part)
             return None
-        user = f"system:bareboat:storage:{node}"
-        pair = self._pki.client(f"storage-{node}", user, ("system:bareboat:storage",))
-        path = self._layout.node(node) / "storage.kubeconfig"
-        write_kubeconfig(path, user, self._server, self._pki.certificate_pem, pair.certificate_pem, pair.key_pem)
-        return kubeconfig.load(path, user_agent=f"bareboat-storage ({node})")
+        return self._part(self._pki, node, part)
+
+    def network_policy(self, node: str) -> HttpsTransport | None:
+        """For the part that reads the pods of all nodes; None: that part is nothing but the node."""
+        return None if self._pki is None else self._part(self._pki, node, "network-policy")
+
+    def _part(self, pki: Authority, node: str, part: str) -> HttpsTransport:
+        """A part of the agent as a user of its own, in the group of such parts."""
+        user = f"system:bareboat:{part}:{node}"
+        pair = pki.client(f"{part}-{node}", user, (f"system:bareboat:{part}",))
+        path = self._layout.node(node) / f"{part}.kubeconfig"
+        write_kubeconfig(path, user, self._server, pki.certificate_pem, pair.certificate_pem, pair.key_pem)
+        return kubeconfig.load(path, user_agent=f"bareboat-{part} ({node})")
 
     def renewals(self, reload: Callable[[], None]) -> list[Callable[[], Any]]:
         """Loops that keep the certificates good; ``reload`` lets the agent's listener read its files again."""

@@ -39,7 +39,7 @@ from bareboat.cluster.joining.info import publish
 from bareboat.cluster.joining.init import admit_pending
 from bareboat.cluster.kinds import serve_kinds
 from bareboat.cluster.layout import Layout
-from bareboat.cluster.loops import Loops
+from bareboat.cluster.loops import Loops, policies_of
 from bareboat.cluster.membership import Membership, check_authority
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
 from bareboat.cluster.pki.authority import Authority as CertificateAuthority
@@ -104,12 +104,13 @@ class ControlPlane:
         await self._start_store()
         self._rotation = Rotation(self.clock)
         reader = LogReader(self.log, self.scheme)
-        check_authority(reader, pki.certificate_pem.decode(), self._layout.pki)
+        if self.log.shared:
+            check_authority(reader, pki.certificate_pem.decode(), self._layout.pki)
         self._auth_host = AuthHost(reader, self.clock, self.ids, (ISSUER,))
         identity = Identity(self._cluster, self._plugins.hooks, reader, self._auth_host)
         self.authority = identity.authority()
         host = self._admission_host = Host(self.scheme, self.authority, reader, self.clock, self.ids)
-        admission = Chain([*builtin_admission(reader, host), *self._admission(reader, host)])
+        admission = self._admission(self._cluster, self._plugins, reader, host)
         self.service = Service(self.log, self.scheme, self.authority, admission, clock=self.clock, ids=self.ids)
         self.service.event_seconds = seconds(self._cluster.server.eventTTL)
         capabilities.CURRENT.allow_privileged = bool(self._cluster.server.allowPrivileged)
@@ -178,13 +179,19 @@ class ControlPlane:
         self._store_socket = StoreSocket(self._layout, keeping)
         await self._store_socket.start()
 
-    def _admission(self, reader: LogReader, host: Host) -> list[Any]:
+    def take_over(self, cluster: ClusterFile, plugins: ServerPlugins) -> None:
+        """Scheduling and admission as this file says, from the next pod and the next write on. Raises PluginErrors, and changes nothing."""
+        policies = policies_of(cluster, plugins)
+        self.service.admission = self._admission(cluster, plugins, LogReader(self.log, self.scheme), self._admission_host)
+        self._loops.judge_by(policies)
+
+    def _admission(self, cluster: ClusterFile, plugins: ServerPlugins, reader: LogReader, host: Host) -> Chain:
         try:
-            contributed = self._plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
+            contributed = plugins.hooks.collect("bareboat_admission", reader=reader, host=host)
         except ValueError as error:
             raise PluginErrors([Problem(plugin="admission", group="bareboat.plugins", message=str(error))]) from error
-        chosen = ordered(contributed, self._cluster.admission, "admission")
-        return [*chosen, *(p for p in contributed if p.required and p not in chosen)]
+        chosen = ordered(contributed, cluster.admission, "admission")
+        return Chain([*builtin_admission(reader, host), *chosen, *(p for p in contributed if p.required and p not in chosen)])
 
     async def _start_face(self, pki: CertificateAuthority, reader: LogReader, keys: Keys, identity: Identity) -> None:
         chain = identity.chain(keys)
@@ -258,7 +265,7 @@ class ControlPlane:
 
     async def _start_loops(self) -> None:
         """The controllers and the scheduler, and who else serves this cluster."""
-        loops = Loops(self._cluster, self._plugins, self._client, self.clock, self.ids)
+        loops = self._loops = Loops(self._cluster, self._plugins, self._client, self.clock, self.ids)
         if not self.log.shared:
             loops.start(self._tasks)
         else:

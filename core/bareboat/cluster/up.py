@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,13 @@ import msgspec
 from bareboat.cluster import state as states
 from bareboat.cluster.errors import ClusterError
 from bareboat.cluster.file.choices import check
-from bareboat.cluster.file.reading import Lines
+from bareboat.cluster.file.plan import Change, changes, shown
+from bareboat.cluster.file.reading import Lines, read
 from bareboat.cluster.file.shape import ClusterFile
 from bareboat.cluster.layout import Layout
 from bareboat.cluster.networks import settled, taken
 from bareboat.cluster.nodes import Nodes
-from bareboat.cluster.processes import start
+from bareboat.cluster.processes import start, stop
 from bareboat.cluster.state import ClusterState, NodeState
 from bareboat.plugins.loader import Loader
 
@@ -81,8 +83,9 @@ class Up:
         self._refuse()
         with report.step("Plugins checked"):
             check(self.cluster, Loader(), self.lines)
-        self._choose_networks()
+        changed = self.plan()
         self._keep_cluster_file()
+        await self._make_room(changed)
         self._plan_nodes()
         states.save(self.layout, self.state)  # before anything is made, so that `down` finds it
         if self.state.separate:
@@ -98,6 +101,30 @@ class Up:
             names = [n.name for n in self.state.nodes]
             step.detail = ", ".join(names) if len(names) <= 8 else f"{len(names)} of {len(names)}"
         return self.state
+
+    def plan(self) -> list[Change]:
+        """What the file would change in the cluster that is there. Raises ClusterError for what cannot be changed."""
+        self._settle()
+        if not self.layout.cluster_file.exists() or self.state.server is None:
+            return []
+        found = changes(read(self.layout.cluster_file)[0], self.cluster)
+        refused = [shown(change) for change in found if change.effect == "refused"]
+        if refused:
+            raise ClusterError("\n".join(["the cluster file is refused; nothing was changed", *refused]))
+        return found
+
+    async def _make_room(self, changed: Sequence[Change]) -> None:
+        """Tell the server what it can take over, end what has to begin anew."""
+        effects = {change.effect for change in changed}
+        server = self.state.server
+        if server is not None and server.alive:
+            if "server" in effects:
+                await stop(server)
+            elif "live" in effects:
+                os.kill(server.pid, signal.SIGHUP)
+        if "nodes" in effects:
+            processes = {n.process.pid: n.process for n in self.state.nodes if n.process is not None and n.alive}
+            await asyncio.gather(*(stop(process) for process in processes.values()))
 
     def _wanted(self) -> list[NodeState]:
         return [n for n in self.state.nodes if not (self._resumed and n.stopped)]
@@ -116,6 +143,13 @@ class Up:
             if name not in known:
                 self.nodes.plan(name)
 
+    def _settle(self) -> None:
+        """The file as it will be kept: with what is chosen for it here."""
+        self._choose_networks()
+        if self.cluster.server.allowPrivileged is None:
+            server = msgspec.structs.replace(self.cluster.server, allowPrivileged=True)
+            self.cluster = msgspec.structs.replace(self.cluster, server=server)
+
     def _choose_networks(self) -> None:
         """A new cluster on the defaults keeps clear of others on this machine."""
         if self.state.fake:
@@ -127,10 +161,6 @@ class Up:
     def _keep_cluster_file(self) -> None:
         """The file in force is kept beside the data, so that agents and later commands read the same."""
         from bareboat.cluster.file.writing import dump
-
-        if self.cluster.server.allowPrivileged is None:
-            server = msgspec.structs.replace(self.cluster.server, allowPrivileged=True)
-            self.cluster = msgspec.structs.replace(self.cluster, server=server)
 
         states.write_private(self.layout.cluster_file, dump(self.cluster))
 

@@ -36,13 +36,13 @@ def decode(cls: type[T], data: bytes) -> T:
         return lenient.decode(cls, data)[0]
 
 
-def decode_strict(cls: type[T], data: bytes) -> tuple[T, list[str]]:
-    """Also lists unknown and duplicate fields, as upstream words and orders them."""
+def decode_strict(cls: type[T], data: bytes, *, ours: bool = False) -> tuple[T, list[str]]:
+    """Also lists unknown and duplicate fields, as upstream words and orders them. ``ours``: encoded here, so no field is twice."""
     try:
         decoded = _decoder(cls)(data)
     except _REFUSED:
         return lenient.decode(cls, data)
-    if has_duplicates(data):
+    if not ours and has_duplicates(data):
         return lenient.decode(cls, data)
     return decoded, []
 

@@ -62,6 +62,7 @@ class NodeAgent:
         network: NetworkDriver | None,
         proxy: ProxyDriver | None,
         policies: NetworkPolicyDriver | None = None,
+        policy_client: Client | None = None,
         *,
         clock: Clock,
         ids: Ids,
@@ -97,7 +98,9 @@ class NodeAgent:
         self.images = ImageFace(self._runtime, state_dir)
         self.stats = NodeStats(self._runtime, self._state, clock, lambda: look(state_dir))
         self._node_network = NodeNetwork(config, network, proxy, self._informers, clock)
-        self._policies = None if policies is None else PolicyWatcher(config.name, config.service_cidr, policies, self._informers, clock)
+        self._policies = (
+            None if policies is None else PolicyWatcher(config.name, config.service_cidr, policies, policy_client or client, clock)
+        )
         self.services.labels = self._node_network.labels
         self._pressure = Pressure(self.stats.current, self._pods.list, self._evict, clock)
         self.services.memory_is_short = lambda: self._pressure.memory

@@ -32,6 +32,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     dist: str = ""
     options: dict[str, Any] = {}
     where: str = ""
+    isolate: bool = False
 
 
 class LoadedDriver(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ class LoadedDriver(msgspec.Struct, frozen=True, kw_only=True):
     plugin: Installed
     cls: Any
     options: Any
+    isolate: bool = False
 
 
 class _Chosen(NamedExtensionManager[Any]):
@@ -131,7 +133,7 @@ class Loader:
             except msgspec.ValidationError as error:
                 faults = [f"options: {error}; allowed: {', '.join(cls.Options.__struct_fields__) or 'none'}"]
         problems += [Problem(plugin=choice.use, group=group, message=f, where=choice.where) for f in faults]
-        return None if faults else LoadedDriver(plugin=plugin, cls=cls, options=options)
+        return None if faults else LoadedDriver(plugin=plugin, cls=cls, options=options, isolate=choice.isolate)
 
     def _import(self, group: str, choice: Choice, problems: list[Problem]) -> tuple[Installed, Any] | None:
         def fail(message: str) -> None:

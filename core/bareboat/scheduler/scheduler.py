@@ -74,9 +74,17 @@ class Scheduler:
         self._storage = Storage(informers, lambda: self._queue.wake(VOLUME))
         self._volumes = VolumeBinding(client, self._storage)
         around = Known(self._changes, self._siblings, self._storage)
-        self._placement = Placement(self._columns, policies, ids, around, self._nominations)
-        self._preemption = Preemption(self._columns, self._placement.filters, self._nominations, self._budgets.list, ids)
+        self._ids = ids
+        self._around = around
+        self.judge_by(policies)
         self._evictions = Evictions(client, events, clock)
+
+    def judge_by(self, policies: Sequence[tuple[SchedulingPolicy, int]]) -> None:
+        """With these policies and weights, from the next pod on; what was refused by others is looked at again."""
+        self._placement = Placement(self._columns, policies, self._ids, self._around, self._nominations)
+        self._preemption = Preemption(self._columns, self._placement.filters, self._nominations, self._budgets.list, self._ids)
+        for what in EVERYTHING:
+            self._queue.wake(what)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -1,4 +1,4 @@
-"""Dials node agents: an agent is at its Node's InternalIP and kubelet port and trusts the server's client certificate."""
+"""Dials node agents: an agent is at its Node's InternalIP and kubelet port; its certificate names the node. It trusts the server's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class Agents:
     def __init__(self, reader: Reader, certificate: Path, key: Path, ca: Path) -> None:
         self._reader = reader
         self._tls = ssl.create_default_context(cafile=str(ca))
-        self._tls.check_hostname = False  # the certificate names the node; addresses may change
         self._files = certificate, key
         self.reload()
         self._session: aiohttp.ClientSession | None = None
@@ -60,6 +59,7 @@ class Agents:
                 data=body or None,
                 headers={**(headers or {}), NODE: node},
                 ssl=self._tls,
+                server_hostname=node,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError) as error:
@@ -71,7 +71,13 @@ class Agents:
 
         try:
             return await self.session().ws_connect(
-                self._url(node, path), params=query, protocols=(protocol,), ssl=self._tls, max_msg_size=0, autoclose=False
+                self._url(node, path),
+                params=query,
+                protocols=(protocol,),
+                ssl=self._tls,
+                server_hostname=node,
+                max_msg_size=0,
+                autoclose=False,
             )
         except aiohttp.WSServerHandshakeError as error:
             said = error.headers.get(REFUSAL, "") if error.headers else ""

@@ -170,6 +170,8 @@ class App:
             return await self._service.handle(request)
         await self._authorize_path(user, scope["method"].lower(), request.path)
         if self._apps.concern(request.path):
+            self._deadlines.end(visit.task)  # what a plugin's application does, and for how long, is its own affair
+            visit.leave()
             await self._apps.call(user, scope, receive, marked(send, visit))
             return None
         query = scope["query_string"]

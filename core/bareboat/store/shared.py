@@ -16,7 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from bareboat.base.clock import Clock
-from bareboat.contracts.errors import DriverError
+from bareboat.contracts.errors import DriverError, Unavailable
 from bareboat.contracts.store import Compacted, LostRace, Row, SharedStore, Store, Uncertain
 from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
@@ -102,11 +102,17 @@ class SharedLog(Log):
         await self._told(self._freshness.fresh())
 
     async def _store_head(self) -> int:
+        seen = self.head
         try:
-            return await self.store.head()
+            head = await self.store.head()
+            if head < seen:
+                raise Unavailable(
+                    f"the store is at revision {head}, behind {seen}: it was restored from an older copy; start the servers again"
+                )
         except DriverError as error:
             self._lost(error)
             raise
+        return head
 
     async def reach(self, revision: int) -> None:
         if not self.fault:
@@ -287,9 +293,10 @@ class SharedLog(Log):
                 if not ticked and self._hinted <= self.head:
                     continue
                 try:
-                    await self._catch_up()
                     if ticked:
+                        await self._store_head()
                         self.compacted = await self.store.compacted()
+                    await self._catch_up()
                 except DriverError as error:
                     self._lost(error)
                     continue

@@ -20,7 +20,7 @@ import pytest
 import pytest_asyncio
 
 from bareboat.base.clock import SystemClock
-from bareboat.contracts.auth import Attributes, Authenticator, Authorizer, Credentials, Decision, InvalidCredential, UserInfo
+from bareboat.contracts.auth import Attributes, Authenticated, Authenticator, Authorizer, Credentials, Decision, InvalidCredential, UserInfo
 from bareboat.testing.kernel import Kernel
 
 NOBODY = UserInfo(name="nobody-knows-me", groups=("system:authenticated",))
@@ -120,6 +120,9 @@ class AuthenticatorSuite(_OverKernel):
         if self.good is not None:
             for _ in range(3):
                 found = await tested.authenticate(self.good)
+                if isinstance(found, Authenticated):
+                    assert set(found.audiences) <= set(self.good.audiences) or not self.good.audiences, "more audiences than were asked"
+                    found = found.user
                 assert isinstance(found, UserInfo)
                 assert found.name == self.user
                 assert not [g for g in found.groups if g == "system:masters"] or self.user.startswith("system:"), (

@@ -109,6 +109,7 @@ class TestTimeout:
         server.kernel.service.virtual["core/configmaps", ""] = never
         began = time.perf_counter()
         answer = await server.ask("GET", f"{CONFIGMAPS}/a?timeout=200ms")
+        assert server.kernel.service.requests.inflight == {"readOnly": 0, "mutating": 0}
         assert time.perf_counter() - began < 2
         assert answer.status == 504
         assert answer.json == {
@@ -213,6 +214,16 @@ class TestPaths:
     )
     async def test_paths_that_name_nothing_are_not_found(self, server, path):
         assert (await server.ask("GET", path)).status == 404
+
+    async def test_paths_that_are_made_up_leave_nothing_behind(self, server):
+        connection = await server.connect()
+        for i in range(20):
+            assert (await server.ask("GET", f"/apis/made{i}.up/v1/{'x' * 5000}{i}/y", connection=connection)).status == 404
+            assert (await server.ask("GET", f"/api/v1/pods/a/{'x' * 5000}{i}", connection=connection)).status == 404
+        kept = [key for key in server.fairness._places if any(len(str(part)) > 1000 for part in key)]
+        assert kept == []
+        assert not any("x" * 5000 in label for labels, _ in server.kernel.service.requests.counts for label in labels)
+        connection[1].transport.abort()
 
     async def test_an_encoded_slash_is_authorized_as_what_it_serves(self, server):
         seen = []

@@ -9,6 +9,7 @@ from bareboat.base.clock import LoopClock
 from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import head
 from bareboat.store.log import CompareFailed, Raced, StoreFailed
+from bareboat.store.memory import MemoryStore
 from bareboat.store.pending import PROVISIONAL
 from bareboat.store.shared import SharedLog, StoreUncertain
 from bareboat.testing.shared_store import Hub, HubStore
@@ -219,3 +220,17 @@ async def test_a_server_that_fell_behind_what_is_kept_starts_its_watches_anew_an
     with pytest.raises(SlowSubscriber):
         await watch.next_batch()
     assert (await two.write(C, stored("c", x="1"), expect=5)).revision == 6
+
+
+async def test_a_store_that_went_back_is_not_served_as_if_nothing_had_been(servers, hub):
+    one, two = servers
+    await one.write(A, stored("a"))
+    await two.fresh()
+    older, hub.rows = hub.rows, MemoryStore()
+    with pytest.raises(StoreFailed, match="restored from an older copy"):
+        await two.fresh()
+    await asyncio.sleep(5)
+    assert "restored from an older copy" in one.fault
+    with pytest.raises(StoreFailed):
+        await one.write(B, stored("b"))
+    hub.rows = older

@@ -21,6 +21,15 @@ def test_any_prefix_of_the_log_may_be_left():
     assert after(k0=(3, "c"), k1=(2, "b"), k2=(4, "d"))[0] == []
 
 
+def test_the_last_that_is_left_may_be_a_delete():
+    log = [Seen("torture-0", 1, "a"), Seen("torture-1", 2, "b"), Seen("torture-0", 3, "a", True), Seen("torture-2", 4, "c")]
+    changes = {seen.revision: seen for seen in log}
+    assert prefix_problems(changes, History(final={"torture-1": (2, "b")})) == []
+    assert sorted(changes) == [1, 2, 3]
+    changes = {seen.revision: seen for seen in log if not seen.deleted}
+    assert prefix_problems(changes, History(final={"torture-1": (2, "b")})) != []
+
+
 def test_holes_mixtures_and_inventions_may_not():
     assert after(k1=(2, "b"))[0] == ["torture-0 is None at the end, where revision 2 had (1, 'a')"]
     assert after(k0=(1, "a"), k1=(2, "b"), k2=(4, "d"))[0]

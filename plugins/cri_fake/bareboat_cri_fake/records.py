@@ -28,8 +28,9 @@ class Book(msgspec.Struct):
 class Records:
     """One node's; ``save`` after every change."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, fail: str = "", slow: str = "") -> None:
         self._path = path
+        self._fail, self._slow = fail, slow
         self.book = msgspec.json.decode(path.read_bytes(), type=Book) if path is not None and path.exists() else Book()
 
     def save(self) -> None:
@@ -43,8 +44,8 @@ class Records:
         return f"{kind}{self.book.counter:08x}"
 
     def fail_on_purpose(self, verb: str, sandbox: cri.SandboxConfig) -> None:
-        """``fail: verb:Reason:times``. Raises the error of that name as often as asked."""
-        wanted = sandbox.annotations.get(f"{PREFIX}fail", "")
+        """``fail: verb:Reason:times``. Raises the error of that name as often as asked, for each pod."""
+        wanted = sandbox.annotations.get(f"{PREFIX}fail", self._fail)
         name, _, rest = wanted.partition(":")
         kind, _, times = rest.partition(":")
         if name != verb:
@@ -55,3 +56,8 @@ class Records:
             self.book.failures[key] = done + 1
             self.save()
             raise _ERRORS.get(kind, DriverError)(f"{verb} fails because the pod's annotation asks for it")
+
+    def slowness(self, verb: str, sandbox: cri.SandboxConfig) -> float:
+        """``slow: verb:seconds``. Nothing, for what is no number."""
+        name, _, seconds = sandbox.annotations.get(f"{PREFIX}slow", self._slow).partition(":")
+        return float(seconds) if name == verb and seconds.replace(".", "", 1).isdigit() else 0.0

@@ -26,7 +26,8 @@ class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events, cri.StatsMixin)
     def __init__(self, options: FakeOptions, host: Host) -> None:
         super().__init__(options, host)
         self._options = options
-        self._records = Records(host.state_dir / "records.json" if options.persist else None)
+        path = host.state_dir / "records.json" if options.persist else None
+        self._records = Records(path, fail=options.fail, slow=options.slow)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._listeners: set[asyncio.Queue[str]] = set()
 
@@ -47,7 +48,7 @@ class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events, cri.StatsMixin)
         return cri.Version(runtime_name="fake", runtime_version="0.1.0")
 
     async def run_pod_sandbox(self, config: cri.SandboxConfig) -> cri.Sandbox:
-        self._records.fail_on_purpose("run_pod_sandbox", config)
+        await self._misbehave("run_pod_sandbox", config)
         for known in self._records.book.sandboxes.values():
             if (known.config.uid, known.config.attempt) == (config.uid, config.attempt):
                 if known.config != config:
@@ -84,7 +85,7 @@ class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events, cri.StatsMixin)
         sandbox = self._sandbox(sandbox_id)
         if sandbox.state != "READY":
             raise Conflict(f"sandbox {sandbox_id} is not ready", reason="SandboxNotReady")
-        self._records.fail_on_purpose("create_container", sandbox.config)
+        await self._misbehave("create_container", sandbox.config)
         for known in self._of(sandbox_id):
             if (known.config.name, known.config.attempt) == (config.name, config.attempt):
                 if known.config != config:
@@ -106,7 +107,7 @@ class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events, cri.StatsMixin)
             return
         if found.state == "EXITED":
             raise Conflict(f"container {container_id} has ended", reason="ContainerExited")
-        self._records.fail_on_purpose("start_container", self._sandbox(found.sandbox_id).config)
+        await self._misbehave("start_container", self._sandbox(found.sandbox_id).config)
         if self._options.start_delay:
             await self.host.clock.sleep(self._options.start_delay)
         if found.config.command[:1] == ("/no/such/command",):
@@ -182,6 +183,13 @@ class FakeRuntimeDriver(cri.RuntimeDriver, cri.Exec, cri.Events, cri.StatsMixin)
                 yield await queue.get()
         finally:
             self._listeners.discard(queue)
+
+    async def _misbehave(self, verb: str, sandbox: cri.SandboxConfig) -> None:
+        """Slow, or failing, as the options and the pod's annotations want it."""
+        seconds = self._records.slowness(verb, sandbox)
+        if seconds:
+            await self.host.clock.sleep(seconds)
+        self._records.fail_on_purpose(verb, sandbox)
 
     def _plan_exit(self, container: cri.Container) -> None:
         sandbox = self._records.book.sandboxes.get(container.sandbox_id)

@@ -6,7 +6,6 @@ is told InProgress, also when the caller of the first has given up.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import ParamSpec, TypeVar
 
 from bareboat.contracts import csi, csi_checks
 from bareboat.contracts.driver import Health, Host
-from bareboat.contracts.errors import DriverError, InProgress, Unavailable
+from bareboat.contracts.errors import DriverError, Unavailable
+from bareboat.contracts.one_at_a_time import OneAtATime
 from bareboat_csi_local.host import HostError
 from bareboat_csi_local.making import Making, refusal
 from bareboat_csi_local.options import LocalStorageOptions
@@ -37,7 +37,7 @@ class LocalNode(csi.Staging, csi.NodeExpansion, csi.Stats):
         directory = Path(options.directory) if options.directory else host.state_dir
         self._making = Making(directory, options.capacity, self._topology)
         self._showing = Showing(self._making)
-        self._busy: set[str] = set()
+        self._one = OneAtATime(host)
 
     async def open(self) -> None:
         await self.host.blocking(self._making.open)
@@ -50,18 +50,7 @@ class LocalNode(csi.Staging, csi.NodeExpansion, csi.Stats):
         return Health(ready=True)
 
     async def _on(self, key: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if key in self._busy:
-            raise InProgress(f"another call on {key} is running")
-        self._busy.add(key)
-        work = asyncio.ensure_future(self.host.blocking(_translated(call), *args, **kwargs))
-
-        def ended(done: asyncio.Future[T]) -> None:
-            self._busy.discard(key)
-            if not done.cancelled():
-                done.exception()  # seen, also when nobody waits for it any more
-
-        work.add_done_callback(ended)
-        return await asyncio.shield(work)
+        return await self._one.run(key, _translated(call), *args, **kwargs)
 
     async def node_get_info(self) -> csi.NodeInfo:
         return csi.NodeInfo(node_id=self.host.node_name, topology=self._topology)

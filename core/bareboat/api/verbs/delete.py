@@ -157,7 +157,7 @@ async def _delete_once(
     if gone:
         return await service.log.write(current.key, None, expect=current.revision), True, uid
     stored = await stored_bytes(op, new)
-    if await unchanged(op, stored, old, current):
+    if unchanged(op, stored, current):
         return await service.log.settled(current), False, uid
     return await service.log.write(current.key, stored, expect=current.revision, expires_at=current.expires_at), False, uid
 

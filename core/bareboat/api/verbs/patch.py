@@ -22,7 +22,7 @@ from bareboat.api.verbs.apply import APPLY_PATCH, apply
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
 from bareboat.api.writing import check_name, conflict, load, write_changed
-from bareboat.models.codec import DecodeError, decode_strict, to_tree
+from bareboat.models.codec import DecodeError, decode_strict, encode, to_tree
 from bareboat.models.status import BadRequest, Cause, Invalid, UnsupportedMediaType
 from bareboat.store.entry import Entry
 from bareboat.store.log import CompareFailed
@@ -114,12 +114,12 @@ def patched(op: Operation, old: Any, media: str, document: Any) -> Any:
         return op.custom.patched(op, old, media, document)
     base = old if op.same_version else convert_object(to_tree(old), op.stored, op.resource)
     cls: Any = op.resource.type
-    tree = msgspec.json.decode(msgspec.json.encode(to_tree(base)))
+    tree = msgspec.json.decode(encode(base))
     tree = apply_document(op, cls, tree, media, document)
     data = msgspec.json.encode(tree)
     op.raw = tree if has_empty_list(data) is not None else None
     try:
-        new, faults = decode_strict(cls, data)
+        new, faults = decode_strict(cls, data, ours=True)
     except DecodeError as error:
         raise Invalid(
             op.resource.kind, op.info.name, [Cause("FieldValueInvalid", f"Invalid value: {error}", "patch")], group=op.resource.group

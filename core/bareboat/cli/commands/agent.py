@@ -26,12 +26,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     from bareboat.cluster.agents import Agents
-    from bareboat.cluster.file.choices import node_plugins
+    from bareboat.cluster.file.choices import plugins_of
     from bareboat.cluster.processes import announce
     from bareboat.plugins.loader import Loader
 
     cluster, lines, layout = cluster_of(arguments)
-    agents = Agents(cluster, layout, node_plugins(cluster, Loader(), lines), arguments.node, arguments.node_address)
+    plugins = {name: plugins_of(cluster, name, Loader(), lines) for name in arguments.node}
+    agents = Agents(cluster, layout, plugins, arguments.node_address)
     names = ", ".join(arguments.node)
     if arguments.teardown:
         await agents.teardown()

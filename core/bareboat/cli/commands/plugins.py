@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.metadata
 import inspect
 import re
+import sys
 from typing import Any
+
+import msgspec
 
 import bareboat
 from bareboat.cli.commands.plugin import named, told
 from bareboat.cli.options import add_cluster_options, cluster_of
 from bareboat.cli.screen import print_json, table
 from bareboat.cluster.file.choices import check
-from bareboat.cluster.file.shape import ClusterFile
+from bareboat.cluster.file.shape import ClusterFile, Node
+from bareboat.cluster.layout import Layout
 from bareboat.contracts import hooks
+from bareboat.models.status import ApiError
 from bareboat.plugins.inventory import DRIVER_GROUPS, GROUPS, Installed, Inventory
 from bareboat.plugins.loader import Loader
 
@@ -39,15 +45,44 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace, inventory: Inventory) -> int:
-    cluster, _, _ = cluster_of(arguments)
-    used = _enabled(cluster)
-    rows = [(p.name, p.group, p.distribution, p.version, _state(p, used)) for p in inventory.all()]
+    cluster, _, layout = cluster_of(arguments)
+    used, health = _enabled(cluster), _health(layout)
+    rows = [(p.name, p.group, p.distribution, p.version, _state(p, used), health.get((p.group, p.name), "")) for p in inventory.all()]
     if arguments.output == "json":
-        print_json([dict(zip(("name", "contract", "distribution", "version", "state"), row, strict=True)) for row in rows])
+        print_json([dict(zip(("name", "contract", "distribution", "version", "state", "health"), row, strict=True)) for row in rows])
     else:
-        table(("NAME", "CONTRACT", "DISTRIBUTION", "VERSION", "STATE"), rows)
+        table(("NAME", "CONTRACT", "DISTRIBUTION", "VERSION", "STATE", "HEALTH"), rows)
         print(f"\nbareboat {bareboat.__version__} speaks {', '.join(sorted(GROUPS.values()))}")
     return 0
+
+
+def _health(layout: Layout) -> dict[tuple[str, str], str]:
+    """Of what a running cluster has loaded, by contract and name: where it is well, and what is wrong elsewhere. {} if none runs."""
+    from bareboat.cluster import state as states
+
+    found = states.load(layout)
+    if found is None or found.server is None or not found.server.alive:
+        return {}
+    return asyncio.run(_told(layout))
+
+
+async def _told(layout: Layout) -> dict[tuple[str, str], str]:
+    from bareboat.client.client import checked
+    from bareboat.cluster.nodes import Administrator
+
+    administrator = Administrator(layout)
+    try:
+        async with administrator:
+            answer = checked(await administrator.transport.request("GET", "/apis/bareboat.dev/v1/plugins"))
+    except ApiError as error:
+        print(f"how they are is not known: {error}", file=sys.stderr)
+        return {}
+    places: dict[tuple[str, str], list[str]] = {}
+    for item in msgspec.json.decode(answer.body).get("items") or ():
+        spec, status = item["spec"], item.get("status", {})
+        state = "well" if status.get("state") == "Loaded" else f"{status.get('state')}: {status.get('message', '')}".rstrip(": ")
+        places.setdefault((spec["contract"], spec["name"]), []).append(f"{spec.get('node') or 'server'} {state}")
+    return {key: ", ".join(sorted(told)) for key, told in places.items()}
 
 
 def _state(plugin: Installed, used: set[tuple[str, str]]) -> str:
@@ -58,15 +93,20 @@ def _state(plugin: Installed, used: set[tuple[str, str]]) -> str:
 
 
 def _enabled(cluster: ClusterFile) -> set[tuple[str, str]]:
-    node = cluster.node
-    used = {(DRIVER_GROUPS["runtime"], r.use) for r in node.runtimes} | {(hooks.GROUP, p.use) for p in cluster.plugins}
+    return set().union(*(_of_node(node) for node in (cluster.node, *(s.over(cluster.node) for s in cluster.nodes)))) | {
+        (DRIVER_GROUPS["store"], cluster.store.use),
+        *((hooks.GROUP, p.use) for p in cluster.plugins),
+    }
+
+
+def _of_node(node: Node) -> set[tuple[str, str]]:
+    used = {(DRIVER_GROUPS["runtime"], r.use) for r in node.runtimes} | {(hooks.GROUP, p.use) for p in node.plugins}
     if node.networkPolicy is not None:
         used.add((DRIVER_GROUPS["networkPolicy"], node.networkPolicy.use))
     used |= {(DRIVER_GROUPS["storage"], s.use) for s in node.storage} | {(DRIVER_GROUPS["buckets"], b.use) for b in node.buckets}
     return used | {
         (DRIVER_GROUPS["network"], node.network.use),
         (DRIVER_GROUPS["proxy"], node.proxy.use),
-        (DRIVER_GROUPS["store"], cluster.store.use),
     }
 
 

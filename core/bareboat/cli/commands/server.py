@@ -33,6 +33,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     from bareboat.cluster.errors import ClusterError
     from bareboat.cluster.file.choices import server_plugins
+    from bareboat.cluster.live import LiveFile
     from bareboat.cluster.processes import announce
     from bareboat.cluster.server import ControlPlane
     from bareboat.cluster.up import copy_kubeconfig
@@ -52,6 +53,8 @@ async def _run(arguments: argparse.Namespace) -> int:
     if arguments.write_kubeconfig:
         copy_kubeconfig(layout, arguments.write_kubeconfig)
     announce(arguments.ready_fd, f"bareboat server: ready at {plane.url} in {time.monotonic() - started:.2f} s")
+    live = LiveFile(plane, cluster, lambda: cluster_of(arguments)[:2])
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, live.reload)
     await stopped.wait()
     await plane.stop()
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bareboat.cluster.file.reading import ClusterFileError, Lines
-from bareboat.cluster.file.shape import ClusterFile, Runtime, Use
+from bareboat.cluster.file.shape import ClusterFile, Runtime, Use, node_of
 from bareboat.plugins.inventory import DRIVER_GROUPS
 from bareboat.plugins.loader import Choice, Hooks, LoadedDriver, Loader
 from bareboat.plugins.problems import PluginErrors, Problem
@@ -33,7 +33,8 @@ class ServerPlugins(msgspec.Struct, frozen=True, kw_only=True):
 
 def _choice(entry: Use | Runtime, path: str, lines: Lines | None) -> Choice:
     where = f"line {lines.of('$.' + path)}: {path}" if lines else path
-    return Choice(use=entry.use, dist=entry.dist, options=entry.options, where=where)
+    isolate = isinstance(entry, Use) and entry.isolate
+    return Choice(use=entry.use, dist=entry.dist, options=entry.options, where=where, isolate=isolate)
 
 
 def node_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> NodePlugins:
@@ -63,6 +64,11 @@ def node_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = Non
     )
 
 
+def plugins_of(cluster: ClusterFile, node: str, loader: Loader, lines: Lines | None = None) -> NodePlugins:
+    """Of the node of that name. Raises PluginErrors."""
+    return node_plugins(msgspec.structs.replace(cluster, node=node_of(cluster, node)), loader, lines)
+
+
 def hook_choices(cluster: ClusterFile, lines: Lines | None = None) -> list[Choice]:
     """Every hook plugin that the file names, once."""
     found = [_choice(p, f"plugins[{i}].use", lines) for i, p in enumerate(cluster.plugins)]
@@ -80,11 +86,12 @@ def server_plugins(cluster: ClusterFile, loader: Loader, lines: Lines | None = N
 def check(cluster: ClusterFile, loader: Loader, lines: Lines | None = None) -> None:
     """Load everything that the file names, as server and node would. Raises PluginErrors with all problems of all of it."""
     problems: list[Problem] = []
-    for load in (server_plugins, node_plugins):
+    sets = [msgspec.structs.replace(cluster, node=found.over(cluster.node)) for found in cluster.nodes]
+    for load, file in ((server_plugins, cluster), *((node_plugins, file) for file in (cluster, *sets))):
         try:
-            load(cluster, loader, lines)
+            load(file, loader, lines)
         except PluginErrors as error:
-            problems += error.problems
+            problems += [p for p in error.problems if p not in problems]
     if problems:
         raise PluginErrors(problems)
 

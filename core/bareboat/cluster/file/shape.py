@@ -19,6 +19,7 @@ scheduling: [{use: least-allocated, weight: 1}, {use: balanced-allocation, weigh
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -31,11 +32,15 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A plugin by name. ``dist`` pins the distribution it must come from; ``options`` are the plugin's own."""
+    """A plugin by name. ``dist`` pins the distribution it must come from; ``options`` are the plugin's own.
+
+    ``isolate`` runs a network, proxy, packet filter or storage driver in a process of its own.
+    """
 
     use: str
     dist: str = ""
     options: dict[str, Any] = {}
+    isolate: bool = False
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +132,28 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     maxPods: Annotated[int, msgspec.Meta(ge=1)] = 110
 
 
+class NodeSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What some nodes load instead of what ``node`` says. ``names`` are patterns (``gpu-*``); the first set with one that fits counts.
+
+    What is left out is as in ``node``; ``labels`` and ``plugins`` come on top of those there.
+    """
+
+    names: Annotated[list[str], msgspec.Meta(min_length=1)]
+    runtimes: list[Runtime] = []
+    network: Use | None = None
+    proxy: Use | None = None
+    storage: list[Use] = []
+    buckets: list[Use] = []
+    plugins: list[Use] = []
+    labels: dict[str, str] = {}
+    maxPods: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+    def over(self, node: Node) -> Node:
+        """The node's part of the file, for nodes of this set."""
+        own = {name: value for name in ("runtimes", "network", "proxy", "storage", "buckets", "maxPods") if (value := getattr(self, name))}
+        return msgspec.structs.replace(node, **own, labels={**node.labels, **self.labels}, plugins=[*node.plugins, *self.plugins])
+
+
 class Encryption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seals what the store keeps. ``file`` is an EncryptionConfiguration, mode 0600, with providers aesgcm and identity; left out,
     ``DATA/server/encryption.yaml``, which is made with a new key for Secrets when it is not there and nothing is stored yet."""
@@ -163,6 +190,7 @@ class ClusterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     store: Use = Use(use="sqlite")
     encryption: Encryption | None = None
     node: Node = Node()
+    nodes: list[NodeSet] = []
     plugins: list[Use] = msgspec.field(default_factory=lambda: [Use(use="rbac"), Use(use="sched-policies"), Use(use="admission-builtin")])
     authentication: list[str | Authentication] = []
     authorization: list[str] = msgspec.field(default_factory=lambda: ["node", "rbac"])
@@ -175,3 +203,9 @@ def fake(name: str = "bareboat") -> ClusterFile:
     """The cluster of ``bareboat up --fake``: nodes as data, no root."""
     node = Node(runtimes=[Runtime(use="fake")], network=Use(use="fake"), proxy=Use(use="fake"), networkPolicy=None)
     return ClusterFile(name=name, node=node)
+
+
+def node_of(cluster: ClusterFile, name: str) -> Node:
+    """What the node of that name loads."""
+    found = next((s for s in cluster.nodes if any(fnmatchcase(name, pattern) for pattern in s.names)), None)
+    return cluster.node if found is None else found.over(cluster.node)

@@ -11,6 +11,7 @@ import logging
 
 from bareboat.base.backoff import Backoff
 from bareboat.base.clock import Clock
+from bareboat.client.client import Client
 from bareboat.contracts.driver import Health
 from bareboat.contracts.errors import DriverError
 from bareboat.contracts.netpolicy import NetworkPolicyDriver, PolicyState
@@ -28,10 +29,11 @@ DNS_NAMESPACE, DNS_LABELS = "kube-system", {"k8s-app": "kube-dns"}
 class PolicyWatcher:
     """Runs until cancelled."""
 
-    def __init__(self, node: str, service_cidr: str, driver: NetworkPolicyDriver, informers: InformerFactory, clock: Clock) -> None:
+    def __init__(self, node: str, service_cidr: str, driver: NetworkPolicyDriver, client: Client, clock: Clock) -> None:
+        """``client`` may read policies, namespaces and pods of all nodes: more than a node may (``access``)."""
         self._node = node
         self._driver = driver
-        self._informers = informers
+        self._informers = informers = InformerFactory(client)
         self._clock = clock
         self._dns = PodFacts(
             namespace=DNS_NAMESPACE,
@@ -47,13 +49,18 @@ class PolicyWatcher:
         self._labels: dict[str, dict[str, str]] = {}
         self._watching: list[Informer[core_v1.Pod] | Informer[core_v1.Namespace]] = []
         self._backoff = Backoff(0.5, 30.0)
-        self._health = Health(ready=True)
+        self._health = Health(ready=False, reason="PoliciesUnknown", message="the network policies of the cluster are not known yet")
 
     def health(self) -> Health:
         """For the Node's condition."""
         return self._health
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._informers.run(), name="policy-informers")
+            await self._follow()
+
+    async def _follow(self) -> None:
         await self._policies.synced()
         self._changed.set()
         while True:

@@ -96,6 +96,7 @@ class Judge:
     """Of one policy; answers are kept, as most requests are like another."""
 
     KEPT = 10_000
+    LONGEST = 500
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -107,9 +108,11 @@ class Judge:
         key = (user.name, user.groups, info.verb, info.group, info.resource, info.subresource, info.namespace, last)
         found = self._known.get(key)
         if found is None:
-            if len(self._known) >= self.KEPT:
-                self._known.clear()
-            found = self._known[key] = self._judge(user, info)
+            found = self._judge(user, info)
+            if len(info.path) <= self.LONGEST:  # of a stranger's invention nothing is kept
+                if len(self._known) >= self.KEPT:
+                    self._known.clear()
+                self._known[key] = found
         return found
 
     def _judge(self, user: UserInfo, info: RequestInfo) -> Verdict:

@@ -7,7 +7,8 @@ out are they opened. Reviews and requests of tokens never show more than their m
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -92,6 +93,8 @@ class Record:
             self._status = {"metadata": {}, "code": response.status}
             self._emit("ResponseStarted", self._clock.micro())
             response.stream = self._following(response.stream)
+            if response.follow is not None:
+                response.follow = partial(self._followed, response.follow)
             return response
         self._status = _status(response)
         if self.wants_response and response.body and response.content_type == "application/json":
@@ -112,6 +115,13 @@ class Record:
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
+            self._emit("ResponseComplete", self._clock.micro())
+
+    async def _followed(self, follow: Callable[[Any], Awaitable[None]], sink: Any) -> None:
+        """The same for a watch that writes to its connection itself."""
+        try:
+            await follow(sink)
+        finally:
             self._emit("ResponseComplete", self._clock.micro())
 
     def _keep_request(self) -> None:

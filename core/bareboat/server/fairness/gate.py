@@ -26,7 +26,9 @@ from bareboat.server.fairness.waits import Waits
 from bareboat.server.fairness.width import Widths
 
 #: Classified kinds of requests that are kept.
-KEPT = 20_000
+KEPT = 10_000
+#: Characters of a path at most for its kind to be kept.
+LONGEST = 500
 #: Seconds between two rounds of lending and borrowing.
 ROUND = 10.0
 TEXT = "Too many requests, please try again later."
@@ -47,9 +49,8 @@ class Place:
 class Rejected(TooManyRequests):
     """429 in upstream's plain words."""
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self) -> None:
         super().__init__(TEXT, retry_after=1)
-        self.headers = headers
 
 
 class Fairness:
@@ -91,9 +92,10 @@ class Fairness:
         found = self._places.get(key)
         if found is None:
             found = self._find(user, info)
-            if len(self._places) >= KEPT:
-                self._places.clear()
-            self._places[key] = found
+            if len(info.path) <= LONGEST:  # of a stranger's invention nothing is kept
+                if len(self._places) >= KEPT:
+                    self._places.clear()
+                self._places[key] = found
         return found
 
     def _find(self, user: UserInfo, info: RequestInfo) -> Place:
@@ -116,14 +118,14 @@ class Fairness:
 
     async def wait(self, place: Place, request: ApiRequest, info: RequestInfo, lost: list[Callable[[], None]] | None = None) -> Seat:
         """Raises Rejected. ``lost``: calls what is put there when the client has gone."""
-        schema, level, headers = place.schema, place.level, place.headers
+        schema, level = place.schema, place.level
         loop = asyncio.get_running_loop()
         began = self._clock.monotonic()
         ticket = Ticket(place.flow, request.user.name, info, self._widths.of(request, info), began, loop.create_future())
         self._turn(level)
         if not level.wait(ticket):
             self._reject(level, schema, "queue-full" if level.for_seats is not None else "concurrency-limit")
-            raise Rejected(headers)
+            raise Rejected
         timer = loop.call_later(self._patience, _give_up, ticket)
         gone = ticket.admitted.cancel
         if lost is not None:
@@ -145,7 +147,7 @@ class Fairness:
             self.waits.add(schema.name, level.name, ticket.seat is not None, self._clock.monotonic() - began)
         if not admitted:
             self._reject(level, schema, "time-out")
-            raise Rejected(headers)
+            raise Rejected
         schema.dispatched += 1
         self._turn(level)
         seat: Seat = ticket.seat

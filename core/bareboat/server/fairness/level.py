@@ -62,7 +62,6 @@ class Level:
         #: the most seats that were wanted at once since the limits were last worked out
         self.peak = 0
         self.smoothed = 0.0
-        self.capped = 0
 
     def configure(self, obj: v1.PriorityLevelConfiguration) -> None:
         self.uid = obj.metadata.uid
@@ -87,7 +86,6 @@ class Level:
     def set_limit(self, limit: int, total: int) -> None:
         self.limit = limit
         self.turns = max(LEAST_TURN, round(TURN * limit / max(1, total)))
-        self.capped = limit if self.for_seats is not None else 0
 
     def _shaped(self, queues: Queues | None, shape: tuple[int, int, int] | None) -> Queues | None:
         if queues is not None and queues.shape == shape:
@@ -122,7 +120,7 @@ class Level:
         free = self.limit - self.used
         if width > free and (self.used or not self.limit):
             return False  # what is wider than the level runs alone
-        return not (self.capped and flow[1] and self.held.get(flow, 0) >= 2 * max(1, free))
+        return not (self.for_seats is not None and flow[1] and self.held.get(flow, 0) >= 2 * max(1, free))
 
     def free(self, seat: Seat) -> None:
         self.executing -= 1

@@ -146,22 +146,31 @@ def learned(changes: dict[int, Seen], history: History) -> None:
 def prefix_problems(changes: dict[int, Seen], history: History) -> list[str]:
     """After the disk took rows away: what is there is the state at one revision that there was, nothing torn, nothing made up.
 
-    Forgets the changes that were lost.
+    The revision is that of the newest object, or one of the deletes right behind it. Forgets the changes that were lost.
     """
-    final = history.final or {}
+    final = {key: found for key, found in (history.final or {}).items() if key.startswith(PREFIX)}
     newest = max((revision for revision, _ in final.values()), default=0)
-    for revision in [r for r in changes if r > newest]:
-        del changes[revision]
     state: dict[str, tuple[int, str]] = {}
+    behind = sorted(r for r in changes if r > newest)
+    for revision in sorted(r for r in changes if r <= newest):
+        _apply(state, changes[revision])
+    for revision in behind:
+        if not changes[revision].deleted or not final.keys() < state.keys():
+            break
+        _apply(state, changes[revision])
+        newest = revision
+    for revision in [r for r in behind if r > newest]:
+        del changes[revision]
     deleted: set[str] = {o.key for o in history.operations if o.kind == "delete" and o.outcome != "refused"}
-    for revision in sorted(changes):
-        seen = changes[revision]
-        if seen.deleted:
-            state.pop(seen.key, None)
-        else:
-            state[seen.key] = (revision, seen.value)
     return [
         f"{key} is {final.get(key)} at the end, where revision {newest} had {state.get(key)}"
         for key in sorted({*state, *final})
-        if key.startswith(PREFIX) and final.get(key) != state.get(key) and not (key in deleted and key not in final)
+        if final.get(key) != state.get(key) and not (key in deleted and key not in final)
     ]
+
+
+def _apply(state: dict[str, tuple[int, str]], seen: Seen) -> None:
+    if seen.deleted:
+        state.pop(seen.key, None)
+    else:
+        state[seen.key] = (seen.revision, seen.value)

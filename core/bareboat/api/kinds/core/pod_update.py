@@ -21,6 +21,8 @@ _REQUIRED = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExe
 
 def validate_spec_update(new: Any, old: Any) -> list[Cause]:
     causes: list[Cause] = []
+    if new == old:
+        return causes
     for part in ("containers", "initContainers"):
         if len(getattr(new, part)) != len(getattr(old, part)):
             return [*causes, forbidden(f"spec.{part}", "pod updates may not add or remove containers")]
@@ -30,8 +32,6 @@ def validate_spec_update(new: Any, old: Any) -> list[Cause]:
     if stop:
         return causes
     causes += _tolerations(new.tolerations, old.tolerations) + _gates(new.schedulingGates, old.schedulingGates)
-    if new == old:
-        return causes
     if old.schedulingGates:
         causes += _gated(new, old)
     if _masked(new, old) != old:

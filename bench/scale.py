@@ -1,0 +1,176 @@
+"""How each cost grows with the cluster: the same measurements at sizes ten times apart, and the exponent between them.
+
+    python bench/scale.py [--sizes 50:1000 500:10000 5000:100000] [--output table|json] [--plot F.svg]
+
+A size is NODES:PODS. Nodes are API objects with a Lease each, which is renewed every ten seconds as agents do; pods are on them.
+The server is ours, in the default configuration. An exponent of 1 is proportional growth, 0 none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench import objects
+from bench.bench import PODS, namespaces, token_of
+from bench.connection import Connection, send_all
+from bench.server import OwnServer, cpu_seconds, pss
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+MERGE = "application/merge-patch+json"
+#: Seconds over which the load of heartbeats is read.
+WATCHED = 20
+Found = dict[str, float]
+
+
+def _made(nodes: int, pods: int) -> Iterator[tuple[str, str, bytes]]:
+    for number in range(nodes):
+        yield "POST", LEASES, objects.body(_beat(number))
+        yield "POST", "/api/v1/nodes", objects.body(objects.node(f"node-{number}"))
+    for number in range(pods):
+        yield "POST", PODS, objects.body(objects.pod(f"pod-{number}", number % nodes))
+
+
+def _beat(number: int) -> dict[str, object]:
+    tree = objects.lease(f"node-{number}")
+    tree["spec"]["renewTime"] = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    return tree
+
+
+async def _heartbeats(url: str, token: str, nodes: int) -> None:
+    """For ever, spread evenly over ten seconds."""
+    async with Connection(url, token) as connection:
+        while True:
+            began = time.monotonic()
+            for number in range(nodes):
+                body = objects.body({"spec": {"renewTime": _beat(number)["spec"]["renewTime"]}})  # type: ignore[index]
+                await connection.request("PATCH", f"{LEASES}/node-{number}", body, MERGE)
+                await asyncio.sleep(max(0.0, began + 10 * (number + 1) / nodes - time.monotonic()))
+
+
+async def _timed(connection: Connection, path: str, times: int) -> float:
+    """The median, in milliseconds."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await connection.request("GET", path)
+        found.append((time.perf_counter() - began) * 1000)
+    return statistics.median(found)
+
+
+async def _delivered(url: str, token: str) -> float:
+    """Median milliseconds from a change's answer to its event at one watcher of all pods."""
+    found = []
+    async with Connection(url, token) as writer, Connection(url, token) as watcher:
+        listed = await writer.json("GET", f"{PODS}?limit=1")
+        watcher.start("GET", f"{PODS}?watch=1&resourceVersion={listed['metadata']['resourceVersion']}")
+        await watcher.until(b"\r\n\r\n")
+        for number in range(20):
+            mark = f"m{number}-{time.time_ns()}"
+            body = json.dumps({"metadata": {"annotations": {"example.com/mark": mark}}}).encode()
+            began = time.perf_counter()
+            seen = asyncio.ensure_future(watcher.until(mark.encode()))
+            await writer.request("PATCH", f"{PODS}/pod-{number}", body, MERGE)
+            await seen
+            found.append((time.perf_counter() - began) * 1000)
+    return statistics.median(found)
+
+
+async def _filled(server: OwnServer, nodes: int, pods: int) -> str:
+    token = await token_of(server)
+    await namespaces(server.url, token)
+    await send_all(server.url, token, _made(nodes, pods))
+    return token
+
+
+async def _measured(server: OwnServer, token: str, nodes: int) -> Found:
+    beating = asyncio.ensure_future(_heartbeats(server.url, token, nodes))
+    await asyncio.sleep(12)
+    before, began = cpu_seconds(server.pid), time.monotonic()
+    await asyncio.sleep(WATCHED)
+    load = (cpu_seconds(server.pid) - before) / (time.monotonic() - began)
+    async with Connection(server.url, token) as connection:
+        found = {
+            "memory, MB": pss(server.pid),
+            "heartbeats, % of a core": load * 100,
+            "GET of a pod, ms": await _timed(connection, f"{PODS}/pod-7", 50),
+            "LIST of all pods, ms": await _timed(connection, PODS, 3),
+            "LIST of a node's pods, ms": await _timed(connection, f"{PODS}?fieldSelector=spec.nodeName%3Dnode-7", 20),
+            "page of 500, ms": await _timed(connection, f"{PODS}?limit=500", 5),
+        }
+    found["change → watcher, ms"] = await _delivered(server.url, token)
+    beating.cancel()
+    return found
+
+
+def measure(folder: Path, nodes: int, pods: int) -> Found:
+    server = OwnServer(folder / f"{nodes}-{pods}")
+    server.start()
+    began = time.monotonic()
+    try:
+        token = asyncio.run(_filled(server, nodes, pods))
+        seconds = time.monotonic() - began
+        server.stop()
+        server.start()
+        found = {"filling, s": seconds, "start to ready, s": server.start_seconds, **asyncio.run(_measured(server, token, nodes))}
+    finally:
+        server.stop()
+    return found
+
+
+def exponents(sizes: list[tuple[int, int]], found: list[Found]) -> Found:
+    """Between the smallest and the largest."""
+    growth = math.log(sizes[-1][1] / sizes[0][1]) if len(sizes) > 1 else 1.0
+    return {name: math.log(found[-1][name] / found[0][name]) / growth if found[0][name] > 0 < found[-1][name] else 0.0 for name in found[0]}
+
+
+def plot(sizes: list[tuple[int, int]], found: list[Found]) -> str:
+    """Every cost relative to the smallest size, both axes logarithmic."""
+    wide, high, left = 480, 320, 60
+    most = max(max(f[name] / found[0][name] for f in found) for name in found[0])
+    shapes = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide + 320}" height="{high + 60}" font-family="sans-serif" font-size="12">']
+    shapes.append('<rect width="100%" height="100%" fill="white"/>')
+    for number, name in enumerate(found[0]):
+        color = f"hsl({number * 360 // len(found[0])},60%,40%)"
+        points = []
+        for (_, pods), f in zip(sizes, found, strict=True):
+            x = left + wide * math.log(pods / sizes[0][1]) / max(math.log(sizes[-1][1] / sizes[0][1]), 0.01)
+            y = 20 + high * (1 - math.log(max(f[name] / found[0][name], 0.1)) / max(math.log(most), 0.01))
+            points.append(f"{x:.0f},{min(y, high + 40):.0f}")
+        shapes.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{color}" stroke-width="2"/>')
+        shapes.append(f'<text x="{left + wide + 20}" y="{30 + 18 * number}" fill="{color}">{name}</text>')
+    return "\n".join([*shapes, "</svg>"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", default=["50:1000", "500:10000", "5000:100000"], metavar="NODES:PODS")
+    parser.add_argument("--output", choices=["table", "json"], default="table")
+    parser.add_argument("--plot", type=Path)
+    chosen = parser.parse_args()
+    sizes = [(int(n), int(p)) for n, _, p in (size.partition(":") for size in chosen.sizes)]
+    with tempfile.TemporaryDirectory(prefix="bareboat-scale-") as folder:
+        found = [measure(Path(folder), *size) for size in sizes]
+    growth = exponents(sizes, found)
+    if chosen.output == "json":
+        print(json.dumps({"sizes": sizes, "found": found, "exponents": growth}, indent=2))
+    else:
+        print(f"{'nodes, pods':28}" + "".join(f"{f'{n:,}, {p:,}':>18}" for n, p in sizes) + "   exponent")
+        for name in growth:
+            print(f"{name:28}" + "".join(f"{f[name]:18,.4g}" for f in found) + f"   {growth[name]:8.2f}")
+    if chosen.plot:
+        chosen.plot.write_text(plot(sizes, found))
+
+
+if __name__ == "__main__":
+    main()

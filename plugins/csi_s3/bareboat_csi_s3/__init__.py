@@ -1,0 +1,1 @@
+"""Buckets of an S3 object store."""
