@@ -59,3 +59,13 @@ class TestOurBridgeAsABinary(PacketSuite):
 
     driver_class = ExecNetwork
     options = {"config": OURS, "binDir": str(Path(sys.executable).parent)}
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+class TestOurOverlayAsABinary(PacketSuite):
+    driver_class = ExecNetwork
+    options = {
+        "config": {**OURS, "plugins": [{**OURS["plugins"][0], "driver": "vxlan"}]},
+        "binDir": str(Path(sys.executable).parent),
+    }

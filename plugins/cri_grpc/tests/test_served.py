@@ -17,27 +17,9 @@ from bareboat_cri_fake.plugin import FakeRuntime
 from bareboat_cri_grpc.options import CriSocketOptions
 from bareboat_cri_grpc.plugin import CriSocket
 from bareboat_cri_grpc.serving import CriFace
+from bareboat_cri_grpc.testing import Served
 from bareboat_cri_process.options import ProcessOptions
 from bareboat_cri_process.plugin import ProcessRuntime
-
-
-class Served(CriSocket):
-    """With the driver behind the socket, which lives and ends with this one."""
-
-    def __init__(self, options, host, behind):
-        super().__init__(options, host)
-        self._face = CriFace(behind, host.runtime_dir / "cri.sock")
-
-    async def open(self):
-        if self._connection is None:
-            await self._face.driver.open()
-            await self._face.start()
-        await super().open()
-
-    async def close(self):
-        await super().close()
-        await self._face.stop()
-        await self._face.driver.close()
 
 
 @pytest.mark.root
@@ -56,7 +38,7 @@ class TestProcessBehindASocket(
     image, other_image = "host", "host:other"
 
     def make_driver(self, host):
-        return Served(CriSocketOptions(socket=str(host.runtime_dir / "cri.sock")), host, ProcessRuntime(ProcessOptions(), host))
+        return Served(host, ProcessRuntime(ProcessOptions(), host))
 
 
 async def test_a_socket_that_is_gone_is_unavailable_until_it_is_back(tmp_path):

@@ -9,28 +9,7 @@ from bareboat.testing.cri_suite import RuntimeSuite
 from bareboat_cri_docker import testing
 from bareboat_cri_docker.options import DockerOptions
 from bareboat_cri_docker.plugin import DockerRuntime
-from bareboat_cri_grpc.options import CriSocketOptions
-from bareboat_cri_grpc.plugin import CriSocket
-from bareboat_cri_grpc.serving import CriFace
-
-
-class Served(CriSocket):
-    """With the driver behind the socket, which lives and ends with this one."""
-
-    def __init__(self, options, host, behind):
-        super().__init__(options, host)
-        self._face = CriFace(behind, host.runtime_dir / "cri.sock")
-
-    async def open(self):
-        if self._connection is None:
-            await self._face.driver.open()
-            await self._face.start()
-        await super().open()
-
-    async def close(self):
-        await super().close()
-        await self._face.stop()
-        await self._face.driver.close()
+from bareboat_cri_grpc.testing import Served
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +53,7 @@ class TestDockerBehindASocket(
         cls.image, cls.other_image = f"{address}/tests/busybox:1", f"{address}/tests/other:1"
 
     def make_driver(self, host):
-        behind = DockerRuntime(DockerOptions(socket=self.socket), host)
-        return Served(CriSocketOptions(socket=str(host.runtime_dir / "cri.sock")), host, behind)
+        return Served(host, DockerRuntime(DockerOptions(socket=self.socket), host))
 
     def answers_on_port(self):
         return {"command": ("sh", "-c", f"while :; do printf hello | nc -l -p {self.port}; done")}
