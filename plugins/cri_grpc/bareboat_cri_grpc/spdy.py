@@ -24,6 +24,8 @@ _SYN_STREAM, _RST_STREAM, _PING, _GOAWAY = 1, 3, 6, 7
 _FIN = 0x01
 _PIECE = 1 << 15
 _PATIENCE = 30.0
+#: Seconds between a size and what is typed after it: a runtime takes the two from streams of their own, in any order.
+_SETTLING = 0.1
 PROTOCOL = "v4.channel.k8s.io"
 Output = tuple[Literal["stdout", "stderr"], bytes]
 
@@ -40,16 +42,20 @@ class SpdyStreams:
         self._code = 0 if attached else KILLED
         self._status = b""
         self._ended = asyncio.Event()
+        self._resized = False
 
     @classmethod
     async def open(cls, url: str, *, stdin: bool, tty: bool, attached: bool = False) -> SpdyStreams:
         """Raises Unavailable."""
         where = urlsplit(url)
+        writer = None
         try:
             async with asyncio.timeout(_PATIENCE):
                 reader, writer = await asyncio.open_connection(where.hostname, where.port)
                 await _upgrade(reader, writer, where.netloc, f"{where.path}?{where.query}" if where.query else where.path)
         except (OSError, asyncio.IncompleteReadError) as error:
+            if writer is not None:
+                writer.close()
             raise Unavailable(f"the runtime's streams at {url}: {error}", reason="StreamFailed") from error
         made = cls(reader, writer, attached=attached)
         names = ["error", *(["stdin"] if stdin else []), "stdout", *(["resize"] if tty else ["stderr"])]
@@ -86,6 +92,9 @@ class SpdyStreams:
             await self._flush()
 
     async def write_stdin(self, data: bytes) -> None:
+        if self._resized:
+            self._resized = False
+            await asyncio.sleep(_SETTLING)
         if data:
             await self._send("stdin", data)
 
@@ -94,6 +103,7 @@ class SpdyStreams:
 
     async def resize(self, size: Size) -> None:
         await self._send("resize", msgspec.json.encode({"Width": size.width, "Height": size.height}))
+        self._resized = True
 
     async def output(self) -> AsyncIterator[Output]:
         """Until both outputs and the status have ended, or the connection has."""
@@ -150,5 +160,4 @@ async def _upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, h
     await writer.drain()
     answer = (await reader.readuntil(b"\r\n\r\n")).decode(errors="replace")
     if " 101 " not in answer.split("\r\n")[0]:
-        writer.close()
         raise ConnectionError(answer.split("\r\n")[0])

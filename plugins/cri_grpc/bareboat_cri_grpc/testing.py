@@ -1,7 +1,7 @@
-"""A containerd of the tests' own: its directories, socket and configuration in one folder, nothing shared with the machine's.
+"""For tests: a driver of ours behind the socket, and a containerd that shares nothing with the machine's.
 
-What comes in: an empty directory and images by tag. What goes out: the socket. ``close`` ends the daemon and what it started, and
-takes back its mounts and network namespaces.
+What comes in: a driver; or an empty directory, for the daemon's socket, files and configuration, and images by tag. Leaving the context
+ends the daemon and what it started, and takes back its mounts and network namespaces.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from bareboat.testing import oci
+from bareboat.testing.host import FakeHost
+from bareboat_cri_grpc.options import CriSocketOptions
+from bareboat_cri_grpc.plugin import CriSocket
+from bareboat_cri_grpc.serving import CriFace
 
 PROGRAMS = ("containerd", "ctr", "runc")
 #: containerd asks for it beside the pod's network.
@@ -123,6 +127,25 @@ SystemdCgroup = false
 bin_dir = "{self.directory}/bin"
 conf_dir = "{self.directory}/net.d"
 """
+
+
+class Served(CriSocket):
+    """The proxy with one of our drivers behind its socket, which lives and ends with it."""
+
+    def __init__(self, host: FakeHost, behind: Any) -> None:
+        super().__init__(CriSocketOptions(socket=str(host.runtime_dir / "cri.sock")), host)
+        self._face = CriFace(behind, host.runtime_dir / "cri.sock")
+
+    async def open(self) -> None:
+        if self._connection is None:
+            await self._face.driver.open()
+            await self._face.start()
+        await super().open()
+
+    async def close(self) -> None:
+        await super().close()
+        await self._face.stop()
+        await self._face.driver.close()
 
 
 def _processes(socket: str) -> list[int]:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +58,13 @@ class TestContainerd(
 
     def make_driver(self, host):
         return CriSocket(CriSocketOptions(socket=self.socket), host)
+
+    async def test_output_is_logged_line_by_line(self, runtime):
+        """Stamps without their last zeros: containerd leaves them out, and the log's readers do not mind."""
+        ended = await runtime.ended(self.writes("one", "two"))
+        found = Path(ended.config.log_path).read_text().splitlines()
+        line = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) (stdout F one|stderr F two|stdout [FP] tail)")
+        assert len({line.fullmatch(text)[1] for text in found}) == 3
 
     def answers_on_port(self):
         return {"command": ("sh", "-c", f"while true; do printf hello | nc -l -p {self.port}; done")}
