@@ -72,7 +72,7 @@ def test_bash_completes_commands_options_and_their_values(tmp_path):
     assert completed("node", "st") == ["stop", "start"]
     assert completed("status", "--out") == ["--output"]
     assert completed("status", "--output", "") == ["table", "json"]
-    assert completed("--name", "x", "pl") == ["plugins"]
+    assert completed("--name", "x", "pl") == ["plugins", "plugin"]
     assert completed("up", "--config", f"{tmp_path}/comp") == [str(script)]
     assert "complete -c bareboat" in run(*BAREBOAT, "completion", "fish").stdout
     assert run(*BAREBOAT, "completion", "zsh").stdout.startswith("#compdef bareboat")
