@@ -130,7 +130,8 @@ def test_clusters_with_different_plugins_live_side_by_side_on_one_machine(wheels
             {(p["contract"], p["name"]) for p in json.loads(c.bareboat("plugins", "list", "-o", "json").stdout) if p["state"] == "enabled"}
             for c in (installation, docker)
         ]
-        assert enabled[0] - enabled[1] == {("bareboat.cri.v1", "process"), ("bareboat.store.v1", "sqlite")}
+        storage = {("bareboat.csi.v1alpha1", "local"), ("bareboat.plugins", "csi-local")}
+        assert enabled[0] - enabled[1] == {("bareboat.cri.v1", "process"), ("bareboat.store.v1", "sqlite"), *storage}
         assert enabled[1] - enabled[0] == {("bareboat.cri.v1", "docker"), ("bareboat.store.v1", "memory")}
         docker.bareboat("down", "--purge")
         assert installation.kubectl("exec", "one", "--", "hostname").stdout.strip() == "one"
@@ -142,7 +143,7 @@ def test_versions_and_compatibility_are_shown(everything, tmp_path):
     found = Installation(everything, tmp_path)
     listed = found.bareboat("plugins", "list").stdout
     assert re.search(r"docker +bareboat\.cri\.v1 +bareboat-cri-docker +0\.\S+ +installed", listed)
-    assert "speaks bareboat.cni.v1, bareboat.cri.v1" in listed
+    assert "speaks bareboat.cni.v1, bareboat.cosi.v1alpha1, bareboat.cri.v1" in listed
     assert re.search(r"kernel: +made for bareboat.*; this is bareboat 0\.", found.bareboat("plugins", "show", "bridge").stdout)
     assert json.loads(found.bareboat("plugins", "check", "-o", "json").stdout) == {"cluster": "bareboat", "problems": []}
 
