@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bareboat.api.trail import Trail
-from bareboat.auth.selection import field_requirements, label_requirements
 from bareboat.contracts.auth import Attributes, UserInfo
+from bareboat.contracts.selection import field_requirements, label_requirements
 from bareboat.models.status import BadRequest
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}

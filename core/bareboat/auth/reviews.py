@@ -6,8 +6,8 @@ import msgspec
 
 from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority
-from bareboat.auth.selection import reviewed
 from bareboat.contracts.auth import Attributes, Credentials, Decision, UserInfo
+from bareboat.contracts.selection import reviewed
 from bareboat.models import authentication_v1, authorization_v1
 from bareboat.models.status import BadRequest, Unauthorized
 

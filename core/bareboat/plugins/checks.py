@@ -35,6 +35,9 @@ BASES: dict[str, type[Any]] = {
     GROUPS["face"]: Face,
 }
 
+#: Contracts whose drivers may have a process of their own: their verbs take and give values, no streams.
+ISOLABLE = frozenset(DRIVER_GROUPS[word] for word in ("network", "proxy", "networkPolicy", "storage", "buckets"))
+
 
 def driver_faults(group: str, found: Any) -> list[str]:
     """Everything that keeps ``found`` from being a driver of ``group``; empty when it is sound."""
@@ -66,6 +69,15 @@ def mixins(base: type[Any]) -> list[type[Any]]:
 
 def _verbs(cls: type[Any]) -> list[str]:
     return [name for name, verb in vars(cls).items() if inspect.isfunction(verb) and not name.startswith("_")]
+
+
+def isolation_faults(group: str, found: Any) -> list[str]:
+    """What keeps a plugin from running in a process of its own."""
+    if group not in ISOLABLE:
+        return [f"`isolate` is for drivers of {', '.join(sorted(ISOLABLE))}: remove it"]
+    if getattr(found, "driver_name", None) == "":
+        return ["it learns its name when it is open, so it cannot be isolated: remove `isolate`"]
+    return []
 
 
 def _sync_overrides(found: type[Any], base: type[Any]) -> list[str]:

@@ -19,7 +19,7 @@ import pluggy
 from stevedore.named import NamedExtensionManager
 
 from bareboat.contracts import hooks
-from bareboat.plugins.checks import driver_faults
+from bareboat.plugins.checks import driver_faults, isolation_faults
 from bareboat.plugins.contributions import faults_of
 from bareboat.plugins.inventory import GROUPS, Installed, Inventory
 from bareboat.plugins.problems import PluginErrors, Problem
@@ -89,7 +89,7 @@ class Loader:
             if found is None:
                 continue
             plugin, module = found
-            faults = _hook_faults(manager, choice.use, module)
+            faults = _hook_faults(manager, choice.use, module) + (isolation_faults(hooks.GROUP, module) if choice.isolate else [])
             problems += [Problem(plugin=choice.use, group=hooks.GROUP, message=f, where=choice.where) for f in faults]
             if not faults:
                 entries.append((choice, plugin, module))
@@ -127,6 +127,8 @@ class Loader:
         plugin, cls = found
         faults = driver_faults(group, cls)
         options: Any = None
+        if choice.isolate:
+            faults += isolation_faults(group, cls)
         if not faults:
             try:
                 options = msgspec.convert(choice.options, cls.Options)

@@ -3,7 +3,7 @@
 import pytest
 
 from bareboat.admission.policies.construction import as_maps
-from bareboat.contracts.auth import ALLOW, NO_OPINION
+from bareboat.contracts.auth import ALLOW, NO_OPINION, Required
 from bareboat.models import admissionregistration_v1 as registration
 from bareboat.models import apps_v1, core_v1
 
@@ -144,6 +144,22 @@ async def test_expressions_ask_the_authorizer_and_see_the_namespace(world, monke
     await config_map(world)
     monkeypatch.setattr(world.kernel.authority, "authorize", authorize)
     assert (await world.refused(config_map(world, "n"))).message.endswith("not you")
+
+
+async def test_expressions_ask_for_the_part_that_selectors_leave(world, monkeypatch):
+    asked = []
+
+    async def authorize(attributes):
+        if attributes.verb == "list":
+            asked.append((attributes.fields, attributes.labels))
+        return NO_OPINION if attributes.verb == "list" and not attributes.fields else ALLOW
+
+    pods = "authorizer.group('').resource('pods')"
+    part = {"expression": f"{pods}.fieldSelector('spec.nodeName=n1').labelSelector('a in (b)').check('list').allowed()"}
+    await validating(world, part, {"expression": f"{pods}.check('list').allowed()", "message": "not all"}, rules=[MAPS])
+    monkeypatch.setattr(world.kernel.authority, "authorize", authorize)
+    assert (await world.refused(config_map(world))).message.endswith("not all")
+    assert asked == [((Required("spec.nodeName", "In", ("n1",)),), (Required("a", "In", ("b",)),)), ((), ())]
 
 
 async def test_policies_do_not_guard_policies(world):

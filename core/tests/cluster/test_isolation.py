@@ -13,6 +13,7 @@ from bareboat.cluster.isolation.driver import isolated
 from bareboat.contracts.errors import Conflict, DriverError
 from bareboat.plugins.running import guarded
 from bareboat.testing.cni_suite import NetworkSuite
+from bareboat.testing.csi_fake import FakeStorage
 from bareboat_cri_fake.plugin import FakeNetwork
 
 
@@ -58,3 +59,14 @@ async def test_a_driver_that_is_killed_is_begun_anew(tmp_path):
         await driver.add(type(await suite.attachment("a"))(container_id="a", netns="/other"))
     print(f"\nisolated driver: {memory} MB")
     await driver.close()
+
+
+async def test_a_storage_driver_keeps_its_name_and_what_it_can_do(tmp_path):
+    begin = Start(target="bareboat.testing.csi_fake:FakeStorage", options={}, name="t", node="n1", instance="t1", state=str(tmp_path))
+    driver = guarded(FakeStorage, "csi fake (d 1)", lambda: isolated(FakeStorage, begin), inline=True)
+    await driver.open()
+    try:
+        assert (driver.driver_name, driver.capabilities) == (FakeStorage.driver_name, FakeStorage.capabilities)
+        assert (await driver.node_get_info()).node_id == "fake-n1"
+    finally:
+        await driver.close()

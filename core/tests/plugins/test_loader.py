@@ -151,3 +151,23 @@ def test_check_reports_what_loading_would():
     inventory = Inventory([point("half", "HalfProxy")])
     faults = Loader(inventory).check(inventory.all()[0])
     assert "verb teardown is missing: Remove every rule of this instance from the host." in faults
+
+
+def test_what_cannot_have_a_process_of_its_own_says_so(plugin_module):
+    class Unnamed(GoodProxy):
+        driver_name = ""
+
+    plugin_module.Unnamed = Unnamed
+    plugin_module.contributing = hook_module(bareboat_observers=list)
+    isolated = [Choice(use=name, isolate=True) for name in ("good", "unnamed", "contributing")]
+    loader = Loader(
+        Inventory([point("good", "GoodProxy"), point("unnamed", "Unnamed"), point("contributing", "contributing", hooks.GROUP)])
+    )
+    assert loader.drivers([(PROXY, isolated[0])])[0].isolate
+    with pytest.raises(PluginErrors, match="learns its name when it is open"):
+        loader.drivers([(PROXY, isolated[1])])
+    with pytest.raises(PluginErrors, match="`isolate` is for drivers of"):
+        loader.hooks([isolated[2]])
+    store = Inventory([point("sqlite", "SqliteStore", "bareboat.store.v1", module="bareboat.store.sqlite")])
+    with pytest.raises(PluginErrors, match="`isolate` is for drivers of"):
+        Loader(store).drivers([("bareboat.store.v1", Choice(use="sqlite", isolate=True))])

@@ -7,6 +7,7 @@ from typing import Any
 from bareboat.cel.functions.authorizer import Decide
 from bareboat.contracts.admission import AdmissionHost
 from bareboat.contracts.auth import Attributes, UserInfo
+from bareboat.contracts.selection import field_requirements, label_requirements
 
 
 def decider(host: AdmissionHost) -> Decide:
@@ -14,6 +15,8 @@ def decider(host: AdmissionHost) -> Decide:
 
     def decide(user: dict[str, Any], about: dict[str, str]) -> tuple[bool, str]:
         what: dict[str, Any] = dict(about)
+        what["fields"] = field_requirements(about.get("fields", ""))
+        what["labels"] = label_requirements(about.get("labels", ""))
         attributes = Attributes(user=UserInfo(name=user["name"], groups=tuple(user["groups"])), **what)
         asking = host.authorize(attributes)
         try:

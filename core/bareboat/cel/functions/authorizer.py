@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from bareboat.cel.functions.function import Function, Opaque, inside, opaque
 
 KIND, DECISION = "kubernetes.authorization.Authorizer", "kubernetes.authorization.Decision"
-#: (user, what is asked: verb, group, resource, … or path) → (allowed, reason)
+#: (user, what is asked: verb, group, resource, … or path, selectors as text in fields and labels) → (allowed, reason)
 Decide = Callable[[dict[str, Any], dict[str, str]], tuple[bool, str]]
 _decide: ContextVar[Decide | None] = ContextVar("decide", default=None)
 
@@ -79,9 +79,8 @@ FUNCTIONS = (
     Function("subresource", _with("subresource"), "map string", "map", member=True),
     Function("namespace", _with("namespace"), "map string", "map", member=True),
     Function("name", _with("name"), "map string", "map", member=True),
-    # no authorizer here looks at selectors: what is asked is whether it is allowed for all
-    Function("fieldSelector", lambda asked, text: asked, "map string", "map", member=True),
-    Function("labelSelector", lambda asked, text: asked, "map string", "map", member=True),
+    Function("fieldSelector", _with("fields"), "map string", "map", member=True),
+    Function("labelSelector", _with("labels"), "map string", "map", member=True),
     Function("serviceAccount", _service_account, "map string string", "map", member=True),
     Function("check", _check, "map string", "map", member=True),
     Function("allowed", lambda decision: inside(DECISION, decision)["allowed"], "map", "bool", member=True),

@@ -34,7 +34,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A plugin by name. ``dist`` pins the distribution it must come from; ``options`` are the plugin's own.
 
-    ``isolate`` runs a network, proxy, packet filter or storage driver in a process of its own.
+    ``isolate`` runs a network, proxy, packet filter, storage or bucket driver in a process of its own; nothing else can be isolated.
     """
 
     use: str

@@ -19,6 +19,7 @@ from bareboat.base.backoff import Backoff
 from bareboat.cluster.isolation.child import Start
 from bareboat.cluster.isolation.wire import Answer, Call, Shape, frame, raised, read
 from bareboat.contracts.errors import Unavailable
+from bareboat.plugins.running.guard import attributes
 
 _CHILD = (sys.executable, "-m", "bareboat.cluster.isolation.child")
 
@@ -28,8 +29,9 @@ def isolated(cls: type[Any], start: Start) -> Any:
     bases = [c for c in inspect.getmro(cls) if c.__module__.startswith("bareboat.contracts.")]
     verbs = {n for base in bases for n, v in vars(base).items() if inspect.iscoroutinefunction(v)} - {"open", "close"}
     members: dict[str, Any] = {name: _forwarder(name, Shape(getattr(cls, name))) for name in verbs}
+    members |= {name: getattr(cls, name) for name in attributes(cls) if hasattr(cls, name)}
     made = ABCMeta(f"Isolated{cls.__name__}", (Isolated,), members)
-    return made(cls, start)
+    return made(start)
 
 
 def _forwarder(name: str, shape: Shape) -> Any:
@@ -42,9 +44,7 @@ def _forwarder(name: str, shape: Shape) -> Any:
 class Isolated:
     """The process and what is under way in it."""
 
-    def __init__(self, cls: type[Any], start: Start) -> None:
-        self.capabilities = getattr(cls, "capabilities", None)
-        self.info = cls.info
+    def __init__(self, start: Start) -> None:
         self._start = start
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None

@@ -33,7 +33,7 @@ def guarded(cls: type[Driver], label: str, make: Make, *, inline: bool | None = 
     """A driver of ``cls``'s contract. ``inline``: on the caller's own loop, for drivers that never block (``Driver.inline``)."""
     on_own_loop = getattr(cls, "inline", False) if inline is None else inline
     members: dict[str, Any] = {name: _forwarder(name, verb) for name, verb in _verbs(cls).items()}
-    members |= {name: _attribute(name) for name in _attributes(cls)}
+    members |= {name: _attribute(name) for name in attributes(cls)}
     made = ABCMeta(f"Guarded{cls.__name__}", (Guard, *_contract(cls)), members)
     return made(cls, label, make, None if on_own_loop else DriverThread(label))
 
@@ -51,7 +51,7 @@ def _verbs(cls: type[Any]) -> dict[str, Any]:
     return {n: v for n, v in verbs.items() if n not in ("open", "close", "status")}
 
 
-def _attributes(cls: type[Any]) -> set[str]:
+def attributes(cls: type[Any]) -> set[str]:
     """What a contract's classes say of a driver beside its verbs: capabilities, names."""
     bases = [c for c in inspect.getmro(cls) if c.__module__.startswith("bareboat.contracts.")]
     found = {n for base in bases for n in (*vars(base), *inspect.get_annotations(base)) if not n.startswith("_")}
