@@ -38,6 +38,8 @@ class Subscription:
         self.failed: Exception | None = None
         #: it may be woken some turns of the loop later, together with what comes meanwhile
         self.patient = False
+        #: of a patient one: called in place of waking its reader, and takes what there is; it must not raise
+        self.deliver: Callable[[], None] | None = None
         #: called when it fails, as its reader may be waiting for something else
         self.failing: Callable[[], None] | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -171,11 +173,16 @@ class Broadcast:
 
     def _wake_some(self) -> None:
         """A few of the patient ones in the order in which they were touched, the others in the loop's next turn."""
-        for subscription in list(islice(self._patient, AT_A_TIME)):
+        some = list(islice(self._patient, AT_A_TIME))
+        for subscription in some:
             del self._patient[subscription]
-            subscription.wake()
         if self._patient:
             asyncio.get_running_loop().call_soon(self._wake_some)
+        for subscription in some:
+            if subscription.deliver is not None:
+                subscription.deliver()
+            else:
+                subscription.wake()
 
     def fail_all(self, error: Exception) -> None:
         for subscriptions in list(self._subscribers.values()):
