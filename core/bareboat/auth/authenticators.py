@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 
@@ -20,6 +21,10 @@ class CertificateAuthenticator(Authenticator):
 
     name = "certificate"
 
+    def steady(self, credentials: Credentials) -> bool:
+        del credentials
+        return True
+
     async def authenticate(self, credentials: Credentials) -> UserInfo | None:
         if not credentials.certificate_name:
             return None
@@ -33,6 +38,10 @@ class AnonymousAuthenticator(Authenticator):
 
     def __init__(self, paths: Sequence[str] = ()) -> None:
         self._paths = frozenset(paths)
+
+    def steady(self, credentials: Credentials) -> bool:
+        del credentials
+        return not self._paths
 
     async def authenticate(self, credentials: Credentials) -> UserInfo | None:
         shown = credentials.token or credentials.certificate_name
@@ -68,12 +77,19 @@ class AuthenticatorChain:
             log.warning("a credential was refused: %s", "; ".join(faults))
         raise Unauthorized
 
+    async def lasting(self, credentials: Credentials) -> Authenticated | None:
+        """What ``identify`` says, where it may be used again (see Authenticated.until). Raises Unauthorized."""
+        if not all([authenticator.steady(credentials) for authenticator in self._authenticators]):
+            return None
+        found = await self.identify(credentials)
+        return found if found.until > 0.0 else None
+
     def _answer(self, found: UserInfo | Authenticated | None, asked: tuple[str, ...]) -> Authenticated | None:
         """Raises InvalidCredential for one that is meant for others."""
         if found is None:
             return None
         if isinstance(found, UserInfo):
-            found = Authenticated(user=found, audiences=tuple(a for a in asked if a in self.audiences))
+            found = Authenticated(user=found, audiences=tuple(a for a in asked if a in self.audiences), until=inf)
         if asked and not found.audiences:
             raise InvalidCredential(f"the credential of {found.user.name!r} is meant for another audience")
         return msgspec.structs.replace(found, user=_authenticated(found.user))

@@ -29,6 +29,7 @@ from bareboat.server.exchange import Scope, check_path, credentials_of, headers_
 from bareboat.server.fairness.gate import TEXT, Rejected
 from bareboat.server.fairness.level import Seat
 from bareboat.server.health import Health
+from bareboat.server.immediate import Immediate
 
 log = logging.getLogger("bareboat.server")
 _API = ("/api", "/openapi")
@@ -92,6 +93,8 @@ class App:
         self._deadlines = edge.deadlines
         self._streams = edge.streams
         self._unpacking = asyncio.Lock()
+        #: for the listener
+        self.immediate = Immediate(service, authenticators, authority, edge)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
