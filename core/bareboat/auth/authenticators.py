@@ -8,6 +8,7 @@ from math import inf
 
 import msgspec
 
+from bareboat.base.clock import Clock
 from bareboat.contracts.auth import Authenticated, Authenticator, Credentials, InvalidCredential, UserInfo
 from bareboat.models.status import Unauthorized
 
@@ -60,7 +61,7 @@ class AuthenticatorChain:
         return (await self.identify(credentials)).user
 
     async def identify(self, credentials: Credentials) -> Authenticated:
-        """The user, and which of the asked audiences the credential is for. Raises Unauthorized."""
+        """The user, which of the asked audiences the credential is for, and for how long that holds. Raises Unauthorized."""
         asked = credentials.audiences or self.audiences
         if credentials.audiences != asked:
             credentials = msgspec.structs.replace(credentials, audiences=asked)
@@ -72,17 +73,11 @@ class AuthenticatorChain:
                 faults.append(f"{authenticator.name}: {error}")
                 continue
             if found is not None:
-                return found
+                lasts = found.until > 0.0 and all(a.steady(credentials) for a in self._authenticators)
+                return found if lasts else msgspec.structs.replace(found, until=0.0)
         if faults:
             log.warning("a credential was refused: %s", "; ".join(faults))
         raise Unauthorized
-
-    async def lasting(self, credentials: Credentials) -> Authenticated | None:
-        """What ``identify`` says, where it may be used again (see Authenticated.until). Raises Unauthorized."""
-        if not all([authenticator.steady(credentials) for authenticator in self._authenticators]):
-            return None
-        found = await self.identify(credentials)
-        return found if found.until > 0.0 else None
 
     def _answer(self, found: UserInfo | Authenticated | None, asked: tuple[str, ...]) -> Authenticated | None:
         """Raises InvalidCredential for one that is meant for others."""
@@ -93,6 +88,16 @@ class AuthenticatorChain:
         if asked and not found.audiences:
             raise InvalidCredential(f"the credential of {found.user.name!r} is meant for another audience")
         return msgspec.structs.replace(found, user=_authenticated(found.user))
+
+
+def holds(who: Authenticated, clock: Clock) -> bool:
+    """Whether a lasting answer is still good."""
+    if clock.now().timestamp() > who.until:
+        return False
+    for unchanged in who.relies:  # noqa: SIM110  asked for each request: a generator costs more than the question
+        if not unchanged():
+            return False
+    return True
 
 
 def _authenticated(user: UserInfo) -> UserInfo:

@@ -18,7 +18,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.request import RequestInfo, parse
 from bareboat.api.request_metrics import Labels, labels_of
 from bareboat.api.service import Service
-from bareboat.auth.authenticators import AuthenticatorChain
+from bareboat.auth.authenticators import AuthenticatorChain, holds
 from bareboat.auth.authority import Authority
 from bareboat.base.tasks import Tasks
 from bareboat.contracts.auth import Authenticated
@@ -51,12 +51,13 @@ class Plan:
 
 
 class Heading:
-    """A header block that came more than once, and what has been worked out for requests that have it."""
+    """A header block that came more than once, with a body of ``length``, and what was worked out for requests that have it."""
 
-    __slots__ = ("plans", "scope", "seen")
+    __slots__ = ("length", "plans", "scope", "seen")
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, length: int = 0) -> None:
         self.scope = scope
+        self.length = length
         self.plans: dict[bytes, Plan] = {}
         self.seen: set[bytes] = set()
 
@@ -95,10 +96,9 @@ class Immediate:
         return b"%b%b%b%d\r\n\r\n%b" % (_START, self._ids.next().encode(), plan.tail, len(data), data)
 
     def _holds(self, plan: Plan) -> bool:
-        who = plan.who
-        if plan.flows != self._fairness.changes or plan.rules != self._authority.stamp(who.user):
+        if plan.flows != self._fairness.changes or plan.rules != self._authority.stamp(plan.who.user):
             return False
-        return self._clock.now().timestamp() <= who.until and all(unchanged() for unchanged in who.relies)
+        return holds(plan.who, self._clock)
 
     def _missed(self, heading: Heading, collection: bytes, target: bytes) -> None:
         """The second request under a path is worth a plan."""
@@ -123,9 +123,9 @@ class Immediate:
         if any(name.startswith(_SINGULAR) for name in headers):
             return
         try:
-            who = await self._authenticators.lasting(credentials_of(scope, headers))
-            rules = self._authority.stamp(who.user) if who is not None else None
-            if who is None or rules is None or not await self._may_get_all(who, info):
+            who = await self._authenticators.identify(credentials_of(scope, headers))
+            rules = self._authority.stamp(who.user)
+            if who.until == 0.0 or rules is None or not await self._may_get_all(who, info):
                 return
             request = request_of(scope, headers, who.user, b"")
             op = self._service.operation(request, info)

@@ -1,8 +1,8 @@
 """The protocol for clients that ask again and again: a header block that is known is not parsed once more.
 
 Clients repeat their headers byte for byte. What the parser made of a block after one request line, it will make of it after any other
-of the same form, so whoever has seen it parsed may skip it. Only whole requests without a body count, alone in what was
-received, with nothing before them under way; for the rest there is the parser.
+of the same form, so whoever has seen it parsed may skip it. Only whole requests count, alone in what was received, with nothing
+before them under way; for the rest there is the parser.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Final, Protocol
+from urllib.parse import unquote
 
+from bareboat.server.exchange import NAMED, Scope, headers_of
 from bareboat.server.immediate import Heading
 from bareboat.server.limits import GuardedHttpProtocol
 
-_LINE = re.compile(rb"GET (/[!\"$-~]*) HTTP/1\.1")
+_LINE = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/[!\"$-~]*) HTTP/1\.1")
 _END: Final = b"\r\n\r\n"
-#: Header blocks that are kept per connection, and the longest that is.
-BLOCKS, LONGEST = 4, 4096
-#: With any of these a request is not over with its head, or the connection is not as before.
-_UNUSUAL = frozenset({b"connection", b"content-length", b"expect", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
+#: Header blocks that are kept per connection (bodies differ in length), and the longest that is.
+BLOCKS, LONGEST = 8, 4096
+#: With any of these a request is not over with its head and body, or the connection is not as before.
+_UNUSUAL = frozenset({b"connection", b"expect", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
 
 
 class AtOnce(Protocol):
@@ -52,40 +54,64 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        if self.immediate is None or not (self._between and self.idle and self._early is None and data.endswith(_END)):
+        end = data.find(_END) if self._between and self.idle and self._early is None else -1
+        if end < 0:
             super().data_received(data)
             return
-        line, _, block = data.partition(b"\r\n")
+        line, _, block = data[: end + 4].partition(b"\r\n")
         heading = self._blocks.get(block)
         if heading is None:
             begun = self._begun
             super().data_received(data)
             if begun and self._begun == begun + 1 and self._between:
-                self._learn(line, block)
-        elif not self._answered(line, heading):
+                self._learn(line, block, len(data) - end - 4)
+        elif len(data) - end - 4 != heading.length or not self._known(line, heading, data[end + 4 :]):
             super().data_received(data)
 
-    def _answered(self, line: bytes, heading: Heading) -> bool:
+    def _known(self, line: bytes, heading: Heading, body: bytes) -> bool:
+        """Answer a request or begin it; False: it is the parser's."""
         matched = _LINE.fullmatch(line)
-        if matched is None or self.flow.write_paused or self.transport.is_closing():
+        if matched is None or self.transport.is_closing():
             return False
-        response = self.immediate.answer(heading, matched[1])  # type: ignore[union-attr]
-        if response is None:
-            return False
-        self.transport.write(response)
-        self.server_state.total_requests += 1
-        self._used = self.loop.time()
+        method, target = matched.groups()
+        if method == b"GET" and self.immediate is not None and not self.flow.write_paused:
+            response = self.immediate.answer(heading, target)
+            if response is not None:
+                self.transport.write(response)
+                self.server_state.total_requests += 1
+                self._used = self.loop.time()
+                return True
+        path, _, query = target.partition(b"?")
+        text = path.decode("ascii")
+        self._unset_keepalive_if_required()
+        self.scope = {
+            **heading.scope,  # type: ignore[typeddict-item]
+            "method": method.decode("ascii"),
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "state": self.app_state.copy(),
+        }
+        cycle = self.cycle_of(self.scope, keep_alive=True)
+        cycle.body, cycle.more_body = bytearray(body), False
+        cycle.message_event.set()
+        self.cycle = cycle
+        self._start_asgi_task(cycle, self.app)
         return True
 
-    def _learn(self, line: bytes, block: bytes) -> None:
+    def _learn(self, line: bytes, block: bytes, length: int) -> None:
         """From the second request on: most connections that ask but once watch."""
-        if len(block) > LONGEST or block.count(_END) != 1 or _LINE.fullmatch(line) is None:
+        if len(block) > LONGEST or _LINE.fullmatch(line) is None:
             return
-        if any(name in _UNUSUAL and value.lower() != b"keep-alive" for name, value in self.headers):
+        for name, value in self.headers:
+            if (name in _UNUSUAL and value.lower() != b"keep-alive") or (name == b"content-length" and int(value) != length):
+                return
+        scope: Scope = {**self.scope}
+        if length and b"content-length" not in dict(self.headers):
             return
         if len(self._blocks) >= BLOCKS:
             self._blocks.clear()
-        self._blocks[block] = Heading({**self.scope})
+        self._blocks[block] = Heading({**scope, NAMED: headers_of(scope)}, length)
 
     def timeout_keep_alive_handler(self) -> None:
         """The time runs from the last answer, whoever gave it."""

@@ -1,5 +1,6 @@
 """Reads that are answered at once: the same bytes as the usual way gives, and never after what they rely on has changed."""
 
+import asyncio
 import time
 
 import msgspec
@@ -59,7 +60,16 @@ async def server(serve):
     found.who, found.rules = who, rules
     for name in ("a", "b", "status"):
         await found.ask("POST", POD, token="admin", tree=configmap(name, key=name))
+    connect = found.connect
+
+    async def kept():
+        opened.append(await connect())
+        return opened[-1]
+
+    opened, found.connect = [], kept
     yield found
+    for _, writer in opened:
+        writer.transport.abort()
 
 
 async def repeated(server, path=f"{POD}/a", times=4, headers=()):
@@ -171,3 +181,31 @@ async def test_a_flood_of_them_leaves_a_turn_to_others(server):
         level.glance = lambda: begun.append(1) or False
     assert (await server.ask("GET", f"{POD}/a", connection=server.connection)).status == 200
     assert begun, "it was not let through at once, so it waited like others"
+
+
+async def test_a_body_of_a_known_length_is_not_parsed_again_and_comes_whole(server):
+    connection = await server.connect()
+    for name in ("c0", "c1", "c2", "c3"):
+        answer = await server.ask("POST", POD, token="admin", tree=configmap(name, key=name), connection=connection)
+        assert (answer.status, answer.json["data"]) == (201, {"key": name})
+    assert (await server.ask("POST", POD, token="admin", tree=configmap("c3", key="c3"), connection=connection)).status == 409
+
+
+async def test_a_body_that_comes_in_parts_is_waited_for(server):
+    connection = reader, writer = await server.connect()
+    for name in ("d0", "d1", "d2"):
+        await server.ask("POST", POD, token="admin", tree=configmap(name, key=name), connection=connection)
+    body = msgspec.json.encode(configmap("d3", key="d3"))
+    head = f"POST {POD} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer admin\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n"
+    writer.write(head.encode() + body[:10])
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    writer.write(body[10:])
+    assert (await server.next_answer(reader)).json["data"] == {"key": "d3"}
+
+
+async def test_every_query_and_path_is_read_anew(server):
+    connection = await server.connect()
+    found = [await server.ask("GET", f"{POD}?limit={n}", connection=connection) for n in (1, 2, 3, 1)]
+    assert [len(a.json["items"]) for a in found] == [1, 2, 3, 1]
+    assert (await server.ask("GET", f"{POD}/%61", connection=connection)).json["data"] == {"key": "a"}
