@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bareboat.models import label_grammar
@@ -16,7 +17,21 @@ from bareboat.models.label_grammar import Requirement, SelectorError
 if TYPE_CHECKING:
     from bareboat.models import meta_v1
 
-__all__ = ["EVERYTHING", "NOTHING", "Requirement", "Selector", "SelectorError", "from_label_selector", "parse_fields", "parse_labels"]
+__all__ = [
+    "EVERYTHING",
+    "NOTHING",
+    "SHORT",
+    "Requirement",
+    "Selector",
+    "SelectorError",
+    "from_label_selector",
+    "parse_fields",
+    "parse_labels",
+]
+
+#: Selector texts up to so many characters are remembered with what they mean, so many at most.
+SHORT: Final = 256
+_remembered = lru_cache(1024)
 
 OPERATORS: Final = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
@@ -60,7 +75,14 @@ NOTHING: Final = Selector(nothing=True)
 
 def parse_labels(text: str) -> Selector:
     """Raises SelectorError with upstream's message."""
+    return (_short_labels if len(text) <= SHORT else _labels)(text)
+
+
+def _labels(text: str) -> Selector:
     return _sorted(label_grammar.parse(text)) if text else EVERYTHING
+
+
+_short_labels = _remembered(_labels)
 
 
 def from_label_selector(selector: meta_v1.LabelSelector | None) -> Selector:
@@ -82,11 +104,14 @@ def from_labels(labels: Mapping[str, str]) -> Selector:
 
 def parse_fields(text: str) -> list[tuple[str, str, str]]:
     """(path, `=` or `!=`, value) of each term. Raises SelectorError with upstream's message."""
-    terms = []
-    for term in _split_terms(text):
-        if term:
-            terms.append(_field_term(term, text))
-    return terms
+    return list((_short_fields if len(text) <= SHORT else _fields)(text))
+
+
+def _fields(text: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple(_field_term(term, text) for term in _split_terms(text) if term)
+
+
+_short_fields = _remembered(_fields)
 
 
 def _sorted(requirements: Iterable[Requirement]) -> Selector:
