@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bareboat.models import label_grammar
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EVERYTHING", "NOTHING", "Requirement", "Selector", "SelectorError", "from_label_selector", "parse_fields", "parse_labels"]
 
+#: Characters of a selector at most for what it says to be remembered.
+LONGEST: Final = 512
 OPERATORS: Final = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
 
@@ -60,7 +63,15 @@ NOTHING: Final = Selector(nothing=True)
 
 def parse_labels(text: str) -> Selector:
     """Raises SelectorError with upstream's message."""
-    return _sorted(label_grammar.parse(text)) if text else EVERYTHING
+    if not text:
+        return EVERYTHING
+    return _known(text) if len(text) <= LONGEST else _sorted(label_grammar.parse(text))
+
+
+@lru_cache(maxsize=1024)
+def _known(text: str) -> Selector:
+    """Clients ask for the same again and again."""
+    return _sorted(label_grammar.parse(text))
 
 
 def from_label_selector(selector: meta_v1.LabelSelector | None) -> Selector:
