@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from bareboat.contracts.auth import Required
-from bareboat.models.selectors import SHORT, SelectorError, parse_fields, parse_labels
+from bareboat.models.selectors import LONGEST, SelectorError, parse_fields, parse_labels
 
 _OF_LABELS = {"=": "In", "==": "In", "in": "In", "!=": "NotIn", "notin": "NotIn", "exists": "Exists", "!": "DoesNotExist"}
 _OF_FIELDS = {"=": "In", "!=": "NotIn"}
@@ -15,12 +15,12 @@ _KNOWN = frozenset(_OF_LABELS.values())
 
 
 def field_requirements(text: str) -> tuple[Required, ...]:
-    return (_short_fields if len(text) <= SHORT else _fields)(text)
+    return (_short_fields if len(text) <= LONGEST else _fields)(text)
 
 
 def label_requirements(text: str) -> tuple[Required, ...]:
     """Requirements with an operator that reviews do not know (``gt``, ``lt``) are left out: less is known, never more."""
-    return (_short_labels if len(text) <= SHORT else _labels)(text)
+    return (_short_labels if len(text) <= LONGEST else _labels)(text)
 
 
 def _fields(text: str) -> tuple[Required, ...]:

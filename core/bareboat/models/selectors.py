@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVERYTHING",
+    "LONGEST",
     "NOTHING",
-    "SHORT",
     "Requirement",
     "Selector",
     "SelectorError",
@@ -29,10 +29,8 @@ __all__ = [
     "parse_labels",
 ]
 
-#: Selector texts up to so many characters are remembered with what they mean, so many at most.
-SHORT: Final = 256
-_remembered = lru_cache(1024)
-
+#: Characters of a selector at most for what it says to be remembered.
+LONGEST: Final = 512
 OPERATORS: Final = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
 
@@ -75,14 +73,15 @@ NOTHING: Final = Selector(nothing=True)
 
 def parse_labels(text: str) -> Selector:
     """Raises SelectorError with upstream's message."""
-    return (_short_labels if len(text) <= SHORT else _labels)(text)
+    if not text:
+        return EVERYTHING
+    return _known(text) if len(text) <= LONGEST else _sorted(label_grammar.parse(text))
 
 
-def _labels(text: str) -> Selector:
-    return _sorted(label_grammar.parse(text)) if text else EVERYTHING
-
-
-_short_labels = _remembered(_labels)
+@lru_cache(maxsize=1024)
+def _known(text: str) -> Selector:
+    """Clients ask for the same again and again."""
+    return _sorted(label_grammar.parse(text))
 
 
 def from_label_selector(selector: meta_v1.LabelSelector | None) -> Selector:
@@ -104,14 +103,14 @@ def from_labels(labels: Mapping[str, str]) -> Selector:
 
 def parse_fields(text: str) -> list[tuple[str, str, str]]:
     """(path, `=` or `!=`, value) of each term. Raises SelectorError with upstream's message."""
-    return list((_short_fields if len(text) <= SHORT else _fields)(text))
+    return list((_short_fields if len(text) <= LONGEST else _fields)(text))
 
 
 def _fields(text: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(_field_term(term, text) for term in _split_terms(text) if term)
 
 
-_short_fields = _remembered(_fields)
+_short_fields = lru_cache(maxsize=1024)(_fields)
 
 
 def _sorted(requirements: Iterable[Requirement]) -> Selector:
