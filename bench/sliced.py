@@ -25,7 +25,7 @@ OVER, LOOK = float(os.environ.get("BENCH_SLICES_OVER", "0.005")), 0.001
 
 
 class Slices:
-    """``found``: dictionaries with ``at`` (monotonic), ``ms``, ``who``, ``gc`` (ms in the collector) and ``doing`` (the most seen places)."""
+    """``found``: dictionaries with ``at`` (monotonic), ``ms``, ``who``, ``gc`` (ms in the collector) and ``doing`` (most seen)."""
 
     def __init__(self) -> None:
         self.found: list[dict[str, Any]] = []
@@ -36,7 +36,7 @@ class Slices:
         self._collecting = self._collected = 0.0
 
     def install(self) -> None:
-        run, slices = asyncio.events.Handle._run, self  # noqa: SLF001  nothing else sees every callback
+        run, slices = asyncio.events.Handle._run, self
 
         def timed(handle: asyncio.events.Handle) -> None:
             slices._begin()
@@ -93,7 +93,7 @@ def _place(frame: FrameType | None) -> str:
 
 
 def _who(handle: asyncio.events.Handle) -> str:
-    callback = handle._callback  # noqa: SLF001
+    callback = handle._callback
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         coroutine = owner.get_coro()

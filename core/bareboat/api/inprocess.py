@@ -64,7 +64,7 @@ class InProcessTransport:
             self._user, method, path, {k: [v] for k, v in query.items()}, body, content_type, accept, user_agent=self._agent
         )
         response = await self._service.handle(request)
-        return Answer(response.status, response.headers, response.body)
+        return Answer(response.status, response.headers, response.whole())
 
     async def watch(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[RawEvent]:
         asked = {"watch": ["true"], **{k: [v] for k, v in query.items()}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -66,18 +67,30 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
     selecting = "labelSelector" in op.request.query or "fieldSelector" in op.request.query
     selected = _selected(service, op, at) if selecting else None
     test = matcher(op) if selecting and selected is None else None
-    entries = await _entries(service, op, at) if selected is None else selected
-    entries = [e for e in entries if e.key > start] if start else entries
-    if test is not None:
-        entries = [e for e in await op.seen(entries) if test(e.data)]
+    more, plain = 0, test is None and selected is None
+    if plain and (limit or start):
+        entries, more = await _page(service, op, at, start, limit)
+    else:
+        entries = await _entries(service, op, at) if selected is None else selected
+        entries = [e for e in entries if e.key > start] if start else entries
+        if test is not None:
+            entries = [e for e in await op.seen(entries) if test(e.data)]
+        if limit:
+            entries, more = entries[:limit], max(0, len(entries) - limit)
     meta: dict[str, Any] = {"resourceVersion": str(at)}
-    if limit and len(entries) > limit:
-        more = len(entries) - limit
-        entries = entries[:limit]
+    if more:
         meta["continue"] = _encode_token(at, entries[-1].key)
-        if test is None and selected is None:
+        if plain:
             meta["remainingItemCount"] = more
-    return answers.many(op, [op.served(e) for e in await op.seen(entries)], meta, form)
+    seen = await op.seen(entries)
+    return answers.many(op, [e.data for e in seen] if op.same_version else [op.served(e) for e in seen], meta, form)
+
+
+async def _page(service: Service, op: Operation, at: int, start: str, limit: int) -> tuple[list[Entry], int]:
+    try:
+        return await service.log.page(op.prefix, at, start, limit or sys.maxsize)
+    except Compacted as error:
+        raise expired(at, error.compacted) from error
 
 
 def _selected(service: Service, op: Operation, at: int) -> list[Entry] | None:
@@ -93,7 +106,7 @@ async def _entries(service: Service, op: Operation, at: int) -> list[Entry]:
         if name:
             entry = service.log.get(op.key(name))
             return [entry] if entry else []
-        return list(service.log.scan(op.prefix))
+        return service.log.listing(op.prefix)
     try:
         return await service.log.snapshot(op.prefix, at)
     except Compacted as error:
