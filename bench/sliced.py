@@ -30,6 +30,8 @@ class Slices:
     def __init__(self) -> None:
         self.found: list[dict[str, Any]] = []
         self.turns = 0
+        #: milliseconds that the collector took each time, by generation
+        self.collections: list[list[float]] = [[], [], []]
         self._thread = threading.get_ident()
         self._began: float | None = None
         self._seen: list[str] = []
@@ -66,7 +68,9 @@ class Slices:
         if phase == "start":
             self._collecting = time.thread_time()
         else:
-            self._collected += time.thread_time() - self._collecting
+            took = time.thread_time() - self._collecting
+            self._collected += took
+            self.collections[about["generation"]].append(took * 1000)
 
     def _look(self) -> None:
         """What the loop's thread does in the later part of a slice that has become long."""
@@ -78,7 +82,7 @@ class Slices:
                 self._seen.append(_place(frame))
 
     def write(self, to: Path) -> None:
-        to.write_text(json.dumps({"turns": self.turns, "found": self.found}))
+        to.write_text(json.dumps({"turns": self.turns, "found": self.found, "collections": self.collections}))
 
 
 def _place(frame: FrameType | None) -> str:
