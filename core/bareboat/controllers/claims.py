@@ -1,7 +1,7 @@
 """Which pods belong to whom: adopt orphans that the selector matches, release own pods that it no longer matches.
 
-In: a pod informer and an owner. Out: the pods of the owner. What changed is told as a ``Dependent``: metadata only, so that a
-change of one pod does not cost every controller a whole decode.
+In: a pod informer and an owner. Out: the pods of the owner. What changed is told as ``PodFacts``: so a change of one pod does not
+cost every controller a whole decode.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from bareboat.client.client import Client
+from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.pods import owner_uid
 from bareboat.models import core_v1
 from bareboat.models.meta import controller_of, key, owner_reference
@@ -20,37 +21,10 @@ from bareboat.models.scheme import Resource
 from bareboat.models.selectors import Selector
 from bareboat.models.status import NotFound
 from bareboat.reconcile.expectations import Expectations
-from bareboat.reconcile.informer import Informer, InformerFactory, viewed
+from bareboat.reconcile.informer import Informer, InformerFactory
 
 #: Pods decoded at a stretch: about a millisecond.
 PORTION = 64
-
-
-class Owner(msgspec.Struct):
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-    controller: bool | None = None
-
-
-class Metadata(msgspec.Struct):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    labels: dict[str, str] = {}
-    deletionTimestamp: str | None = None
-    finalizers: list[str] = []
-    ownerReferences: list[Owner] = []
-
-
-class Dependent(msgspec.Struct):
-    """What routing a change needs of any object."""
-
-    metadata: Metadata
-
-    @property
-    def owner(self) -> Owner | None:
-        return next((o for o in self.metadata.ownerReferences if o.controller), None)
 
 
 def _orphan(pod: Any) -> Iterable[str]:
@@ -72,8 +46,8 @@ class PodClaims:
         candidate: Callable[[core_v1.Pod], bool] | None = None,
     ) -> None:
         self.pods = informers.of(core_v1.Pod)
-        self.pods.add_index("owner", owner_uid, Dependent)
-        self.pods.add_index("orphan", _orphan, Dependent)
+        self.pods.add_index("owner", owner_uid, PodFacts)
+        self.pods.add_index("orphan", _orphan, PodFacts)
         self.resource: Resource = client.scheme.by_type(owners.cls)
         self._client = client
         self._owners = owners
@@ -84,12 +58,13 @@ class PodClaims:
     def expect(self, expectations: Expectations) -> None:
         """Tell ``expectations`` of every pod that comes or goes."""
 
-        def observe(_key: str, old: bytes | None, new: bytes | None) -> None:
-            data = new if new is not None else old
-            assert data is not None
-            pod: Dependent = viewed(data, Dependent)
+        kind = self.resource.kind
+
+        def observe(_key: str, old: PodFacts | None, new: PodFacts | None) -> None:
+            pod = new if new is not None else old
+            assert pod is not None
             owner = pod.owner
-            if owner is None or owner.kind != self.resource.kind:
+            if owner is None or owner.kind != kind:
                 return
             target = f"{pod.metadata.namespace}/{owner.name}"
             if old is None:
@@ -97,9 +72,9 @@ class PodClaims:
             elif new is None or pod.metadata.deletionTimestamp:
                 expectations.deleted(target, pod.metadata.uid)
 
-        self.pods.on_change(observe)
+        self.pods.on_view(observe, PodFacts)
 
-    def owners_of(self, _key: str, pod: Dependent) -> Iterable[str]:
+    def owners_of(self, _key: str, pod: PodFacts) -> Iterable[str]:
         """Mapper for ``Controller.watch``: the controller, or for an orphan whoever could want it."""
         owner, meta = pod.owner, pod.metadata
         if owner is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, ClassVar
 
-from bareboat.controllers.claims import Dependent, PodClaims
+from bareboat.controllers.claims import PodClaims
+from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.pods import (
     available_in,
     create_pods,
@@ -44,7 +45,7 @@ class Replicas(Controller):
         self._claims = PodClaims(self.client, informers, self._sets, self.selector, candidate=is_active)
         self._claims.expect(self._expectations)
         self._resource = self._claims.resource
-        self.watch(self._claims.pods, self._claims.owners_of, Dependent)
+        self.watch(self._claims.pods, self._claims.owners_of, PodFacts)
 
     def selector(self, owner: Any) -> Selector:
         raise NotImplementedError
