@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from bareboat.models import meta_v1
+
 
 class Owner(msgspec.Struct):
     kind: str = ""
@@ -59,3 +61,43 @@ class PodFacts(Dependent):
     """And of a pod: its node and its claims."""
 
     spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
+class _ReplicaMetadata(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    creationTimestamp: str | None = None
+    deletionTimestamp: str | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: list[str] = []
+    ownerReferences: list[meta_v1.OwnerReference] = []
+
+
+class _ReplicaSpec(msgspec.Struct):
+    nodeName: str = ""
+
+
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+    lastTransitionTime: str | None = None
+
+
+class _ContainerStatus(msgspec.Struct):
+    restartCount: int = 0
+
+
+class _ReplicaStatus(msgspec.Struct):
+    phase: str = ""
+    conditions: list[_Condition] = []
+    containerStatuses: list[_ContainerStatus] = []
+
+
+class Replica(msgspec.Struct):
+    """What of a pod says whether it counts, and whether it is the one to delete. For its controller it stands for the pod."""
+
+    metadata: _ReplicaMetadata
+    spec: _ReplicaSpec = msgspec.field(default_factory=_ReplicaSpec)
+    status: _ReplicaStatus = msgspec.field(default_factory=_ReplicaStatus)
