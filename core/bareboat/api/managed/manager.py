@@ -13,7 +13,7 @@ from typing import Any
 from bareboat.api.managed import sets
 from bareboat.api.managed.atoms import Atom
 from bareboat.api.managed.conflicts import Conflicts
-from bareboat.api.managed.entries import BEFORE, Managed, Owned, Owner
+from bareboat.api.managed.entries import BEFORE, Managed, Owned, Owner, ordered
 from bareboat.api.managed.merging import merge
 from bareboat.api.managed.pruning import prune
 from bareboat.api.managed.sets import Node
@@ -61,6 +61,7 @@ class FieldManager:
         gained = _gained(change)
         if gained:
             before = books.get(owner)
+            gained = ordered(gained)
             books[owner] = Owned(sets.union(before.fields, gained) if before else gained, now)
         return books
 
@@ -86,7 +87,7 @@ class FieldManager:
         books = self._taken(managed, change, owner)
         books.pop(owner, None)
         if mine:
-            books[owner] = Owned(mine, now if change else last.time if last else None)
+            books[owner] = Owned(ordered(mine), now if change else last.time if last else None)
         return merged, books
 
     def adopted(self, empty: dict[str, Any], live: dict[str, Any], api_version: str, now: str) -> Managed:
