@@ -27,6 +27,8 @@ Tree = dict[str, Any]
 
 #: Characters of a manager's name at most.
 MOST = 128
+#: What anybody may own of metadata: nothing that the server keeps for itself.
+_OWNED = ("generateName", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers")
 _specs = creation.Specs()
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
@@ -114,7 +116,7 @@ def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | 
     if not books:
         new.metadata.managedFields = []
         return
-    before, after = _what_differs(new, old) if _comparable(op) else _whole(op, new, old)
+    before, after = parts.what_differs(old, new, _OWNED) if _comparable(op) else _whole(op, new, old)
     changed = manager_of(op, part).updated(books, before, after, owner(op), op.clock.timestamp())
     new.metadata.managedFields = were if changed is books and not own else entries.write(changed)
 
@@ -127,53 +129,6 @@ def _comparable(op: Operation) -> bool:
 def _whole(op: Operation, new: Any, old: Any) -> tuple[Tree, Tree]:
     """Both as trees, the old one first."""
     return tree_of(op, old), _sent(op, tree_of(op, new))
-
-
-def _what_differs(new: Any, old: Any) -> tuple[Tree, Tree]:
-    """The same without the parts (spec, status …) that are equal: nothing in them changes hands."""
-    before, after = _metadata_that_differs(old.metadata, new.metadata)
-    beside = []
-    for name in old.__struct_fields__:
-        was, mine = getattr(old, name), getattr(new, name)
-        if name == "metadata" or was == mine:
-            continue
-        if isinstance(was, msgspec.Struct) and isinstance(mine, msgspec.Struct):
-            before[name], after[name] = to_tree(was), to_tree(mine)
-        else:
-            beside.append(name)
-    if beside:
-        return _only(old, beside) | before, _only(new, beside) | after
-    return before, after
-
-
-#: What anybody may own of metadata: nothing that the server keeps for itself. None of it is written when it is empty.
-_OWNED = (
-    *("generateName", "deletionTimestamp", "deletionGracePeriodSeconds"),
-    *("labels", "annotations", "ownerReferences", "finalizers"),
-)
-
-
-def _metadata_that_differs(old: Any, new: Any) -> tuple[Tree, Tree]:
-    before: Tree = {}
-    after: Tree = {}
-    for name in _OWNED:
-        was, mine = getattr(old, name), getattr(new, name)
-        if was != mine:
-            before[name], after[name] = msgspec.to_builtins(was), msgspec.to_builtins(mine)
-    return {"metadata": _less_empty(before)}, {"metadata": _less_empty(after)}
-
-
-def _less_empty(tree: Tree) -> Tree:
-    return {name: value for name, value in tree.items() if value or value == 0}
-
-
-def _only(obj: Any, names: list[str]) -> Tree:
-    """The parts of these names, where they are written at all."""
-    lean = type(obj)()
-    for name in names:
-        setattr(lean, name, getattr(obj, name))
-    tree = to_tree(lean)
-    return {name: tree[name] for name in names if name in tree}
 
 
 def settle(new: Any, old: Any) -> None:

@@ -75,12 +75,12 @@ class FieldManager:
         """The object with the configuration in it, and the books. Raises Conflicts unless forced."""
         last = managed.get(owner)
         mine = sets.difference(sets.without(named(config, self.atom), self.reset), _STRIPPED)
-        others = [owned.fields for key, owned in managed.items() if key != owner]
         merged = merge(live, config, self.atom)
-        owned: Node = mine
-        for fields in others:
-            owned = sets.union(owned, fields)
-        merged = prune(merged, last.fields if last else {}, owned, self.atom)
+        if last and sets.difference(last.fields, mine):  # something that it named it names no longer
+            owned = mine
+            for key, other in managed.items():
+                owned = owned if key == owner else sets.union(owned, other.fields)
+            merged = prune(merged, last.fields, owned, self.atom)
         change = self._compare(live, merged)
         if not force:
             self._check(managed, change, owner)
