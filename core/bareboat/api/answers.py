@@ -89,7 +89,7 @@ def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: For
         items = [msgspec.json.decode(partial(body)) for body in bodies]
         return tree({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": items}, form)
     listed = _List(op, bodies, meta)
-    if form.yaml or form.pretty or listed.length <= PIECE:
+    if form.yaml or form.pretty or (listed.length <= PIECE and not op.request.apart):
         return data(b"".join(listed), form)
     return ApiResponse(200, pieces=listed)
 
@@ -99,7 +99,7 @@ class _List:
 
     def __init__(self, op: Operation, bodies: Sequence[bytes], meta: dict[str, Any]) -> None:
         resource = op.resource
-        self._bodies = bodies
+        self.bodies, self.meta = bodies, meta
         self._cut = len(head(resource.kind, resource.api_version))
         opening = head(resource.list_kind or f"{resource.kind}List", resource.api_version)
         self._opening = b'%b"metadata":%b,"items":[' % (opening, msgspec.json.encode(meta))
@@ -111,7 +111,7 @@ class _List:
         parts: list[bytes | memoryview] = []
         separator = b"{"
         yield self._opening
-        for body in self._bodies:
+        for body in self.bodies:
             parts += (separator, memoryview(body)[cut:])
             separator = b",{"
             size += len(body)

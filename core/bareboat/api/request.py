@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,6 +42,8 @@ class ApiRequest:
     info: RequestInfo | None = None
     #: who records it
     trail: Trail | None = None
+    #: a list is wanted as the bytes of its objects, not joined
+    apart: bool = False
 
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)
@@ -79,10 +81,13 @@ class ApiResponse:
 
 
 class Pieces(Protocol):
-    """Bytes that are joined while they are sent, as often as somebody goes through them."""
+    """A list as bytes that are joined while they are sent, as often as somebody goes through them."""
 
     #: of all of them
     length: int
+    #: the objects of the list, each with its kind, and the list's metadata
+    bodies: Sequence[bytes]
+    meta: dict[str, Any]
 
     def __iter__(self) -> Iterator[bytes]: ...
 

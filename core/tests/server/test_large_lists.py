@@ -81,3 +81,11 @@ async def test_a_part_of_the_server_gets_it_whole(server):
     found = await server.kernel.client.list(core_v1.ConfigMap, "default")
     assert len(found.items) == COUNT
     assert len(msgspec.json.encode(found)) > 1_200_000
+
+
+async def test_informers_inside_the_server_hold_its_own_bytes(server):
+    resource = server.kernel.client.scheme.by_type(core_v1.ConfigMap)
+    found, revision = await server.kernel.client.list_raw(resource, "default")
+    assert revision == str(server.kernel.log.head)
+    assert [name for _, name, _ in found] == [f"c{number:02}" for number in range(COUNT)]
+    assert all(data is server.kernel.log.get(f"core/configmaps/{space}/{name}").data for space, name, data in found)
