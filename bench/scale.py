@@ -1,6 +1,6 @@
 """How each cost grows with the cluster: the same measurements at sizes ten times apart, and the exponent between them.
 
-    python bench/scale.py [--sizes 50:1000 500:10000 5000:100000] [--output table|json] [--plot scale.svg]
+    python bench/scale.py [--sizes 50:1000 500:10000 5000:100000] [--output table|json] [--plot scale.svg] [--data DIR]
 
 A size is NODES:PODS. Nodes are API objects with a Lease each, which is renewed every ten seconds as agents do; pods are on them.
 The server is ours, in the default configuration. An exponent of 1 is proportional growth, 0 none.
@@ -86,11 +86,10 @@ async def _delivered(url: str, token: str) -> float:
     return statistics.median(found)
 
 
-async def _filled(server: OwnServer, nodes: int, pods: int) -> str:
+async def _filled(server: OwnServer, nodes: int, pods: int) -> None:
     token = await token_of(server)
     await namespaces(server.url, token)
     await send_all(server.url, token, _made(nodes, pods))
-    return token
 
 
 async def _measured(server: OwnServer, token: str, nodes: int) -> Found:
@@ -123,14 +122,18 @@ async def _late(connection: Connection) -> float:
 
 def measure(folder: Path, nodes: int, pods: int) -> Found:
     server = OwnServer(folder / f"{nodes}-{pods}")
-    server.start()
-    began = time.monotonic()
+    filled = server.data / "filled"
     try:
-        token = asyncio.run(_filled(server, nodes, pods))
-        seconds = time.monotonic() - began
-        server.stop()
+        if not filled.exists():
+            server.start()
+            began = time.monotonic()
+            asyncio.run(_filled(server, nodes, pods))
+            server.stop()
+            filled.write_text(str(time.monotonic() - began))
         server.start()
-        found = {"filling, s": seconds, "start to ready, s": server.start_seconds, **asyncio.run(_measured(server, token, nodes))}
+        token = asyncio.run(token_of(server))
+        found = {"filling, s": float(filled.read_text()), "start to ready, s": server.start_seconds}
+        found |= asyncio.run(_measured(server, token, nodes))
     finally:
         server.stop()
     return found
@@ -174,10 +177,11 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["50:1000", "500:10000", "5000:100000"], metavar="NODES:PODS")
     parser.add_argument("--output", choices=["table", "json"], default="table")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the filled clusters there, or take those that are (default: none)")
     chosen = parser.parse_args()
     sizes = [(int(n), int(p)) for n, _, p in (size.partition(":") for size in chosen.sizes)]
     with tempfile.TemporaryDirectory(prefix="bareboat-scale-") as folder:
-        found = [measure(Path(folder), *size) for size in sizes]
+        found = [measure(chosen.data or Path(folder), *size) for size in sizes]
     growth = exponents(sizes, found)
     if chosen.output == "json":
         print(json.dumps({"sizes": sizes, "found": found, "exponents": growth}, indent=2))

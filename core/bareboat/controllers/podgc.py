@@ -26,19 +26,19 @@ QUARANTINE = 40.0
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
-class _Spec(msgspec.Struct):
+class _Spec(msgspec.Struct, gc=False):
     nodeName: str = ""
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, gc=False):
     phase: str = ""
 
 
-class _Meta(Metadata):
+class _Meta(Metadata, gc=False):
     creationTimestamp: str = ""
 
 
-class _Pod(msgspec.Struct):
+class _Pod(msgspec.Struct, gc=False):
     metadata: _Meta
     spec: _Spec = msgspec.field(default_factory=_Spec)
     status: _Status = msgspec.field(default_factory=_Status)
