@@ -79,8 +79,8 @@ def one(op: Operation, body: bytes, form: Form, status: int = 200) -> ApiRespons
     return data(body, form, status)
 
 
-def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: Form) -> ApiResponse:
-    """A list; ``meta`` is its ListMeta."""
+def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: Form, size: int = -1) -> ApiResponse:
+    """A list; ``meta`` is its ListMeta, ``size`` that of all bodies, if it is known."""
     if form.shape == "Table":
         from bareboat.api.tables import table
 
@@ -88,7 +88,7 @@ def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: For
     if form.shape.startswith("PartialObjectMetadata"):
         items = [msgspec.json.decode(partial(body)) for body in bodies]
         return tree({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": items}, form)
-    listed = _List(op, bodies, meta)
+    listed = _List(op, bodies, meta, sum(map(len, bodies)) if size < 0 else size)
     if form.yaml or form.pretty or (listed.length <= PIECE and not op.request.apart):
         return data(b"".join(listed), form)
     return ApiResponse(200, pieces=listed)
@@ -97,14 +97,14 @@ def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: For
 class _List:
     """A list object, its items without kind and apiVersion, as upstream; joined a few items at a time."""
 
-    def __init__(self, op: Operation, bodies: Sequence[bytes], meta: dict[str, Any]) -> None:
+    def __init__(self, op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], size: int) -> None:
         resource = op.resource
         self.bodies, self.meta = bodies, meta
         self._cut = len(head(resource.kind, resource.api_version))
         opening = head(resource.list_kind or f"{resource.kind}List", resource.api_version)
         self._opening = b'%b"metadata":%b,"items":[' % (opening, msgspec.json.encode(meta))
         separators = max(0, 2 * len(bodies) - 1)
-        self.length = len(self._opening) + sum(map(len, bodies)) - self._cut * len(bodies) + separators + len(_END)
+        self.length = len(self._opening) + size - self._cut * len(bodies) + separators + len(_END)
 
     def __iter__(self) -> Iterator[bytes]:
         cut, size = self._cut, 0

@@ -6,7 +6,7 @@ A sweep every twenty seconds. A pod that had not ended is marked Failed first, s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import msgspec
@@ -98,8 +98,16 @@ class PodGarbageCollector(Controller):
 
     def _out_of_service(self, pods: list[_Pod]) -> Iterable[_Pod]:
         """Pods on their way out on nodes that are not ready and declared dead."""
-        dead = {n.metadata.name for n in self._nodes.list() if any(t.key == OUT_OF_SERVICE for t in n.spec.taints) and not _ready(n)}
-        return [p for p in pods if p.spec.nodeName in dead and p.metadata.deletionTimestamp]
+        dead = {n.metadata.name for n in self._marked() if any(t.key == OUT_OF_SERVICE for t in n.spec.taints) and not _ready(n)}
+        return [p for p in pods if p.spec.nodeName in dead and p.metadata.deletionTimestamp] if dead else []
+
+    def _marked(self) -> Iterator[core_v1.Node]:
+        """Nodes that may be declared dead; the others are not decoded."""
+        for key in self._nodes.keys():  # noqa: SIM118
+            if OUT_OF_SERVICE.encode() in (self._nodes.raw(key) or b""):
+                node = self._nodes.get(key)
+                if node is not None:
+                    yield node
 
     async def _orphans(self, pods: list[_Pod]) -> Any:
         now = self.clock.monotonic()

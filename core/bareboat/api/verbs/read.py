@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import sys
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ from bareboat.store.entry import Entry
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service
+
+
+#: Entries that are read in one turn of the loop.
+PORTION = 2_500
 
 
 class _Token(msgspec.Struct):
@@ -69,7 +74,9 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
     test = matcher(op) if selecting and selected is None else None
     more, plain = 0, test is None and selected is None
     if plain and (limit or start):
-        entries, more = await _page(service, op, at, start, limit)
+        entries, more = await _page(service, op, at, start, limit or sys.maxsize)
+    elif plain and at == service.log.head and service.log.count(op.prefix) > PORTION:
+        entries = await _portions(service, op, at)
     else:
         entries = await _entries(service, op, at) if selected is None else selected
         entries = [e for e in entries if e.key > start] if start else entries
@@ -83,14 +90,33 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
         if plain:
             meta["remainingItemCount"] = more
     seen = await op.seen(entries)
-    return answers.many(op, [e.data for e in seen] if op.same_version else [op.served(e) for e in seen], meta, form)
+    bodies: list[bytes] = []
+    size = 0
+    for first in range(0, len(seen), PORTION):
+        some = [op.served(e) for e in seen[first : first + PORTION]]
+        bodies += some
+        size += sum(map(len, some))
+        if first:
+            await asyncio.sleep(0)
+    return answers.many(op, bodies, meta, form, size)
 
 
 async def _page(service: Service, op: Operation, at: int, start: str, limit: int) -> tuple[list[Entry], int]:
     try:
-        return await service.log.page(op.prefix, at, start, limit or sys.maxsize)
+        return await service.log.page(op.prefix, at, start, limit)
     except Compacted as error:
         raise expired(at, error.compacted) from error
+
+
+async def _portions(service: Service, op: Operation, at: int) -> list[Entry]:
+    """All of a large resource, and others have their turn meanwhile."""
+    found: list[Entry] = []
+    more = 1
+    while more:
+        entries, more = await _page(service, op, at, found[-1].key if found else "", PORTION)
+        found += entries
+        await asyncio.sleep(0)
+    return found
 
 
 def _selected(service: Service, op: Operation, at: int) -> list[Entry] | None:
