@@ -67,27 +67,29 @@ class PodGarbageCollector(Controller):
             await self.sweep()
 
     async def sweep(self) -> None:
-        pods = await self._read()
+        pods, named = await self._read()
         for pod in self._surplus(pods):
             await self._collect(pod, "", "")
         for pod in self._out_of_service(pods):
             await self._collect(pod, "", "")
-        async for pod in self._orphans(pods):
+        async for pod in self._orphans(pods, named):
             await self._collect(pod, "DeletionByPodGC", "PodGC: node no longer exists")
         for pod in pods:
             if pod.metadata.deletionTimestamp and not pod.spec.nodeName:
                 await self._collect(pod, "", "")
 
-    async def _read(self) -> list[_Pod]:
-        """In portions, so that many pods do not hold up everybody else."""
-        pods = []
+    async def _read(self) -> tuple[list[_Pod], set[str]]:
+        """And which nodes they name. In portions, so that many pods do not hold up everybody else."""
+        pods: list[_Pod] = []
+        named: set[str] = set()
         for number, key in enumerate(self._pods.keys(), 1):
             data = self._pods.raw(key)
             if data is not None:
                 pods.append(msgspec.json.decode(data, type=_Pod))
+                named.add(pods[-1].spec.nodeName)
             if number % PORTION == 0:
                 await asyncio.sleep(0)
-        return pods
+        return pods, named - {""}
 
     def _surplus(self, pods: list[_Pod]) -> list[_Pod]:
         ended = [p for p in pods if p.status.phase not in ("Pending", "Running", "Unknown", "")]
@@ -109,10 +111,10 @@ class PodGarbageCollector(Controller):
                 if node is not None:
                     yield node
 
-    async def _orphans(self, pods: list[_Pod]) -> Any:
+    async def _orphans(self, pods: list[_Pod], named: set[str]) -> Any:
         now = self.clock.monotonic()
         present = {key.lstrip("/") for key in self._nodes.keys()}  # noqa: SIM118
-        absent = {p.spec.nodeName for p in pods if p.spec.nodeName} - present
+        absent = named - present
         self._missing = {name: self._missing.get(name, now) for name in absent}
         gone = {name for name, since in self._missing.items() if now - since >= QUARANTINE and await self._is_gone(name)}
         for pod in pods:
