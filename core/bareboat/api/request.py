@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from bareboat.api.trail import Trail
 from bareboat.contracts.auth import Attributes, UserInfo
@@ -42,6 +42,8 @@ class ApiRequest:
     info: RequestInfo | None = None
     #: who records it
     trail: Trail | None = None
+    #: a list is wanted as the bytes of its objects, not joined
+    apart: bool = False
 
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)
@@ -60,7 +62,8 @@ class ApiRequest:
 @dataclass(slots=True)
 class ApiResponse:
     """Either ``body`` or ``stream`` (a watch or a log, in chunks). ``follow`` does the same as ``stream``, which is then not begun, on
-    a connection that takes HTTP chunks (api.verbs.stream.Sink). ``hijacked``: the connection was taken over, nothing to send."""
+    a connection that takes HTTP chunks (api.verbs.stream.Sink). ``pieces``: a large body, in place of ``body``. ``hijacked``: the
+    connection was taken over, nothing to send."""
 
     status: int = 200
     body: bytes = b""
@@ -70,6 +73,23 @@ class ApiResponse:
     stream: AsyncIterator[bytes] | None = None
     hijacked: bool = False
     follow: Callable[[Any], Awaitable[None]] | None = None
+    pieces: Pieces | None = None
+
+    def whole(self) -> bytes:
+        """The body, in pieces or not."""
+        return self.body if self.pieces is None else b"".join(self.pieces)
+
+
+class Pieces(Protocol):
+    """A list as bytes that are joined while they are sent, as often as somebody goes through them."""
+
+    #: of all of them
+    length: int
+    #: the objects of the list, each with its kind, and the list's metadata
+    bodies: Sequence[bytes]
+    meta: dict[str, Any]
+
+    def __iter__(self) -> Iterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The log: compare-and-swap, group commit, watches without gap or duplicate, snapshots, expiry, compaction."""
 
 import asyncio
+import random
 
 import msgspec
 import pytest
@@ -247,3 +248,18 @@ async def test_a_bug_in_a_driver_fails_its_batch_and_not_the_log(log, monkeypatc
         with pytest.raises(StoreFailed, match="a bug"):
             await log.write(KEY, stored("a"), expect=0)
     assert (await log.write(KEY, stored("a"), expect=0)).revision == 1
+
+
+async def test_a_page_is_a_part_of_the_snapshot_of_its_revision(log):
+    chance = random.Random(5)
+    for step in range(120):
+        space, name = chance.choice(["a", "a-b", "b"]), f"n{chance.randrange(12)}"
+        key = f"core/configmaps/{space}/{name}"
+        await log.write(key, None if log.get(key) and chance.random() < 0.4 else stored(name, step=str(step)))
+    for revision in range(log.head - 60, log.head + 1):
+        whole = await log.snapshot("core/configmaps/", revision)
+        assert [e.key for e in whole] == sorted(e.key for e in whole)
+        start, limit = chance.choice(["", *(e.key for e in whole)]), chance.choice([1, 5, 100])
+        rest = [e.data for e in whole if e.key > start]
+        page, more = await log.page("core/configmaps/", revision, start, limit)
+        assert ([e.data for e in page], more) == (rest[:limit], max(0, len(rest) - limit))
