@@ -35,7 +35,6 @@ class Meta(msgspec.Struct, gc=False):
     uid: str = ""
     name: str = ""
     namespace: str = ""
-    resourceVersion: str = ""
     deletionTimestamp: str | None = None
     finalizers: list[str] = []
     ownerReferences: list[Owner] = []
@@ -46,6 +45,13 @@ class _Object(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Object).decode
+
+
+def _same(old: Meta, new: Meta) -> bool:
+    """Whether nothing changed that the graph is about."""
+    return (
+        old.ownerReferences == new.ownerReferences and old.deletionTimestamp == new.deletionTimestamp and old.finalizers == new.finalizers
+    )
 
 
 class GarbageCollector:
@@ -135,6 +141,8 @@ class GarbageCollector:
     def _put(self, resource: Resource, meta: Meta) -> None:
         known = self._nodes.get(meta.uid)
         if known is not None:
+            if _same(known[1], meta):
+                return
             self._unlink(known[1])
         interesting = meta.ownerReferences or meta.deletionTimestamp
         self._nodes[meta.uid] = (resource, meta)

@@ -14,12 +14,12 @@ from typing import ClassVar
 
 import msgspec
 
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.tainteviction import TaintEviction
 from bareboat.models import coordination_v1, core_v1
 from bareboat.models.meta import get_condition, set_condition
 from bareboat.models.status import NotFound
 from bareboat.reconcile.controller import Controller
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 GRACE = 40.0

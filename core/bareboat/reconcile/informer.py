@@ -21,30 +21,42 @@ from bareboat.models.codec import decode
 from bareboat.models.status import ApiError, Gone
 
 log = logging.getLogger("bareboat.informer")
+#: States whose views are kept for the next change, which often follows at once.
+KEPT = 256
 T = TypeVar("T", bound=msgspec.Struct)
 OnChange = Callable[[str, bytes | None, bytes | None], None]
 #: The same with the old and the new state as a view. Shared by all who are told of the same change: not to be written to.
 OnView = Callable[[str, Any, Any], None]
+OnState = Callable[[str, "State", "State"], None]
 
 
-class _Views:
-    """One state of an object as the views that were asked for."""
+class State:
+    """One state of an object as the views that were asked for. Where nothing of a view changed, it is that of the state before."""
 
-    __slots__ = ("_cls", "_data", "_known")
+    __slots__ = ("_before", "_cls", "_known", "data")
 
-    def __init__(self, cls: type[msgspec.Struct], data: bytes | None) -> None:
+    def __init__(self, cls: type[msgspec.Struct], data: bytes | None, before: State | None = None) -> None:
+        self.data = data
         self._cls = cls
-        self._data = data
+        self._before = before
         self._known: dict[Any, Any] = {}
 
     def of(self, view: Any) -> Any:
-        if self._data is None:
+        if self.data is None:
             return None
         found = self._known.get(view)
         if found is None:
-            found = decode(self._cls, self._data) if view is self._cls else msgspec.json.decode(self._data, type=view)
+            found = decode(self._cls, self.data) if view is self._cls else msgspec.json.decode(self.data, type=view)
+            if self._before is not None and view is not self._cls and found == (was := self._before.of(view)):
+                found = was
             self._known[view] = found
         return found
+
+    def settle(self) -> State:
+        """To be kept for the next change; not the whole object, which is large."""
+        self._before = None
+        self._known.pop(self._cls, None)
+        return self
 
 
 class Informer(Generic[T]):
@@ -58,7 +70,8 @@ class Informer(Generic[T]):
         self._labels = labels
         self._fields = fields
         self._objects: dict[str, bytes] = {}
-        self._callbacks: list[tuple[OnView, Any]] = []
+        self._callbacks: list[OnState] = []
+        self._recent: dict[str, State] = {}
         self._indexers: dict[str, tuple[Callable[[Any], Iterable[str]], Any]] = {}
         self._indexes: dict[str, dict[str, set[str]]] = {}
         self._values: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -96,7 +109,7 @@ class Informer(Generic[T]):
             self._indexes[name] = {}
             self._values[name] = {}
             for key, data in self._objects.items():
-                self._index(key, _Views(self.cls, data))
+                self._index(key, State(self.cls, None), State(self.cls, data))
 
     def by_index(self, name: str, value: str) -> builtins.list[str]:
         """Keys, sorted."""
@@ -108,16 +121,18 @@ class Informer(Generic[T]):
 
     def on_change(self, callback: OnChange) -> None:
         """(key, old bytes or None, new bytes or None). Objects that are there already are told at once."""
-        self._callbacks.append((callback, None))
-        for key, data in list(self._objects.items()):
-            callback(key, None, data)
+        self.on_state(lambda key, before, after: callback(key, before.data, after.data))
 
     def on_view(self, callback: OnView, view: Any = None) -> None:
-        """As ``on_change``, with decoded states: of ``view``, or the whole object."""
+        """As ``on_change``, with decoded states: of ``view``, or the whole object. One and the same if nothing of the view changed."""
         view = view or self.cls
-        self._callbacks.append((callback, view))
+        self.on_state(lambda key, before, after: callback(key, before.of(view), after.of(view)))
+
+    def on_state(self, callback: OnState) -> None:
+        """As ``on_change``, with states that can be looked at as bytes and as any view."""
+        self._callbacks.append(callback)
         for key, data in list(self._objects.items()):
-            callback(key, None, _Views(self.cls, data).of(view))
+            callback(key, State(self.cls, None), State(self.cls, data))
 
     async def synced(self) -> None:
         """Until the first list is in."""
@@ -173,35 +188,42 @@ class Informer(Generic[T]):
     def _put(self, key: str, data: bytes) -> None:
         old = self._objects.get(key)
         self._objects[key] = data
-        new = _Views(self.cls, data)
-        self._index(key, new)
-        self._tell(key, old, data, new)
+        before = self._views(key, old)
+        after = State(self.cls, data, before)
+        self._index(key, before, after)
+        self._tell(key, before, after)
+        if len(self._recent) >= KEPT:
+            self._recent.clear()
+        self._recent[key] = after.settle()
 
     def _remove(self, key: str) -> None:
         old = self._objects.pop(key, None)
         if old is not None:
-            self._index(key, None)
-            self._tell(key, old, None, _Views(self.cls, None))
+            before, after = self._views(key, old), State(self.cls, None)
+            self._index(key, before, after)
+            self._tell(key, before, after)
 
-    def _tell(self, key: str, old: bytes | None, new: bytes | None, after: _Views) -> None:
-        before = _Views(self.cls, old)
-        for callback, view in self._callbacks:
+    def _views(self, key: str, data: bytes | None) -> State:
+        known = self._recent.pop(key, None)
+        return known if known is not None and known.data is data else State(self.cls, data)
+
+    def _tell(self, key: str, before: State, after: State) -> None:
+        for callback in self._callbacks:
             try:
-                if view is None:
-                    callback(key, old, new)
-                else:
-                    callback(key, before.of(view), after.of(view))
+                callback(key, before, after)
             except Exception:
                 log.exception("a callback for %s %s failed", self._resource.plural, key)
 
-    def _index(self, key: str, state: _Views | None) -> None:
+    def _index(self, key: str, before: State, after: State) -> None:
         for name, (values, view) in self._indexers.items():
-            index, before = self._indexes[name], self._values[name]
-            now = () if state is None else tuple(values(state.of(view)))
-            was = before.get(key, ())
-            if now == was:
+            new = after.of(view)
+            if new is not None and view is not self.cls and new is before.of(view):
                 continue
-            before.pop(key, None)
+            index, known = self._indexes[name], self._values[name]
+            now = () if new is None else tuple(values(new))
+            was = known.pop(key, ())
+            if now:
+                known[key] = now
             for value in was:
                 if value not in now:
                     index[value].discard(key)
@@ -209,8 +231,6 @@ class Informer(Generic[T]):
                         del index[value]
             for value in now:
                 index.setdefault(value, set()).add(key)
-            if now:
-                before[key] = now
 
 
 class InformerFactory:
