@@ -1,4 +1,4 @@
-"""What each stage of a create costs, in process: no HTTP, a store in memory, one request at a time.
+"""What each stage of a create and of a change costs, in process: no HTTP, a store in memory, one request at a time.
 
 The functions that are the stages are wrapped while 2,000 Pods are created; a stage's figure is its own time, without the stages
 inside it. It is CPU time of the thread, so other work on the machine counts little. The total without the wrapping stands below.
@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
-from unittest.mock import patch
 
-from bench import objects
+from bench import objects, updates
+from bench.metering import Meter
 
 COUNT = 2000
 WARM = 300
@@ -47,44 +46,6 @@ STAGES: list[tuple[str, str]] = [
 ]
 
 
-class Meter:
-    """Own time by stage. Stages are awaited one after the other, so a stack tells which is inside which."""
-
-    def __init__(self) -> None:
-        self.own: dict[str, float] = {stage: 0.0 for stage, _ in STAGES}
-        self._stack: list[float] = []
-
-    @contextmanager
-    def timed(self, stage: str) -> Any:
-        self._stack.append(0.0)
-        began = time.thread_time()
-        try:
-            yield
-        finally:
-            took = time.thread_time() - began
-            self.own[stage] += took - self._stack.pop()
-            if self._stack:
-                self._stack[-1] += took
-
-    def around(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        async def waited(*arguments: Any, **named: Any) -> Any:
-            with self.timed(stage):
-                return await call(*arguments, **named)
-
-        def called(*arguments: Any, **named: Any) -> Any:
-            with self.timed(stage):
-                return call(*arguments, **named)
-
-        return waited if asyncio.iscoroutinefunction(call) else called
-
-
-def _wrapped(meter: Meter, stack: ExitStack) -> None:
-    from pkgutil import resolve_name
-
-    for stage, path in STAGES:
-        stack.enter_context(patch(path, meter.around(stage, resolve_name(path))))
-
-
 async def _create(client: Any, count: int, since: int) -> float:
     """Seconds of ``count`` creates one after the other."""
     base = objects.text(objects.pod("@NAME@", 1)).replace('"namespace":"bench"', '"namespace":"default"')
@@ -96,8 +57,8 @@ async def _create(client: Any, count: int, since: int) -> float:
     return time.thread_time() - began
 
 
-async def measure() -> dict[str, float]:
-    """Microseconds by stage."""
+async def measure() -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Microseconds by stage of a create, and of the changes by name."""
     from bareboat.admission.builtin import builtin
     from bareboat.base.clock import SystemClock
     from bareboat.testing.kernel import Kernel
@@ -106,20 +67,21 @@ async def measure() -> dict[str, float]:
 
     admission = lambda reader, host: [*builtin(reader, host), *chosen(reader, host, parse({}))]  # noqa: E731
     kernel = await Kernel(clock=SystemClock(), admission=admission).start()
-    meter = Meter()
     try:
         await _accounts(kernel.client)
-        await _create(kernel.client, WARM, 0)
-        plain = await _create(kernel.client, COUNT, WARM)
-        with ExitStack() as stack:
-            _wrapped(meter, stack)
-            total = await _create(kernel.client, COUNT, WARM + COUNT)
+        return await _creates(kernel.client), await updates.measure(kernel.client)
     finally:
         await kernel.stop()
-    found = {stage: seconds / COUNT * 1e6 for stage, seconds in meter.own.items()}
-    found["the rest"] = (total - sum(meter.own.values())) / COUNT * 1e6
-    found["total, not wrapped"] = plain / COUNT * 1e6
-    return found
+
+
+async def _creates(client: Any) -> dict[str, float]:
+    await _create(client, WARM, 0)
+    plain = await _create(client, COUNT, WARM)
+    meter = Meter(STAGES)
+    with ExitStack() as stack:
+        meter.wrap(stack)
+        total = await _create(client, COUNT, WARM + COUNT)
+    return meter.micros(COUNT, total, plain)
 
 
 async def _accounts(client: Any) -> None:
@@ -128,11 +90,14 @@ async def _accounts(client: Any) -> None:
 
 
 def show(output: str) -> int:
-    found = asyncio.run(measure())
+    created, changed = asyncio.run(measure())
     if output == "json":
-        print(json.dumps({"microseconds": found, "budget": BUDGET}, indent=2))
+        print(json.dumps({"microseconds": created, "budget": BUDGET, "changes": changed}, indent=2))
         return 0
-    print(f"{'stage':20} {'µs':>7}  budget")
-    for stage, micros in found.items():
+    print(f"{'stage of a create':20} {'µs':>7}  budget")
+    for stage, micros in created.items():
         print(f"{stage:20} {micros:7.1f}  {BUDGET.get(stage, '')}")
+    print(f"\n{'stage of a change':20} " + " ".join(f"{name:>12}" for name in changed))
+    for stage in next(iter(changed.values())):
+        print(f"{stage:20} " + " ".join(f"{of[stage]:12.1f}" for of in changed.values()))
     return 0

@@ -33,6 +33,10 @@ NO_CHANGE: Final = object()
 WINDOW = 4096
 #: Rows in one commit at most.
 BATCH = 512
+#: While the loop is about to bring more writes a batch waits for them, until it has so many: what a commit costs is shared by its rows.
+ENOUGH = 32
+#: Turns of the loop without a new write that end the waiting: what is read from a socket in one turn is a write in the next but one.
+QUIET_TURNS = 2
 
 
 class CompareFailed(Exception):
@@ -267,6 +271,7 @@ class Log:
     async def _commit_forever(self) -> None:
         while True:
             await self._work.wait()
+            await self._gathered()
             async with self._busy:
                 batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
                 self._batch = batch
@@ -280,6 +285,13 @@ class Log:
                 else:
                     self.fault = ""
                     self._publish(batch)
+
+    async def _gathered(self) -> None:
+        """Until nothing more comes at once, or enough is there."""
+        quiet = found = 0
+        while quiet < QUIET_TURNS and len(self._pending) < ENOUGH:
+            quiet, found = (0, len(self._pending)) if len(self._pending) != found else (quiet + 1, found)
+            await asyncio.sleep(0)
 
     async def alone(self, work: Callable[[Store], Awaitable[T]]) -> T:
         """Let ``work`` have the store while no batch is written: steps of upkeep, short ones."""

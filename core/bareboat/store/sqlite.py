@@ -7,9 +7,8 @@ brings SQLAlchemy and is imported when the store is opened.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +17,7 @@ import msgspec
 from bareboat.contracts.driver import Health, Host, PluginInfo
 from bareboat.contracts.errors import DriverError
 from bareboat.contracts.store import GROUP, Compacted, Maintained, Row, StoreStats, in_order
+from bareboat.store.worker import Worker
 
 if TYPE_CHECKING:
     from bareboat.store.sqlite_file import SqliteFile
@@ -43,7 +43,7 @@ class SqliteStore(Maintained):
         super().__init__(options, host)
         self._options = options
         self.path = Path(options.path) if options.path else host.state_dir / "store.db"
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._thread = Worker("store")
         self._opened: SqliteFile | None = None
 
     async def open(self) -> None:
@@ -59,7 +59,7 @@ class SqliteStore(Maintained):
         opened, self._opened = self._opened, None
         if opened is not None:
             await self._run(opened.close)
-        self._thread.shutdown(wait=True)
+        self._thread.close()
 
     async def status(self) -> Health:
         if self._opened is None:
@@ -80,7 +80,7 @@ class SqliteStore(Maintained):
     def _checkpoint_if_due(self) -> None:
         """Behind the append that is answered now, on the same thread, so before the next one: the WAL cannot outgrow it."""
         if self._file.checkpoint_due:
-            self._thread.submit(self._file.checkpoint)
+            self._thread.behind(self._file.checkpoint)
 
     async def load(self) -> AsyncIterator[list[Row]]:
         newest = await self._run(self._file.live_revisions)
@@ -135,7 +135,7 @@ class SqliteStore(Maintained):
             raise Compacted(self._file.compacted)
 
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._translated, call, arguments)
+        return await self._thread.run(partial(self._translated, call, arguments))
 
     def _translated(self, call: Callable[..., T], arguments: tuple[object, ...]) -> T:
         try:

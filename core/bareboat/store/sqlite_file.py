@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
-import msgspec
 import sqlalchemy as sa
 
 from bareboat.contracts.errors import DriverError, Unavailable
@@ -29,6 +30,8 @@ log = logging.getLogger("bareboat.store")
 #: Free pages that are kept for the rows to come: this many, and this part of the file.
 SPARE_PAGES = 256
 SPARE_PART = 8
+#: Rows of one INSERT at most, a power of two.
+LARGEST_INSERT = 64
 
 
 class SqliteFile:
@@ -83,10 +86,10 @@ class SqliteFile:
             return
         try:
             if rows:
-                self._connection.execute(LOG.insert(), [_stored(row) for row in rows])
+                self._insert(rows)
             else:  # the last write was refused: would one be taken now?
                 put_meta(self._connection, "probed", str(self.head))
-            self._connection.commit()
+            self._commit()
         except BaseException as error:
             self._refused = True
             self._undo(error)
@@ -95,10 +98,40 @@ class SqliteFile:
         self.head += len(rows)
         self._uncheckpointed += sum(2 + len(row.value) // 4096 for row in rows)
 
+    def _insert(self, rows: Sequence[Row]) -> None:
+        """Many rows in one statement: between two statements the thread has to get the interpreter back from the event loop's."""
+        connection, values = self._driver, [_stored(row) for row in rows]
+        try:
+            done = 0
+            while done < len(values):
+                count = min(LARGEST_INSERT, 1 << (len(values) - done).bit_length() - 1)
+                connection.execute(_insert_of(count), [value for row in values[done : done + count] for value in row])
+                done += count
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError("INSERT INTO log", None, error) from error
+
+    def _commit(self) -> None:
+        """What ``_insert`` or the connection wrote."""
+        try:
+            self._driver.commit()
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError("COMMIT", None, error) from error
+        self._connection.commit()
+
+    @property
+    def _driver(self) -> sqlite3.Connection:
+        """The connection below SQLAlchemy's, whose part in a commit is as large as SQLite's own."""
+        connection = self._connection.connection.driver_connection
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
+
     def _undo(self, error: BaseException) -> None:
         """After a full disk everything is as before; after any other error of the disk the file is suspect."""
         try:
+            self._driver.rollback()
             self._connection.rollback()
+        except sqlite3.Error as failed:
+            error = sa.exc.DBAPIError("ROLLBACK", None, failed)
         except sa.exc.DBAPIError as failed:
             error = failed
         if isinstance(error, sa.exc.DBAPIError) and not is_full(error):
@@ -248,7 +281,7 @@ class SqliteFile:
 
     def replace(self, rows: Sequence[Row]) -> None:
         """Within the transaction that ``begin_restore`` began: rows in revision order."""
-        self._connection.execute(LOG.insert(), [_stored(row) for row in rows])
+        self._insert(rows)
 
     def begin_restore(self) -> None:
         if self.suspect:
@@ -278,8 +311,18 @@ class SqliteFile:
         return StoreStats(rows=rows, bytes_used=size, head=self.head, compacted=self.compacted)
 
 
-def _stored(row: Row) -> dict[str, object]:
-    return {**msgspec.structs.asdict(row), "checksum": checksum(row.revision, row.key, row.value)}
+def _stored(row: Row) -> tuple[object, ...]:
+    """In the order of the columns."""
+    known = checksum(row.revision, row.key, row.value)
+    return row.revision, row.key, row.created, row.previous, row.deleted, row.expires_at, row.value, known
+
+
+@cache
+def _insert_of(count: int) -> str:
+    """Of so many rows; the few different texts stay prepared."""
+    columns = [column.name for column in LOG.columns]
+    row = f"({','.join('?' * len(columns))})"
+    return f"INSERT INTO log ({','.join(columns)}) VALUES {','.join([row] * count)}"  # noqa: S608  names of our own columns
 
 
 def _forget_cached(path: Path) -> None:

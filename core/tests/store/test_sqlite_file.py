@@ -110,8 +110,7 @@ async def test_the_holder_of_the_file_is_named_by_its_process(tmp_path):
 
 def failing(monkeypatch, store, *, after):
     """Its next commit reports a failed sync, before or after the rows are in the file."""
-    connection = store._file._connection
-    commit = connection.commit
+    commit = store._file._commit
 
     def fail():
         if after:
@@ -119,7 +118,7 @@ def failing(monkeypatch, store, *, after):
         monkeypatch.undo()
         raise sa.exc.OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
 
-    monkeypatch.setattr(connection, "commit", fail)
+    monkeypatch.setattr(store._file, "_commit", fail)
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -10,12 +10,11 @@ from typing import Any
 
 import msgspec
 
+from bareboat.api.managed.entries import ordered
 from bareboat.api.managed.manager import FieldManager
 from bareboat.api.managed.sets import Node
 
 _encode = msgspec.json.Encoder().encode
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 #: Specs that are remembered, and the size of the largest.
 MOST, LARGEST = 512, 32 * 1024
 
@@ -38,11 +37,6 @@ class Specs:
                     self._known.clear()
                 self._known[key] = known
         return known
-
-
-def ordered(node: Node) -> Node:
-    """As it is written: keys in order at every level."""
-    return _decode(_encode_sorted(node))
 
 
 def of_metadata(meta: Any) -> Node | None:
