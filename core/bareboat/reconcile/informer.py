@@ -19,6 +19,7 @@ from bareboat.base.backoff import Backoff
 from bareboat.client.client import Client
 from bareboat.models.codec import decode
 from bareboat.models.status import ApiError, Gone
+from bareboat.reconcile.state import Index, State
 
 log = logging.getLogger("bareboat.informer")
 #: States whose views are kept for the next change, which often follows at once.
@@ -27,36 +28,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 OnChange = Callable[[str, bytes | None, bytes | None], None]
 #: The same with the old and the new state as a view. Shared by all who are told of the same change: not to be written to.
 OnView = Callable[[str, Any, Any], None]
-OnState = Callable[[str, "State", "State"], None]
-
-
-class State:
-    """One state of an object as the views that were asked for. Where nothing of a view changed, it is that of the state before."""
-
-    __slots__ = ("_before", "_cls", "_known", "data")
-
-    def __init__(self, cls: type[msgspec.Struct], data: bytes | None, before: State | None = None) -> None:
-        self.data = data
-        self._cls = cls
-        self._before = before
-        self._known: dict[Any, Any] = {}
-
-    def of(self, view: Any) -> Any:
-        if self.data is None:
-            return None
-        found = self._known.get(view)
-        if found is None:
-            found = decode(self._cls, self.data) if view is self._cls else msgspec.json.decode(self.data, type=view)
-            if self._before is not None and view is not self._cls and found == (was := self._before.of(view)):
-                found = was
-            self._known[view] = found
-        return found
-
-    def settle(self) -> State:
-        """To be kept for the next change; not the whole object, which is large."""
-        self._before = None
-        self._known.pop(self._cls, None)
-        return self
+OnState = Callable[[str, State, State], None]
 
 
 class Informer(Generic[T]):
@@ -70,11 +42,10 @@ class Informer(Generic[T]):
         self._labels = labels
         self._fields = fields
         self._objects: dict[str, bytes] = {}
-        self._callbacks: list[OnState] = []
+        self._callbacks: dict[Any, list[Callable[..., None]]] = {}
         self._recent: dict[str, State] = {}
-        self._indexers: dict[str, tuple[Callable[[Any], Iterable[str]], Any]] = {}
-        self._indexes: dict[str, dict[str, set[str]]] = {}
-        self._values: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._indexes: dict[str, Index] = {}
+        self._by_view: dict[Any, list[Index]] = {}
         self._synced = asyncio.Event()
         self._revision = ""
         self._backoff = Backoff(0.2, 30.0)
@@ -104,35 +75,37 @@ class Informer(Generic[T]):
 
         With ``view``, a Struct of the few fields that ``values`` reads, only those are decoded.
         """
-        if name not in self._indexers:
-            self._indexers[name] = values, view or self.cls
-            self._indexes[name] = {}
-            self._values[name] = {}
+        if name not in self._indexes:
+            index = self._indexes[name] = Index(values)
+            self._by_view.setdefault(view or self.cls, []).append(index)
             for key, data in self._objects.items():
-                self._index(key, State(self.cls, None), State(self.cls, data))
+                index.put(key, State(self.cls, data).of(view or self.cls))
 
     def by_index(self, name: str, value: str) -> builtins.list[str]:
         """Keys, sorted."""
-        return sorted(self._indexes[name].get(value, ()))
+        return sorted(self._indexes[name].keys(value))
 
     def index_values(self, name: str) -> builtins.list[str]:
         """The values that the index has now."""
-        return list(self._indexes[name])
+        return self._indexes[name].values()
 
     def on_change(self, callback: OnChange) -> None:
         """(key, old bytes or None, new bytes or None). Objects that are there already are told at once."""
-        self.on_state(lambda key, before, after: callback(key, before.data, after.data))
+        self._add(callback, None)
 
     def on_view(self, callback: OnView, view: Any = None) -> None:
         """As ``on_change``, with decoded states: of ``view``, or the whole object. One and the same if nothing of the view changed."""
-        view = view or self.cls
-        self.on_state(lambda key, before, after: callback(key, before.of(view), after.of(view)))
+        self._add(callback, view or self.cls)
 
     def on_state(self, callback: OnState) -> None:
         """As ``on_change``, with states that can be looked at as bytes and as any view."""
-        self._callbacks.append(callback)
+        self._add(callback, State)
+
+    def _add(self, callback: Callable[..., None], view: Any) -> None:
+        self._callbacks.setdefault(view, []).append(callback)
+        nothing = State(self.cls, None)
         for key, data in list(self._objects.items()):
-            callback(key, State(self.cls, None), State(self.cls, data))
+            callback(key, *_shown(nothing, State(self.cls, data), view))
 
     async def synced(self) -> None:
         """Until the first list is in."""
@@ -208,29 +181,31 @@ class Informer(Generic[T]):
         return known if known is not None and known.data is data else State(self.cls, data)
 
     def _tell(self, key: str, before: State, after: State) -> None:
-        for callback in self._callbacks:
+        for view, callbacks in self._callbacks.items():
             try:
-                callback(key, before, after)
-            except Exception:
-                log.exception("a callback for %s %s failed", self._resource.plural, key)
+                old, new = _shown(before, after, view)
+            except msgspec.MsgspecError:
+                log.exception("%s %s cannot be shown as %s", self._resource.plural, key, view)
+                continue
+            for callback in callbacks:
+                try:
+                    callback(key, old, new)
+                except Exception:
+                    log.exception("a callback for %s %s failed", self._resource.plural, key)
 
     def _index(self, key: str, before: State, after: State) -> None:
-        for name, (values, view) in self._indexers.items():
-            new = after.of(view)
-            if new is not None and view is not self.cls and new is before.of(view):
-                continue
-            index, known = self._indexes[name], self._values[name]
-            now = () if new is None else tuple(values(new))
-            was = known.pop(key, ())
-            if now:
-                known[key] = now
-            for value in was:
-                if value not in now:
-                    index[value].discard(key)
-                    if not index[value]:
-                        del index[value]
-            for value in now:
-                index.setdefault(value, set()).add(key)
+        for view, indexes in self._by_view.items():
+            obj = after.of(view)
+            if obj is None or obj is not before.of(view):
+                for index in indexes:
+                    index.put(key, obj)
+
+
+def _shown(before: State, after: State, view: Any) -> tuple[Any, Any]:
+    """The two states as callbacks of that view get them: as bytes, as they are, or decoded."""
+    if view is None:
+        return before.data, after.data
+    return (before, after) if view is State else (before.of(view), after.of(view))
 
 
 class InformerFactory:

@@ -12,7 +12,8 @@ import msgspec
 
 from bareboat.models import core_v1
 from bareboat.reconcile.facts import PodFacts
-from bareboat.reconcile.informer import InformerFactory, State
+from bareboat.reconcile.informer import InformerFactory
+from bareboat.reconcile.state import State
 from bareboat.scheduler.columns import Columns, static_changed
 from bareboat.scheduler.nominations import Nominations
 from bareboat.scheduler.placed import PlacedPod
