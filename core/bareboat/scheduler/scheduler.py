@@ -43,7 +43,7 @@ log = logging.getLogger("bareboat.scheduler")
 #: Bindings under way at once.
 MAX_BINDINGS = 64
 #: Statuses of refused pods being written at once: they must not hold up those who make and bind pods.
-MAX_REFUSALS = 16
+MAX_REFUSALS = 4
 #: Decisions made before other tasks get their turn.
 BATCH = 16
 
