@@ -161,6 +161,8 @@ class Informer(Generic[T]):
     def _put(self, key: str, data: bytes) -> None:
         old = self._objects.get(key)
         self._objects[key] = data
+        if not self._callbacks and not self._by_view:
+            return
         before = self._views(key, old)
         after = State(self.cls, data, before)
         self._index(key, before, after)
