@@ -80,6 +80,7 @@ class NodeLifecycleController(Controller):
     """A pod that comes to a node or changes there concerns it only while the node is not well."""
 
     name = "node-controller"
+    workers = 8
 
     def setup(self, informers: InformerFactory) -> None:
         self._unwell: set[str] = set()
