@@ -140,15 +140,13 @@ class GarbageCollector:
 
     def _put(self, resource: Resource, meta: Meta) -> None:
         known = self._nodes.get(meta.uid)
-        if known is not None:
-            if _same(known[1], meta):
-                return
-            self._unlink(known[1])
-        interesting = meta.ownerReferences or meta.deletionTimestamp
-        self._nodes[meta.uid] = (resource, meta)
-        for owner in meta.ownerReferences:
-            self._dependents.setdefault(owner.uid, set()).add(meta.uid)
-        if interesting:
+        if known is None or known[0] is not resource or not _same(known[1], meta):
+            if known is not None:
+                self._unlink(known[1])
+            self._nodes[meta.uid] = (resource, meta)
+            for owner in meta.ownerReferences:
+                self._dependents.setdefault(owner.uid, set()).add(meta.uid)
+        if meta.ownerReferences or meta.deletionTimestamp:
             self._queue.add(meta.uid)
 
     def _unlink(self, meta: Meta) -> None:
