@@ -46,7 +46,7 @@ class _Claimed(msgspec.Struct):
     claimName: str = ""
 
 
-class _Volume(msgspec.Struct):
+class Volume(msgspec.Struct):
     name: str = ""
     persistentVolumeClaim: _Claimed | None = None
     ephemeral: dict[str, Any] | None = None
@@ -61,7 +61,7 @@ class _Spec(msgspec.Struct):
     schedulerName: str = ""
     priority: int | None = None
     schedulingGates: list[_Gate] = []
-    volumes: list[_Volume] = []
+    volumes: list[Volume] = []
 
 
 class _Status(msgspec.Struct):

@@ -7,6 +7,7 @@ for every change that may help refused pods its kind. Decisions and writes are e
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,7 @@ from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 from bareboat.reconcile.state import State
 from bareboat.scheduler.columns import Columns, static_changed
+from bareboat.scheduler.facts import Placed
 from bareboat.scheduler.nominations import Nominations
 from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.queue import SchedulingQueue
@@ -88,7 +90,7 @@ class Changes:
         if pod is None or pod.status.phase in ENDED:
             self._gone(key)
         elif pod.spec.nodeName:
-            self._placed(key, after.of(core_v1.Pod))
+            self._placed(key, after.of(Placed))
         elif key in self._columns.placed():
             return  # assumed; the binding will tell
         elif self._wants(pod):
@@ -102,7 +104,7 @@ class Changes:
         if self._columns.remove_pod(key) or nominated:
             self._queue.wake(POD_GONE)
 
-    def _placed(self, key: str, pod: core_v1.Pod) -> None:
+    def _placed(self, key: str, pod: Any) -> None:
         self._queue.remove(key)
         self._nominations.remove(key)
         before = self._columns.placed().get(key)
