@@ -64,7 +64,7 @@ def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: 
     try:
         if validation == "Ignore":
             return decode(cls, data)
-        obj, faults = decode_strict(cls, data)
+        obj, faults = decode_strict(cls, data, ours=op.request.ours)
     except DecodeError as error:
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from error
     if repeated:

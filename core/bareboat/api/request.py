@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from bareboat.api.trail import Trail
@@ -44,6 +45,8 @@ class ApiRequest:
     trail: Trail | None = None
     #: a list is wanted as the bytes of its objects, not joined
     apart: bool = False
+    #: the body was encoded in this process: no key is in it twice
+    ours: bool = False
 
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)
@@ -129,6 +132,16 @@ class RequestInfo:
 
 def parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     """Never fails: what is no resource path is a non-resource request."""
+    return _repeated(method, path) if method == "POST" and not query else _parse(method, path, query)
+
+
+@lru_cache(1024)
+def _repeated(method: str, path: str) -> RequestInfo:
+    """Creates go to the same few collections again and again."""
+    return _parse(method, path, {})
+
+
+def _parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     parts = [p for p in path.split("/") if p]
     verb = _VERBS.get(method, method.lower())
     if len(parts) >= 3 and parts[0] == "api":
