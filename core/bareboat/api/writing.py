@@ -113,12 +113,13 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
     op.strategy.prepare_create(obj, context)
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, obj, None)
-    causes = allocation.causes or (
-        validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + op.strategy.validate_create(obj)
-    )
+    causes, texts = allocation.causes, []
+    if not causes:
+        found, texts = op.strategy.judge(obj)
+        causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + found
     if causes:
         raise invalid(op, obj.metadata.name, causes)
-    op.warnings.extend(op.strategy.warnings(obj, None))
+    op.warnings.extend(texts)
     key, stored = op.key(obj.metadata.name, obj.metadata.namespace), await stored_bytes(op, obj)
     checked = admission_request(op, "CREATE", obj, None)  # what it does to the object is too late: the bytes are made
     try:
