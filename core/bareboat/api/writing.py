@@ -121,7 +121,8 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
         raise invalid(op, obj.metadata.name, causes)
     op.warnings.extend(texts)
     key, stored = op.key(obj.metadata.name, obj.metadata.namespace), await stored_bytes(op, obj)
-    checked = admission_request(op, "CREATE", obj, None)  # what it does to the object is too late: the bytes are made
+    # what validators do to the object is too late: the bytes are made
+    checked = request if request.name == obj.metadata.name else admission_request(op, "CREATE", obj, None)
     try:
         await service.admission.validate(checked)
         return await _put_new(service, op, key, stored, allocation)

@@ -85,6 +85,8 @@ class Scheme:
         self._by_kind: dict[tuple[str, str], Resource] = {}
         self._by_type: dict[str, Resource] = {}
         self._keys: dict[type, str] = {}
+        #: how often resources came or went
+        self.generation = 0
         self._stored: dict[tuple[str, str], Resource] = {}
         self._listeners: list[Callable[[], None]] = []
         for resource in resources or ():
@@ -133,12 +135,16 @@ class Scheme:
 
     def add(self, resource: Resource) -> None:
         """Adds or replaces."""
-        self._stored.clear()
-        self._keys.clear()
+        self._changed()
         self._by_path[resource.group, resource.version, resource.plural] = resource
         self._by_kind[resource.api_version, resource.kind] = resource
         if resource.type_key:
             self._by_type[resource.type_key] = resource
+
+    def _changed(self) -> None:
+        self._stored.clear()
+        self._keys.clear()
+        self.generation += 1
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` after resources came or went at run time."""
@@ -151,8 +157,7 @@ class Scheme:
 
     def remove(self, resource: Resource) -> None:
         """Removing what is not there is no error."""
-        self._stored.clear()
-        self._keys.clear()
+        self._changed()
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
         if self._by_kind.get((resource.api_version, resource.kind)) == resource:
             del self._by_kind[resource.api_version, resource.kind]

@@ -29,7 +29,7 @@ async def create(service: Service, op: Operation) -> ApiResponse:
     if op.resource.namespaced and not op.info.namespace:
         raise BadRequest("an empty namespace may not be set during creation")
     entry = await create_object(service, op, obj)
-    return answers.one(op, await op.shown(entry), form, 201)
+    return answers.one(op, op.served(entry) if op.custom is None else await op.shown(entry), form, 201)
 
 
 def read_object(op: Operation) -> Any:
