@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from bareboat.api.trail import Trail
@@ -109,6 +110,16 @@ class RequestInfo:
 
 def parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     """Never fails: what is no resource path is a non-resource request."""
+    return _posted(path) if method == "POST" and not query else _parsed(method, path, query)
+
+
+@lru_cache(1024)
+def _posted(path: str) -> RequestInfo:
+    """Creates name collections, so the same few paths come again and again."""
+    return _parsed("POST", path, {})
+
+
+def _parsed(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     parts = [p for p in path.split("/") if p]
     verb = _VERBS.get(method, method.lower())
     if len(parts) >= 3 and parts[0] == "api":

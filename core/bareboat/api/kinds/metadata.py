@@ -21,10 +21,11 @@ def validate_metadata_create(meta: Any, resource: Resource, strategy: Strategy) 
         causes += each("metadata.generateName", meta.generateName, strategy.validate_name(_masked(meta.generateName)))
     if not meta.name:
         causes.append(required("metadata.name", "name or generateName is required"))
-    else:
-        causes += each("metadata.name", meta.name, strategy.validate_name(meta.name))
+    elif faults := strategy.validate_name(meta.name):
+        causes += each("metadata.name", meta.name, faults)
     if resource.namespaced and meta.namespace:
-        causes += each("metadata.namespace", meta.namespace, dns1123_label(meta.namespace))
+        if not _is_namespace(meta.namespace):
+            causes += each("metadata.namespace", meta.namespace, dns1123_label(meta.namespace))
     elif resource.namespaced:
         causes.append(required("metadata.namespace"))
     return causes + _common(meta, strategy)
@@ -74,6 +75,11 @@ def validate_labels(labels: dict[str, str], field: str) -> list[Cause]:
 def _is_label(key: str, value: str) -> bool:
     """The same few labels come with every object."""
     return not qualified_name(key) and not label_value(value)
+
+
+@lru_cache(2048)
+def _is_namespace(name: str) -> bool:
+    return not dns1123_label(name)
 
 
 @lru_cache(2048)
