@@ -34,7 +34,7 @@ def qos_class(spec: Any) -> str:
         for name in _COMPUTE:
             request, limit = _milli(asked.get(name, "0")), _milli(bound.get(name, "0"))
             best = best and not request and not limit
-            guaranteed = guaranteed and limit != 0 and (not request or _same(asked[name], bound[name]))
+            guaranteed = guaranteed and limit != 0 and (not request or (request == limit and _same(asked[name], bound[name])))
     return "BestEffort" if best else "Guaranteed" if guaranteed else "Burstable"
 
 
