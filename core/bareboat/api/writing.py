@@ -124,7 +124,8 @@ async def new_row(service: Service, op: Operation, obj: Any, *, tracked: bool = 
     op.strategy.prepare_create(obj, context)
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, obj, None)
-    causes, texts = allocation.causes, []
+    causes = allocation.causes
+    texts: list[str] = []
     if not causes:
         found, texts = op.strategy.judge(obj)
         causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + found

@@ -43,7 +43,7 @@ def _of_spec(spec: bytes) -> int:
     count = _specs.get(spec)
     if count is None:
         count = _colons(spec)
-        if 0 <= count and len(spec) <= LARGEST:
+        if count >= 0 and len(spec) <= LARGEST:
             if len(_specs) >= MOST:
                 _specs.clear()
             _specs[spec] = count
