@@ -16,7 +16,7 @@ demo: $(BIN)/bareboat host-tools  ## bring up a cluster, run examples/hello on i
 test: $(VENV)/.dev test-tools  ## run the tests: everything that this machine can run
 	@$(BIN)/python -m pytest
 
-torture: $(VENV)/.dev test-tools  ## strike a server with faults, some 400 rounds, and check what its clients saw (20 minutes)
+torture: $(VENV)/.dev test-tools  ## strike servers with faults, some 450 rounds, and check what their clients saw (25 minutes)
 	@$(BIN)/python -m bareboat.testing.torture $(TORTURE)
 
 check: $(VENV)/.dev  ## lint, types and layers; never edits

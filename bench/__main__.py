@@ -2,7 +2,7 @@
 
     python -m bench [--row create-pod …] [--seconds 3] [--output table|json] [--file F.json] [--plot F.svg]
     python -m bench --server https://10.0.0.1:6443 --token …          any Kubernetes API server
-    python -m bench --stages                                          what each stage of a create costs, in process
+    python -m bench --stages                                          what each stage of a create and of a change costs, in process
 
 ``--row`` takes the beginning of a row's name. Without ``--server`` each run has servers of its own in a temporary folder.
 """
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", choices=["table", "json"], default="table")
     parser.add_argument("--file", type=Path, help="also write the results there, as JSON")
     parser.add_argument("--plot", type=Path, help="also draw them there, as SVG")
-    parser.add_argument("--stages", action="store_true", help="what each stage of a create costs, in process")
+    parser.add_argument("--stages", action="store_true", help="what each stage of a create and of a change costs, in process")
     chosen = parser.parse_args()
     if bool(chosen.server) != bool(chosen.token):
         parser.error("--server and --token go together")

@@ -62,7 +62,10 @@ def descendants(pid: int) -> list[int]:
 
 
 class OwnServer:
-    """``bareboat server`` of the checkout ``source``, on a free port, with further ``options``. ``controllers`` None: all."""
+    """``bareboat server`` of the checkout ``source``, on a free port, with further ``options``. ``controllers`` None: all. ``command``:
+    what takes the place of ``-m bareboat``."""
+
+    command: Sequence[str] = ("-m", "bareboat")
 
     def __init__(self, data: Path, *, source: Path = ROOT, controllers: str | None = None, options: Sequence[str] = ()) -> None:
         self.data = data
@@ -91,7 +94,7 @@ class OwnServer:
         if self._controllers is not None:
             options += ["--controllers", self._controllers]
         python = self._source / ".venv/bin/python"
-        command = [str(python if python.exists() else sys.executable), "-m", "bareboat", "server", *options]
+        command = [str(python if python.exists() else sys.executable), *self.command, "server", *options]
         paths = [self._source / "core", *self._source.glob("plugins/*")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation has its bytecode from the second start on

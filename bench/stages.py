@@ -1,4 +1,4 @@
-"""What each stage of a create costs, in process: no HTTP, a store in memory, one request at a time.
+"""What each stage of a create and of a change costs, in process: no HTTP, a store in memory, one request at a time.
 
 The functions that are the stages are wrapped while 2,000 Pods, then as many ConfigMaps, are created; a stage's figure is its own
 time, without the stages inside it. It is CPU time of the thread, so other work on the machine counts little. The totals without the
@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
-from unittest.mock import patch
 
-from bench import objects
+from bench import objects, updates
+from bench.metering import Meter
 
 COUNT = 2000
 WARM = 300
@@ -51,46 +50,8 @@ STAGES: list[tuple[str, str]] = [
 ]
 
 
-class Meter:
-    """Own time by stage. Stages are awaited one after the other, so a stack tells which is inside which."""
-
-    def __init__(self) -> None:
-        self.own: dict[str, float] = {stage: 0.0 for stage, _ in STAGES}
-        self._stack: list[float] = []
-
-    @contextmanager
-    def timed(self, stage: str) -> Any:
-        self._stack.append(0.0)
-        began = time.thread_time()
-        try:
-            yield
-        finally:
-            took = time.thread_time() - began
-            self.own[stage] += took - self._stack.pop()
-            if self._stack:
-                self._stack[-1] += took
-
-    def around(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        async def waited(*arguments: Any, **named: Any) -> Any:
-            with self.timed(stage):
-                return await call(*arguments, **named)
-
-        def called(*arguments: Any, **named: Any) -> Any:
-            with self.timed(stage):
-                return call(*arguments, **named)
-
-        return waited if asyncio.iscoroutinefunction(call) else called
-
-
-def _wrapped(meter: Meter, stack: ExitStack) -> None:
-    from pkgutil import resolve_name
-
-    for stage, path in STAGES:
-        stack.enter_context(patch(path, meter.around(stage, resolve_name(path))))
-
-
 async def _create(client: Any, plural: str, count: int, since: int, at_once: int = 1) -> float:
-    """CPU microseconds of each of ``count`` creates by so many clients."""
+    """CPU seconds of ``count`` creates by so many clients."""
     tree = objects.pod("@NAME@", 1) if plural == "pods" else objects.config_map("@NAME@")
     base = objects.text(tree).replace('"namespace":"bench"', '"namespace":"default"')
     bodies = iter([base.replace("@NAME@", f"p{since + number}").encode() for number in range(count)])
@@ -105,11 +66,11 @@ async def _create(client: Any, plural: str, count: int, since: int, at_once: int
         await one_client()
     else:
         await asyncio.gather(*(one_client() for _ in range(at_once)))
-    return (time.thread_time() - began) / count * 1e6
+    return time.thread_time() - began
 
 
-async def measure() -> dict[str, dict[str, float]]:
-    """Microseconds by kind and stage."""
+async def measure() -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """Microseconds by stage of creates by kind, and of the changes by name."""
     from bareboat.admission.builtin import builtin
     from bareboat.base.clock import SystemClock
     from bareboat.testing.kernel import Kernel
@@ -120,24 +81,21 @@ async def measure() -> dict[str, dict[str, float]]:
     kernel = await Kernel(clock=SystemClock(), admission=admission).start()
     try:
         await _accounts(kernel.client)
-        return {plural: await _stages_of(kernel.client, plural) for plural in ("pods", "configmaps")}
+        created = {plural: await _stages_of(kernel.client, plural) for plural in ("pods", "configmaps")}
+        return created, await updates.measure(kernel.client)
     finally:
         await kernel.stop()
 
 
 async def _stages_of(client: Any, plural: str) -> dict[str, float]:
-    meter = Meter()
     await _create(client, plural, WARM, 0)
     plain = await _create(client, plural, COUNT, WARM)
     together = await _create(client, plural, COUNT, WARM + COUNT, AT_ONCE)
+    meter = Meter(STAGES)
     with ExitStack() as stack:
-        _wrapped(meter, stack)
+        meter.wrap(stack)
         total = await _create(client, plural, COUNT, WARM + 2 * COUNT)
-    found = {stage: seconds / COUNT * 1e6 for stage, seconds in meter.own.items()}
-    found["the rest"] = total - sum(found.values())
-    found["total, not wrapped"] = plain
-    found[f"total, {AT_ONCE} at once"] = together
-    return found
+    return {**meter.micros(COUNT, total, plain), f"total, {AT_ONCE} at once": together / COUNT * 1e6}
 
 
 async def _accounts(client: Any) -> None:
@@ -146,11 +104,14 @@ async def _accounts(client: Any) -> None:
 
 
 def show(output: str) -> int:
-    found = asyncio.run(measure())
+    created, changed = asyncio.run(measure())
     if output == "json":
-        print(json.dumps({"microseconds": found, "budget": BUDGET}, indent=2))
+        print(json.dumps({"microseconds": created, "budget": BUDGET, "changes": changed}, indent=2))
         return 0
-    print(f"{'stage':20} {'Pod, µs':>8} budget {'ConfigMap, µs':>14}")
-    for stage, micros in found["pods"].items():
-        print(f"{stage:20} {micros:8.1f} {BUDGET.get(stage, ''):>6} {found['configmaps'][stage]:14.1f}")
+    print(f"{'stage of a create':20} {'Pod, µs':>8} budget {'ConfigMap, µs':>14}")
+    for stage, micros in created["pods"].items():
+        print(f"{stage:20} {micros:8.1f} {BUDGET.get(stage, ''):>6} {created['configmaps'][stage]:14.1f}")
+    print(f"\n{'stage of a change':20} " + " ".join(f"{name:>12}" for name in changed))
+    for stage in next(iter(changed.values())):
+        print(f"{stage:20} " + " ".join(f"{of[stage]:12.1f}" for of in changed.values()))
     return 0

@@ -239,28 +239,22 @@ class Face:
         self.up.set()
 
 
-async def test_no_fault_makes_three_servers_lie(servers, postgres):
-    """Clients of all three work against each other while connections are cut, the database and a server hang, and a server is killed."""
-
-    async def strike():
-        for _ in range(6):
-            await asyncio.to_thread(postgres.cut)
-            await asyncio.sleep(0.4)
-        await hang(postgres)
-        await strike_servers(servers)
-        await asyncio.to_thread(postgres.stop, "immediate")
-        await asyncio.to_thread(postgres.start)
-
-    await tortured(servers, strike)
-
-
 @pytest.mark.slow
-async def test_nor_does_one_of_etcd(tmp_path, etcd):
+async def test_no_fault_makes_three_servers_over_etcd_lie(tmp_path, etcd):
+    """Over PostgreSQL: test_torture."""
     servers = await asyncio.to_thread(Servers, tmp_path, 3, use="etcd", endpoints=f"[{etcd.url}]", prefix="/lies", timeout=2)
 
     async def strike():
-        await hang(etcd)
-        await strike_servers(servers)
+        etcd.pause()
+        await asyncio.sleep(3)
+        etcd.resume()
+        await asyncio.sleep(2)
+        servers.all[1].signal(signal.SIGSTOP)
+        await asyncio.sleep(2)
+        servers.all[1].signal(signal.SIGCONT)
+        await asyncio.sleep(1)
+        servers.all[0].signal(signal.SIGKILL)
+        await asyncio.sleep(2)
         etcd.kill()
         await asyncio.to_thread(etcd.start)
 
@@ -270,28 +264,10 @@ async def test_nor_does_one_of_etcd(tmp_path, etcd):
         await servers.stop()
 
 
-async def hang(backend):
-    backend.pause()
-    await asyncio.sleep(3)
-    backend.resume()
-    await asyncio.sleep(2)
-
-
-async def strike_servers(servers):
-    servers.all[1].signal(signal.SIGSTOP)
-    await asyncio.sleep(2)
-    servers.all[1].signal(signal.SIGCONT)
-    await asyncio.sleep(1)
-    servers.all[0].signal(signal.SIGKILL)
-    await asyncio.sleep(2)
-
-
 async def tortured(servers, strike):
     """Clients of all servers work against each other while ``strike`` runs; then the checker speaks."""
-    works = [Workload(Face(server), seed=seed, clients=3, watchers=1) for seed, server in enumerate(servers.all, 1)]
     history = History()
-    for work in works:
-        work.history = history
+    works = [Workload(Face(s), seed=seed, clients=3, watchers=1, history=history) for seed, s in enumerate(servers.all, 1)]
     running = [asyncio.ensure_future(work.run()) for work in works]
     await asyncio.sleep(1)
     await strike()

@@ -9,8 +9,10 @@ import shutil
 
 import pytest
 
+from bareboat.testing.postgres import programs
 from bareboat.testing.torture import __main__ as torture
 from bareboat.testing.torture.faults import FAULTS
+from bareboat.testing.torture.fleet import FAULTS as FLEET_FAULTS
 
 
 @pytest.mark.root
@@ -18,13 +20,25 @@ from bareboat.testing.torture.faults import FAULTS
 def test_no_fault_makes_a_server_lie(capsys):
     if os.geteuid() != 0 or shutil.which("strace") is None:
         pytest.skip("disks of its own and failing system calls need root and strace")
-    code = torture.main(["--rounds", "1", "--quiet", "--seed", "1", "--output", "json"])
+    code = torture.main(["--store", "sqlite", "--rounds", "1", "--quiet", "--seed", "1", "--output", "json"])
     report = json.loads(capsys.readouterr().out)
     assert code == 0, report
     lines = report["lines"]
     assert {f.name for f in FAULTS if f.needs != "disk"} <= set(lines)
     assert all(line["violations"] == [] and line["operations"]["ok"] > 20 for line in lines.values())
     assert lines["fsync fails (EIO)"]["operations"]["failed"] > 0
+
+
+@pytest.mark.timeout(300)
+def test_nor_three_servers_over_one_database(capsys):
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    code = torture.main(["--store", "postgres", "--rounds", "1", "--quiet", "--seed", "1", "--output", "json"])
+    report = json.loads(capsys.readouterr().out)
+    assert code == 0, report
+    lines = report["lines"]
+    assert set(lines) == {f.name for f in FLEET_FAULTS}
+    assert all(line["violations"] == [] and line["operations"]["ok"] > 20 for line in lines.values())
 
 
 def test_a_fault_that_there_is_not_is_named():

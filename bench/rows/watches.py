@@ -16,6 +16,7 @@ from bench import objects
 from bench.bench import Bench
 from bench.connection import Connection, Refused
 from bench.row import Measured, Row
+from bench.server import cpu_seconds
 from bench.watching import Watchers
 
 PODS = "/api/v1/namespaces/bench-watch/pods"
@@ -53,26 +54,34 @@ async def _fan_out(bench: Bench, count: int, changes: int) -> Measured:
     async with Connection(bench.url, bench.token) as connection:
         watchers = Watchers(bench.url, bench.token, await _watched(connection, "fast"), timing=False)
         await watchers.open(count)
-        began = time.perf_counter()
+        began, before = time.perf_counter(), _cpu(bench)
         await _updates(connection, "fast", changes, 0)
         await watchers.until(changes, 120)
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, _cpu(bench) - before
         closed = sum(w.closed for w in watchers.all)
         watchers.close()
     if closed:
         raise Refused(f"{closed} of {count} watchers were closed")
-    return Measured(watchers.arrived / seconds, None, f"{watchers.arrived} events, none closed")
+    return Measured(watchers.arrived / seconds, cpu / watchers.arrived or None, f"{watchers.arrived} events, none closed")
 
 
-async def _latency(bench: Bench, count: int) -> list[float]:
-    """From the answer to the writer to each watcher's event, in order of size; 20 changes a second for five seconds."""
+def _cpu(bench: Bench) -> float:
+    """Seconds of CPU that an own server has used so far. A row's figure is per event, what the writes cost included."""
+    return cpu_seconds(bench.own.pid) if bench.own else 0.0
+
+
+async def _latency(bench: Bench, count: int) -> tuple[list[float], float | None]:
+    """From the answer to the writer to each watcher's event, in order of size; 20 changes a second for five seconds. And the CPU."""
     async with Connection(bench.url, bench.token) as connection:
         watchers = Watchers(bench.url, bench.token, await _watched(connection, "steady"), timing=True)
         await watchers.open(count)
+        before = _cpu(bench)
         acknowledged = await _updates(connection, "steady", 100, 0.05)
         await watchers.until(100, 30)
+        cpu = _cpu(bench) - before
         watchers.close()
-    return sorted(max(AT_ONCE, at - answer) for w in watchers.all for at, answer in zip(w.arrivals, acknowledged, strict=False))
+    late = sorted(max(AT_ONCE, at - answer) for w in watchers.all for at, answer in zip(w.arrivals, acknowledged, strict=False))
+    return late, cpu / len(late) or None
 
 
 def _fan(bench: Bench, count: int, changes: int) -> Measured:
@@ -82,8 +91,8 @@ def _fan(bench: Bench, count: int, changes: int) -> Measured:
 
 def _late(bench: Bench, count: int, quantile: float) -> Measured:
     bench.ready()
-    found = uvloop.run(_latency(bench, count))
-    return Measured(found[min(len(found) - 1, int(len(found) * quantile))], None, f"{len(found)} deliveries")
+    found, cpu = uvloop.run(_latency(bench, count))
+    return Measured(found[min(len(found) - 1, int(len(found) * quantile))], cpu, f"{len(found)} deliveries")
 
 
 ROWS = [

@@ -6,8 +6,6 @@ managedFields. `api.managed` does the work; this knows requests, versions and st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
@@ -19,6 +17,7 @@ from bareboat.api.managed.entries import Managed, Owner
 from bareboat.api.managed.manager import FieldManager
 from bareboat.api.managed.walks import NoKey
 from bareboat.api.operation import Operation
+from bareboat.api.patch import parts
 from bareboat.api.strategy import SubresourceStrategy
 from bareboat.models.codec import to_tree
 from bareboat.models.scheme import Resource, load_type
@@ -28,6 +27,8 @@ Tree = dict[str, Any]
 
 #: Characters of a manager's name at most.
 MOST = 128
+#: What anybody may own of metadata: nothing that the server keeps for itself.
+_OWNED = ("generateName", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers")
 _specs = creation.Specs()
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
@@ -93,7 +94,7 @@ def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
         if isinstance(spec, msgspec.Struct) and not any(getattr(obj, name) != value for name, value in plain.items()):
             fields = _specs.fields(manager_of(op, None), spec, empty.get("spec"), lambda: to_tree(spec))
         else:
-            fields = creation.ordered(manager_of(op, None).gained(_beside(empty), _beside(tree_of(op, obj))))
+            fields = entries.ordered(manager_of(op, None).gained(_beside(empty), _beside(tree_of(op, obj))))
     except NoKey:
         return {}
     return dict(sorted({"f:metadata": metadata, **fields}.items())) if metadata else fields
@@ -128,37 +129,19 @@ def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | 
     if not books:
         new.metadata.managedFields = []
         return
-    with _without_what_is_equal(op, new, old):
-        before, after = tree_of(op, old), tree_of(op, new)
-    changed = manager_of(op, part).updated(books, before, _sent(op, after), owner(op), op.clock.timestamp())
+    before, after = parts.what_differs(old, new, _OWNED) if _comparable(op) else _whole(op, new, old)
+    changed = manager_of(op, part).updated(books, before, after, owner(op), op.clock.timestamp())
     new.metadata.managedFields = were if changed is books and not own else entries.write(changed)
 
 
-@contextmanager
-def _without_what_is_equal(op: Operation, new: Any, old: Any) -> Iterator[None]:
-    """While inside, parts (spec, status …) that are the same in both are empty in both: nothing in them changes hands."""
-    parts: list[tuple[str, Any, Any]] = []
-    if op.custom is None and op.same_version and op.raw is None:
-        parts = [(name, getattr(new, name), getattr(old, name)) for name in _struct_parts(new.__class__)]
-    same = [(name, mine, was) for name, mine, was in parts if mine == was and isinstance(mine, msgspec.Struct)]
-    for name, mine, _ in same:
-        empty = type(mine)()
-        setattr(new, name, empty)
-        setattr(old, name, empty)
-    try:
-        yield
-    finally:
-        for name, mine, was in same:
-            setattr(new, name, mine)
-            setattr(old, name, was)
+def _comparable(op: Operation) -> bool:
+    """Whether equal parts need no look: nothing is spelled otherwise for the client than it is stored."""
+    return op.custom is None and op.same_version and op.raw is None and parts.plain(op.stored.type)
 
 
-@cache
-def _struct_parts(cls: Any) -> tuple[str, ...]:
-    """Parts beside metadata that are structs with nothing in them that has to be there."""
-    empty = cls()
-    names = (field.name for field in msgspec.structs.fields(cls) if field.name != "metadata")
-    return tuple(name for name in names if isinstance(getattr(empty, name), msgspec.Struct))
+def _whole(op: Operation, new: Any, old: Any) -> tuple[Tree, Tree]:
+    """Both as trees, the old one first."""
+    return tree_of(op, old), _sent(op, tree_of(op, new))
 
 
 def settle(new: Any, old: Any) -> None:
@@ -170,8 +153,12 @@ def settle(new: Any, old: Any) -> None:
 
 def known(obj: Any) -> Managed:
     """The books of a stored object; broken ones count as none."""
+    return _understood(obj, ours=True)
+
+
+def _understood(obj: Any, *, ours: bool) -> Managed:
     try:
-        return entries.read(obj.metadata.managedFields)
+        return entries.read(obj.metadata.managedFields, ours=ours)
     except entries.BadEntry:
         return {}
 
@@ -179,7 +166,7 @@ def known(obj: Any) -> Managed:
 def _given(new: Any, old: Any | None) -> Managed:
     """What the client says of ownership, if it says something that can be understood; else what was."""
     if old is None or new.metadata.managedFields:
-        books = known(new)
+        books = _understood(new, ours=False)
         if books or old is None:
             return books
     return known(old)

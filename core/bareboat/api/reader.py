@@ -38,6 +38,12 @@ class LogReader:
         for entry in self._log.scan(prefix):
             yield decode(found, entry.data)
 
+    def mark(self, cls: type[Any], name: str, namespace: str = "") -> Callable[[], bool]:
+        """See contracts.auth.Reader."""
+        get, key = self._log.get, f"{self._key(cls)}/{namespace}/{name}"
+        entry = get(key)
+        return lambda: get(key) is entry
+
     def subscribe(self, cls: type[T], changed: Callable[[str, str], None]) -> None:
         """See contracts.auth.Reader.subscribe."""
         prefix = f"{self._key(cls)}/"

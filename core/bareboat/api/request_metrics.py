@@ -43,10 +43,13 @@ class RequestMetrics:
         self.inflight[kind] -= 1
         if not info.resource or not known:
             return
-        labels = _labels(info)
+        self.answered(labels_of(info), code, seconds)
+
+    def answered(self, labels: Labels, code: int, seconds: float) -> None:
+        """One that was never under way for anybody else to see."""
         key = (labels, code)
         self.counts[key] = self.counts.get(key, 0) + 1
-        if info.verb == "watch":
+        if labels[0] == "WATCH":
             return
         found = self.durations.get(labels)
         if found is None:
@@ -55,7 +58,8 @@ class RequestMetrics:
         found[1][0] += seconds
 
 
-def _labels(info: RequestInfo) -> Labels:
+def labels_of(info: RequestInfo) -> Labels:
+    """Under which requests of this kind are counted."""
     scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
     verb = _SPELLED.get(info.verb) or info.verb.upper()
     return verb, info.group, info.version, info.resource, info.subresource, scope

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from bareboat.models.times import parse
 
 #: Verified tokens that are remembered, and seconds that clocks may differ.
 REMEMBERED, LEEWAY = 4096, 60
+Unchanged = Callable[[], bool]
 _INFO = "authentication.kubernetes.io"
 _OLD = "kubernetes.io/serviceaccount"
 _BOUND: dict[str, Any] = {"pod": core_v1.Pod, "secret": core_v1.Secret, "node": core_v1.Node}
@@ -79,6 +81,10 @@ class TokenAuthenticator(Authenticator):
         self._audiences = audiences
         self._known: dict[bytes, _Verified] = {}
 
+    def steady(self, credentials: Credentials) -> bool:
+        del credentials
+        return True
+
     async def authenticate(self, credentials: Credentials) -> Authenticated | None:
         token = credentials.token
         if token.count(".") != 2:
@@ -92,9 +98,10 @@ class TokenAuthenticator(Authenticator):
             if len(self._known) >= REMEMBERED:
                 self._known.pop(next(iter(self._known)))
             self._known[digest] = found
-        self._check(found)
+        relies = self._check(found)
         asked = credentials.audiences or self._audiences
-        return Authenticated(user=found.user, audiences=tuple(a for a in asked if a in found.audiences))
+        audiences = tuple(a for a in asked if a in found.audiences)
+        return Authenticated(user=found.user, audiences=audiences, until=found.end, relies=relies)
 
     def _verified(self, token: str, digest: bytes) -> _Verified | None:
         """None for a token of another issuer. Raises InvalidCredential."""
@@ -117,30 +124,32 @@ class TokenAuthenticator(Authenticator):
         except (jwt.InvalidTokenError, msgspec.ValidationError, TypeError, ValueError, KeyError) as error:
             raise InvalidCredential(f"the token is not valid: {type(error).__name__}") from error
 
-    def _check(self, token: _Verified) -> None:
-        """Raises InvalidCredential."""
+    def _check(self, token: _Verified) -> tuple[Unchanged, ...]:
+        """What has to stay as it is for the token to stay good. Raises InvalidCredential."""
         now = self._clock.now()
         if now.timestamp() > token.end:
             raise InvalidCredential("the token has expired")
         if now.timestamp() < token.start - LEEWAY:
             raise InvalidCredential("the token is not valid yet")
         private = token.private
-        self._alive(core_v1.ServiceAccount, private.serviceaccount, private.namespace, now)
+        account = self._alive(core_v1.ServiceAccount, private.serviceaccount, private.namespace, now)
         if private.secret is not None and token.secret:
-            self._held(private, token.secret, now)
-        elif private.secret is not None:
-            self._alive(core_v1.Secret, private.secret, private.namespace, now)
-        elif private.pod is not None:
-            self._alive(core_v1.Pod, private.pod, private.namespace, now)
-        elif private.node is not None:
-            self._alive(core_v1.Node, private.node, "", now)
+            return account, self._held(private, token.secret, now)
+        if private.secret is not None:
+            return account, self._alive(core_v1.Secret, private.secret, private.namespace, now)
+        if private.pod is not None:
+            return account, self._alive(core_v1.Pod, private.pod, private.namespace, now)
+        if private.node is not None:
+            return account, self._alive(core_v1.Node, private.node, "", now)
+        return (account,)
 
-    def _alive(self, cls: Any, reference: _Reference, namespace: str, now: datetime) -> None:
+    def _alive(self, cls: Any, reference: _Reference, namespace: str, now: datetime) -> Unchanged:
         found = self._reader.view(cls, _Object, reference.name, namespace)
         if found is None or found.metadata.uid != reference.uid or _gone(found.metadata, now):
             raise InvalidCredential(f"{cls.__name__} {namespace}/{reference.name} of the token is gone")
+        return self._mark(cls, reference.name, namespace, found.metadata)
 
-    def _held(self, private: _Private, digest: bytes, now: datetime) -> None:
+    def _held(self, private: _Private, digest: bytes, now: datetime) -> Unchanged:
         assert private.secret is not None
         found = self._reader.view(core_v1.Secret, _Secret, private.secret.name, private.namespace)
         if found is None or _gone(found.metadata, now):
@@ -150,6 +159,15 @@ class TokenAuthenticator(Authenticator):
             raise InvalidCredential(f"Secret {private.namespace}/{private.secret.name} holds another token")
         if found.metadata.labels.get(INVALID_SINCE):
             raise InvalidCredential(f"the token of Secret {private.namespace}/{private.secret.name} was not used for long and is invalid")
+        return self._mark(core_v1.Secret, private.secret.name, private.namespace, found.metadata)
+
+    def _mark(self, cls: Any, name: str, namespace: str, meta: _Meta) -> Unchanged:
+        """What is being deleted stops being good by the clock alone."""
+        return self._reader.mark(cls, name, namespace) if meta.deletionTimestamp is None else _never
+
+
+def _never() -> bool:
+    return False
 
 
 def _gone(meta: _Meta, now: datetime) -> bool:

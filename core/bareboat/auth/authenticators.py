@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 
+from bareboat.base.clock import Clock
 from bareboat.contracts.auth import Authenticated, Authenticator, Credentials, InvalidCredential, UserInfo
 from bareboat.models.status import Unauthorized
 
@@ -19,6 +21,10 @@ class CertificateAuthenticator(Authenticator):
     """CN is the user, every O a group. The TLS layer has verified the certificate against the cluster's CA."""
 
     name = "certificate"
+
+    def steady(self, credentials: Credentials) -> bool:
+        del credentials
+        return True
 
     async def authenticate(self, credentials: Credentials) -> UserInfo | None:
         if not credentials.certificate_name:
@@ -33,6 +39,10 @@ class AnonymousAuthenticator(Authenticator):
 
     def __init__(self, paths: Sequence[str] = ()) -> None:
         self._paths = frozenset(paths)
+
+    def steady(self, credentials: Credentials) -> bool:
+        del credentials
+        return not self._paths
 
     async def authenticate(self, credentials: Credentials) -> UserInfo | None:
         shown = credentials.token or credentials.certificate_name
@@ -51,7 +61,7 @@ class AuthenticatorChain:
         return (await self.identify(credentials)).user
 
     async def identify(self, credentials: Credentials) -> Authenticated:
-        """The user, and which of the asked audiences the credential is for. Raises Unauthorized."""
+        """The user, which of the asked audiences the credential is for, and for how long that holds. Raises Unauthorized."""
         asked = credentials.audiences or self.audiences
         if credentials.audiences != asked:
             credentials = msgspec.structs.replace(credentials, audiences=asked)
@@ -63,7 +73,8 @@ class AuthenticatorChain:
                 faults.append(f"{authenticator.name}: {error}")
                 continue
             if found is not None:
-                return found
+                lasts = found.until > 0.0 and all(a.steady(credentials) for a in self._authenticators)
+                return found if lasts else msgspec.structs.replace(found, until=0.0)
         if faults:
             log.warning("a credential was refused: %s", "; ".join(faults))
         raise Unauthorized
@@ -73,10 +84,20 @@ class AuthenticatorChain:
         if found is None:
             return None
         if isinstance(found, UserInfo):
-            found = Authenticated(user=found, audiences=tuple(a for a in asked if a in self.audiences))
+            found = Authenticated(user=found, audiences=tuple(a for a in asked if a in self.audiences), until=inf)
         if asked and not found.audiences:
             raise InvalidCredential(f"the credential of {found.user.name!r} is meant for another audience")
         return msgspec.structs.replace(found, user=_authenticated(found.user))
+
+
+def holds(who: Authenticated, clock: Clock) -> bool:
+    """Whether a lasting answer is still good."""
+    if clock.now().timestamp() > who.until:
+        return False
+    for unchanged in who.relies:  # noqa: SIM110  asked for each request: a generator costs more than the question
+        if not unchanged():
+            return False
+    return True
 
 
 def _authenticated(user: UserInfo) -> UserInfo:

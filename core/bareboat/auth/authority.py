@@ -27,6 +27,13 @@ class Authority:
                 reasons.append(decision.reason)
         return Decision("NoOpinion", "; ".join(reasons))
 
+    def stamp(self, user: UserInfo) -> object:
+        """See contracts.auth.Authorizer.stamp: of all together."""
+        if MASTERS in user.groups:
+            return MASTERS
+        stamps = tuple([a.stamp(user) for a in self.authorizers])
+        return None if None in stamps else stamps
+
     def rules_for(self, user: UserInfo, namespace: str) -> tuple[Rules, list[str]]:
         """Of all authorizers together, and who cannot tell all; see contracts.auth.Authorizer.rules_for."""
         every = ["*"]
@@ -52,6 +59,10 @@ class AlwaysAllow(Authorizer):
         del attributes
         return ALLOW
 
+    def stamp(self, user: UserInfo) -> object:
+        del user
+        return 0
+
     def rules_for(self, user: UserInfo, namespace: str) -> Rules:
         del user, namespace
         every = ["*"]
@@ -66,6 +77,10 @@ class AlwaysDeny(Authorizer):
     async def authorize(self, attributes: Attributes) -> Decision:
         del attributes
         return Decision("NoOpinion", "Everything is forbidden.")
+
+    def stamp(self, user: UserInfo) -> object:
+        del user
+        return 0
 
     def rules_for(self, user: UserInfo, namespace: str) -> Rules:
         del user, namespace

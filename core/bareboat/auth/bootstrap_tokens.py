@@ -81,6 +81,10 @@ class BootstrapTokenAuthenticator(Authenticator):
         self._reader = reader
         self._clock = clock
 
+    def steady(self, credentials: Credentials) -> bool:
+        """Of what has not the form of its tokens it never knows anything."""
+        return TOKEN.fullmatch(credentials.token) is None
+
     async def authenticate(self, credentials: Credentials) -> UserInfo | None:
         form = TOKEN.fullmatch(credentials.token)
         if form is None:

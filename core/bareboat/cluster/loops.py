@@ -100,7 +100,7 @@ class Loops:
     def _start_scheduler(self, tasks: Tasks, shared: InformerFactory) -> None:
         from bareboat.scheduler.scheduler import Scheduler
 
-        events = self._events("default-scheduler")
+        events = self._events("default-scheduler", limited=False)
         client = self._client(SCHEDULER, SCHEDULING)
         scheduler = Scheduler(client, shared, self._policies, clock=self._clock, ids=self._ids, events=events)
         self._spawn(tasks, "scheduler events", events.run)
@@ -113,8 +113,8 @@ class Loops:
         if self._scheduler is not None:
             self._scheduler.judge_by(policies)
 
-    def _events(self, component: str) -> EventRecorder:
-        return EventRecorder(self._client(SHARED_READS, "kube-apiserver"), component, self._clock, self._ids)
+    def _events(self, component: str, *, limited: bool = True) -> EventRecorder:
+        return EventRecorder(self._client(SHARED_READS, "kube-apiserver"), component, self._clock, self._ids, limited=limited)
 
     def _spawn(self, tasks: Tasks, name: str, service: Callable[[], Awaitable[None]]) -> None:
         tasks.spawn(supervise(name, service, self._clock, Backoff(1.0, 30.0)), name=name)

@@ -230,7 +230,14 @@ class ControlPlane:
         app = App(self.service, chain, self.authority, health, self._connector, shell, edge, apps)
         serving = pki.serving("server", "kube-apiserver", self._names())
         limits = Limits(connections=self._cluster.server.maxConnections)
-        self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=pki.pair.certificate, limits=limits)
+        self._listener = Listener(
+            app,
+            certificate=serving.certificate,
+            key=serving.key,
+            client_ca=pki.pair.certificate,
+            limits=limits,
+            immediate=app.immediate,
+        )
         port = await self._listener.start(self._cluster.server.address, self._cluster.server.port)
         address = self._cluster.server.address
         self.url = f"https://{'127.0.0.1' if address in ('0.0.0.0', '127.0.0.1') else address}:{port}"  # noqa: S104

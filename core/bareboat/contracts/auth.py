@@ -49,10 +49,16 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Authenticated(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of an authenticator that knows audiences: those of the asked ones that the credential is meant for."""
+    """Answer of an authenticator that knows audiences: those of the asked ones that the credential is meant for.
+
+    ``until`` (seconds since the epoch): the answer may be used again for the same credential and path up to then, as long as each of
+    ``relies`` (made with Reader.mark) answers True. 0.0: it may not.
+    """
 
     user: UserInfo
     audiences: tuple[str, ...] = ()
+    until: float = 0.0
+    relies: tuple[Callable[[], bool], ...] = ()
 
 
 class InvalidCredential(Exception):
@@ -100,8 +106,9 @@ class Reader(Protocol):
     """Objects as they are now in this server, without authorization and without a request.
 
     ``get`` and ``list`` decode fresh Structs of ``cls``; ``view`` decodes only what the Struct ``shape`` names, which is a few times
-    cheaper; ``subscribe`` calls back, synchronously and in revision order, with
-    (namespace, name) of every object of ``cls`` that changed or went, and once for each that is there at the start.
+    cheaper; ``mark`` gives a question that is answered True as long as the object is as it is now; ``subscribe``
+    calls back, synchronously and in revision order, with (namespace, name) of every object of ``cls`` that changed or went, and once
+    for each that is there at the start.
     """
 
     def get(self, cls: type[T], name: str, namespace: str = "") -> T | None: ...
@@ -109,6 +116,8 @@ class Reader(Protocol):
     def view(self, cls: type[Any], shape: type[T], name: str, namespace: str = "") -> T | None: ...
 
     def list(self, cls: type[T], namespace: str | None = None) -> Iterable[T]: ...
+
+    def mark(self, cls: type[Any], name: str, namespace: str = "") -> Callable[[], bool]: ...
 
     def subscribe(self, cls: type[T], changed: Callable[[str, str], None]) -> None: ...
 
@@ -145,6 +154,11 @@ class Authenticator(ABC):
 
     name: str
 
+    def steady(self, credentials: Credentials) -> bool:
+        """Whether it will always say the same of these, but for what its answer says of ``until`` and ``relies``."""
+        del credentials
+        return False
+
     @abstractmethod
     async def authenticate(self, credentials: Credentials) -> UserInfo | Authenticated | None: ...
 
@@ -156,6 +170,14 @@ class Authorizer(ABC):
 
     @abstractmethod
     async def authorize(self, attributes: Attributes) -> Decision: ...
+
+    def stamp(self, user: UserInfo) -> object:
+        """A value that stays equal while no decision on the user's requests can have changed; None: that cannot be told.
+
+        Whoever gives one also promises that who may do something without a ``name`` may do it to every object there.
+        """
+        del user
+        return None
 
     def rules_for(self, user: UserInfo, namespace: str) -> Rules:
         """(resource rules, non-resource rules, incomplete): trees of ResourceRule / NonResourceRule."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.controllers.claims import Dependent
+from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.pods import owner_uid
 from bareboat.controllers.rollout import Rollout, desired_annotations, resolve_bounds, revision_of, size_annotations
 from bareboat.models import apps_v1, core_v1, meta_v1
@@ -42,7 +42,7 @@ class DeploymentController(Controller):
         self._sets.add_index("orphan", _orphan)
         self.watch(self._sets, self._owner)
         self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("owner", owner_uid, Dependent)
+        self._pods.add_index("owner", owner_uid, PodFacts)
         self._resource = self.client.scheme.by_type(apps_v1.Deployment)
 
     def _owner(self, _key: str, replica_set: apps_v1.ReplicaSet) -> Iterable[str]:

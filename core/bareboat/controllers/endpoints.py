@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.controllers.claims import Dependent
+from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.labelled import labelled_pods, select
 from bareboat.controllers.pods import is_ready
 from bareboat.models import core_v1, discovery_v1, meta_v1
@@ -34,7 +34,7 @@ class _OfServices(Controller):
         services.on_change(self._note_selector)
         self._services = self.watch(services)
         self._pods = labelled_pods(informers)
-        self.watch(self._pods, self._selecting, Dependent)
+        self.watch(self._pods, self._selecting, PodFacts)
         self._resource = self.client.scheme.by_type(core_v1.Service)
 
     def _note_selector(self, key: str, _old: bytes | None, new: bytes | None) -> None:
@@ -46,7 +46,7 @@ class _OfServices(Controller):
         else:
             known.pop(key, None)
 
-    def _selecting(self, _key: str, pod: Dependent) -> Iterable[str]:
+    def _selecting(self, _key: str, pod: PodFacts) -> Iterable[str]:
         found = self._selectors.get(pod.metadata.namespace, {})
         return [key for key, selector in found.items() if selector.matches(pod.metadata.labels)]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from bareboat.controllers.claims import Dependent
+from bareboat.controllers.facts import PodFacts
 from bareboat.models import core_v1
 from bareboat.models.selectors import Selector
 from bareboat.reconcile.informer import Informer, InformerFactory
@@ -18,7 +18,7 @@ _BETWEEN = "\x00"
 def labelled_pods(informers: InformerFactory) -> Informer[core_v1.Pod]:
     """The shared informer of pods, ready for ``select``."""
     pods = informers.of(core_v1.Pod)
-    pods.add_index(_INDEX, _label_set, Dependent)
+    pods.add_index(_INDEX, _label_set, PodFacts)
     return pods
 
 

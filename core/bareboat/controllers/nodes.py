@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import ClassVar
 
 import msgspec
 
-from bareboat.controllers.claims import Metadata
+from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.tainteviction import TaintEviction
 from bareboat.models import coordination_v1, core_v1
 from bareboat.models.meta import get_condition, set_condition
@@ -82,32 +82,62 @@ class NodeAddressController(Controller):
             await asyncio.sleep(0.01)
 
 
-class _Spec(msgspec.Struct):
-    nodeName: str = ""
+class _Taint(msgspec.Struct):
+    effect: str = ""
 
 
-class _PlacedPod(msgspec.Struct):
-    """What of a pod leads to its node."""
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
 
-    metadata: Metadata
-    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+class _TaintedSpec(msgspec.Struct):
+    taints: list[_Taint] = []
+
+
+class _Status(msgspec.Struct):
+    conditions: list[_Condition] = []
+
+
+class _Node(msgspec.Struct):
+    """What of a node tells whether its pods may stay as they are."""
+
+    spec: _TaintedSpec = msgspec.field(default_factory=_TaintedSpec)
+    status: _Status = msgspec.field(default_factory=_Status)
+
+    @property
+    def well(self) -> bool:
+        return all(t.effect != "NoExecute" for t in self.spec.taints) and _ready(self)
 
 
 class NodeLifecycleController(Controller):
+    """A pod that comes to a node or changes there concerns it only while the node is not well."""
+
     name = "node-controller"
 
     def setup(self, informers: InformerFactory) -> None:
+        self._unwell: set[str] = set()
+        informers.of(core_v1.Node).on_view(self._note, _Node)
         self._nodes = self.watch(informers.of(core_v1.Node))
         self._leases = informers.of(coordination_v1.Lease, "kube-node-lease")
         self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else (), _PlacedPod)
-        self.watch(self._pods, self._node_of, _PlacedPod)
+        self._pods.add_index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else (), PodFacts)
+        self.watch(self._pods, self._node_of, PodFacts)
         self._needs.append(self._leases)
         self._eviction = TaintEviction(self.client, self.events, self.clock)
         self._renewed: dict[str, tuple[str, float]] = {}
 
-    def _node_of(self, _key: str, pod: _PlacedPod) -> Iterable[str]:
-        return [f"/{pod.spec.nodeName}"] if pod.spec.nodeName and pod.metadata.deletionTimestamp is None else []
+    def _note(self, key: str, _old: _Node | None, new: _Node | None) -> None:
+        if new is None or new.well:
+            self._unwell.discard(key)
+        else:
+            self._unwell.add(key)
+
+    def _node_of(self, _key: str, pod: PodFacts) -> Iterable[str]:
+        if not self._unwell or not pod.spec.nodeName or pod.metadata.deletionTimestamp is not None:
+            return ()
+        key = f"/{pod.spec.nodeName}"
+        return (key,) if key in self._unwell else ()
 
     async def background(self) -> None:
         while True:
@@ -128,8 +158,14 @@ class NodeLifecycleController(Controller):
             node = await self._write_taints(node, wanted)
         if not _ready(node):
             await self._mark_pods_not_ready(node)
-        keys = self._pods.by_index("node", node.metadata.name)
-        return await self._eviction.run(node, [p for k in keys if (p := self._pods.get(k)) is not None] if node.spec.taints else [])
+        evicts = any(taint.effect == "NoExecute" for taint in node.spec.taints)
+        return await self._eviction.run(node, list(self._pods_on(node)) if evicts else [])
+
+    def _pods_on(self, node: core_v1.Node) -> Iterator[core_v1.Pod]:
+        for key in self._pods.by_index("node", node.metadata.name):
+            pod = self._pods.get(key)
+            if pod is not None:
+                yield pod
 
     def _silent(self, key: str, node: core_v1.Node) -> bool:
         """Judged by this controller's own clock: how long the lease has not changed."""
@@ -183,10 +219,9 @@ class NodeLifecycleController(Controller):
         ready = get_condition(node.status.conditions, "Ready")
         if ready is None or ready.status != "Unknown":
             return
-        for key in self._pods.by_index("node", node.metadata.name):
-            pod = self._pods.get(key)
-            condition = get_condition(pod.status.conditions, "Ready") if pod is not None else None
-            if pod is None or condition is None or condition.status != "True":
+        for pod in self._pods_on(node):
+            condition = get_condition(pod.status.conditions, "Ready")
+            if condition is None or condition.status != "True":
                 continue
             change = {"type": "Ready", "status": "False", "reason": "NodeNotReady", "lastTransitionTime": self.clock.timestamp()}
             try:
@@ -207,6 +242,6 @@ def _managed(taints: list[core_v1.Taint]) -> set[tuple[str, str]]:
     return {(t.key, t.effect) for t in taints if t.key in ours}
 
 
-def _ready(node: core_v1.Node) -> bool:
-    condition = get_condition(node.status.conditions, "Ready")
-    return condition is not None and condition.status == "True"
+def _ready(node: core_v1.Node | _Node) -> bool:
+    """Also of what a view shows of one."""
+    return any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions)

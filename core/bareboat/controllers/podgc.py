@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from bareboat.controllers.claims import Metadata
+from bareboat.controllers.facts import Metadata
 from bareboat.models import core_v1
 from bareboat.models.meta import get_condition, set_condition
 from bareboat.models.status import ApiError, NotFound

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, ClassVar
 
-from bareboat.controllers.claims import Dependent, PodClaims
+from bareboat.controllers.claims import PodClaims
+from bareboat.controllers.facts import PodFacts, Replica
 from bareboat.controllers.pods import (
     available_in,
     create_pods,
@@ -41,10 +42,10 @@ class Replicas(Controller):
 
     def setup(self, informers: InformerFactory) -> None:
         self._sets = self.watch(informers.of(self.cls))
-        self._claims = PodClaims(self.client, informers, self._sets, self.selector, candidate=is_active)
+        self._claims = PodClaims(self.client, informers, self._sets, self.selector, candidate=is_active, view=Replica)
         self._claims.expect(self._expectations)
         self._resource = self._claims.resource
-        self.watch(self._claims.pods, self._claims.owners_of, Dependent)
+        self.watch(self._claims.pods, self._claims.owners_of, PodFacts)
 
     def selector(self, owner: Any) -> Selector:
         raise NotImplementedError
@@ -75,9 +76,8 @@ class Replicas(Controller):
             count = min(missing, BURST)
             self._expectations.expect(key, creations=count)
             try:
-                made = await create_pods(
-                    self.client, count, lambda _: pod_from_template(owner.spec.template, owner, self._resource), owner, self.events
-                )
+                pod = pod_from_template(owner.spec.template, owner, self._resource)
+                made = await create_pods(self.client, count, lambda _: pod, owner, self.events)
             except BaseException:
                 self._expectations.forget(key)
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bareboat.models import label_grammar
@@ -16,8 +17,20 @@ from bareboat.models.label_grammar import Requirement, SelectorError
 if TYPE_CHECKING:
     from bareboat.models import meta_v1
 
-__all__ = ["EVERYTHING", "NOTHING", "Requirement", "Selector", "SelectorError", "from_label_selector", "parse_fields", "parse_labels"]
+__all__ = [
+    "EVERYTHING",
+    "LONGEST",
+    "NOTHING",
+    "Requirement",
+    "Selector",
+    "SelectorError",
+    "from_label_selector",
+    "parse_fields",
+    "parse_labels",
+]
 
+#: Characters of a selector at most for what it says to be remembered.
+LONGEST: Final = 512
 OPERATORS: Final = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
 
@@ -60,7 +73,15 @@ NOTHING: Final = Selector(nothing=True)
 
 def parse_labels(text: str) -> Selector:
     """Raises SelectorError with upstream's message."""
-    return _sorted(label_grammar.parse(text)) if text else EVERYTHING
+    if not text:
+        return EVERYTHING
+    return _known(text) if len(text) <= LONGEST else _sorted(label_grammar.parse(text))
+
+
+@lru_cache(maxsize=1024)
+def _known(text: str) -> Selector:
+    """Clients ask for the same again and again."""
+    return _sorted(label_grammar.parse(text))
 
 
 def from_label_selector(selector: meta_v1.LabelSelector | None) -> Selector:
@@ -82,11 +103,14 @@ def from_labels(labels: Mapping[str, str]) -> Selector:
 
 def parse_fields(text: str) -> list[tuple[str, str, str]]:
     """(path, `=` or `!=`, value) of each term. Raises SelectorError with upstream's message."""
-    terms = []
-    for term in _split_terms(text):
-        if term:
-            terms.append(_field_term(term, text))
-    return terms
+    return list((_short_fields if len(text) <= LONGEST else _fields)(text))
+
+
+def _fields(text: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple(_field_term(term, text) for term in _split_terms(text) if term)
+
+
+_short_fields = lru_cache(maxsize=1024)(_fields)
 
 
 def _sorted(requirements: Iterable[Requirement]) -> Selector:

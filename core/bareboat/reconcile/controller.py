@@ -14,10 +14,9 @@ from typing import Any, ClassVar
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.client.client import Client
-from bareboat.models.codec import decode
 from bareboat.models.status import AlreadyExists, ApiError, Conflict
 from bareboat.reconcile.events import EventRecorder
-from bareboat.reconcile.informer import Informer, InformerFactory, viewed
+from bareboat.reconcile.informer import Informer, InformerFactory
 from bareboat.reconcile.queue import WorkQueue
 
 log = logging.getLogger("bareboat.controller")
@@ -74,17 +73,17 @@ class Controller(ABC):
         """
         self._needs.append(informer)
 
-        def changed(key: str, old: bytes | None, new: bytes | None) -> None:
-            if mapper is None:
-                self.queue.add(key)
-                return
-            for data in (old, new):
-                if data is not None:
-                    obj = decode(informer.cls, data) if view is None else viewed(data, view)
+        if mapper is None:
+            informer.on_change(lambda key, _old, _new: self.queue.add(key))
+            return informer
+
+        def changed(key: str, old: Any, new: Any) -> None:
+            for obj in (old, new):
+                if obj is not None:
                     for target in mapper(key, obj):
                         self.queue.add_after(target, self.pace(target))
 
-        informer.on_change(changed)
+        informer.on_view(changed, view)
         return informer
 
     def note_size(self, key: str, dependents: int) -> None:

@@ -1,7 +1,8 @@
 """Informers: the objects of one kind as they are now, kept by list and watch, and told of key by key.
 
 Kept are bytes, not Structs: ``get`` decodes a fresh one for whoever asks, so nobody can change what others see, and inside
-the server the bytes are the store's own. Indexes and projections are computed once per change.
+the server the bytes are the store's own. A view, a Struct of the few fields that indexes and callbacks need, is decoded once per
+change for all that name it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import asyncio
 import builtins
 import logging
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -23,12 +23,28 @@ from bareboat.models.status import ApiError, Gone
 log = logging.getLogger("bareboat.informer")
 T = TypeVar("T", bound=msgspec.Struct)
 OnChange = Callable[[str, bytes | None, bytes | None], None]
+#: The same with the old and the new state as a view. Shared by all who are told of the same change: not to be written to.
+OnView = Callable[[str, Any, Any], None]
 
 
-@lru_cache(maxsize=256)
-def viewed(data: bytes, view: Any) -> Any:
-    """``data`` as the few fields of ``view``. Shared by all who are told of the same change: not to be written to."""
-    return msgspec.json.decode(data, type=view)
+class _Views:
+    """One state of an object as the views that were asked for."""
+
+    __slots__ = ("_cls", "_data", "_known")
+
+    def __init__(self, cls: type[msgspec.Struct], data: bytes | None) -> None:
+        self._cls = cls
+        self._data = data
+        self._known: dict[Any, Any] = {}
+
+    def of(self, view: Any) -> Any:
+        if self._data is None:
+            return None
+        found = self._known.get(view)
+        if found is None:
+            found = decode(self._cls, self._data) if view is self._cls else msgspec.json.decode(self._data, type=view)
+            self._known[view] = found
+        return found
 
 
 class Informer(Generic[T]):
@@ -42,7 +58,7 @@ class Informer(Generic[T]):
         self._labels = labels
         self._fields = fields
         self._objects: dict[str, bytes] = {}
-        self._callbacks: list[OnChange] = []
+        self._callbacks: list[tuple[OnView, Any]] = []
         self._indexers: dict[str, tuple[Callable[[Any], Iterable[str]], Any]] = {}
         self._indexes: dict[str, dict[str, set[str]]] = {}
         self._values: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -76,11 +92,11 @@ class Informer(Generic[T]):
         With ``view``, a Struct of the few fields that ``values`` reads, only those are decoded.
         """
         if name not in self._indexers:
-            self._indexers[name] = values, view
+            self._indexers[name] = values, view or self.cls
             self._indexes[name] = {}
             self._values[name] = {}
             for key, data in self._objects.items():
-                self._index(key, data)
+                self._index(key, _Views(self.cls, data))
 
     def by_index(self, name: str, value: str) -> builtins.list[str]:
         """Keys, sorted."""
@@ -92,9 +108,16 @@ class Informer(Generic[T]):
 
     def on_change(self, callback: OnChange) -> None:
         """(key, old bytes or None, new bytes or None). Objects that are there already are told at once."""
-        self._callbacks.append(callback)
+        self._callbacks.append((callback, None))
         for key, data in list(self._objects.items()):
             callback(key, None, data)
+
+    def on_view(self, callback: OnView, view: Any = None) -> None:
+        """As ``on_change``, with decoded states: of ``view``, or the whole object."""
+        view = view or self.cls
+        self._callbacks.append((callback, view))
+        for key, data in list(self._objects.items()):
+            callback(key, None, _Views(self.cls, data).of(view))
 
     async def synced(self) -> None:
         """Until the first list is in."""
@@ -150,32 +173,35 @@ class Informer(Generic[T]):
     def _put(self, key: str, data: bytes) -> None:
         old = self._objects.get(key)
         self._objects[key] = data
-        self._index(key, data)
-        self._tell(key, old, data)
+        new = _Views(self.cls, data)
+        self._index(key, new)
+        self._tell(key, old, data, new)
 
     def _remove(self, key: str) -> None:
         old = self._objects.pop(key, None)
         if old is not None:
             self._index(key, None)
-            self._tell(key, old, None)
+            self._tell(key, old, None, _Views(self.cls, None))
 
-    def _tell(self, key: str, old: bytes | None, new: bytes | None) -> None:
-        for callback in self._callbacks:
+    def _tell(self, key: str, old: bytes | None, new: bytes | None, after: _Views) -> None:
+        before = _Views(self.cls, old)
+        for callback, view in self._callbacks:
             try:
-                callback(key, old, new)
+                if view is None:
+                    callback(key, old, new)
+                else:
+                    callback(key, before.of(view), after.of(view))
             except Exception:
                 log.exception("a callback for %s %s failed", self._resource.plural, key)
 
-    def _index(self, key: str, data: bytes | None) -> None:
-        if not self._indexers:
-            return
-        seen: dict[Any, Any] = {}
+    def _index(self, key: str, state: _Views | None) -> None:
         for name, (values, view) in self._indexers.items():
             index, before = self._indexes[name], self._values[name]
-            if data is not None and view not in seen:
-                seen[view] = decode(self.cls, data) if view is None else viewed(data, view)
-            now = () if data is None else tuple(values(seen[view]))
-            was = before.pop(key, ())
+            now = () if state is None else tuple(values(state.of(view)))
+            was = before.get(key, ())
+            if now == was:
+                continue
+            before.pop(key, None)
             for value in was:
                 if value not in now:
                     index[value].discard(key)

@@ -20,6 +20,7 @@ from bareboat.scheduler.domains import Domains
 from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.requests import HostPort, amounts
 from bareboat.scheduler.rows import Rows
+from bareboat.scheduler.taints import TaintSets
 
 BASE_RESOURCES = ("cpu", "memory", "pods", "ephemeral-storage")
 
@@ -50,6 +51,7 @@ class Columns:
         self._by_priority = Rows(capacity)
         self._counts = Counts(capacity)
         self._unschedulable: BoolArray = np.zeros(capacity, dtype=bool)
+        self.taints = TaintSets(capacity)
         self._placed: dict[str, PlacedPod] = {}
         self._homeless: dict[str, dict[str, PlacedPod]] = {}
         self._by_namespace: dict[str, dict[str, PlacedPod]] = {}
@@ -112,6 +114,7 @@ class Columns:
         self.nodes[i] = node
         self.labels[i] = node.metadata.labels
         self._unschedulable[i] = node.spec.unschedulable
+        self.taints.put(i, node.spec.taints)
         offered = amounts(node.status.allocatable)
         for resource in offered:
             self._resource(resource)
@@ -240,8 +243,8 @@ class Columns:
         self._unschedulable[target] = self._unschedulable[source]
         self.index[self.names[target]] = target
 
-    def _all_rows(self) -> tuple[Rows, ...]:
-        return (self._allocatable, self._requested, self._nonzero, self._by_priority, self._counts.rows, self.groups.rows)
+    def _all_rows(self) -> tuple[Rows | TaintSets, ...]:
+        return (self._allocatable, self._requested, self._nonzero, self._by_priority, self._counts.rows, self.groups.rows, self.taints)
 
     def _put_images(self, old: core_v1.Node, new: core_v1.Node | None) -> None:
         """Keep who holds which image; nearly every update of a node changes nothing about it."""

@@ -41,6 +41,8 @@ log = logging.getLogger("bareboat.scheduler")
 
 #: Bindings under way at once.
 MAX_BINDINGS = 64
+#: Statuses of refused pods being written at once: they must not hold up those who make and bind pods.
+MAX_REFUSALS = 16
 #: Decisions made before other tasks get their turn.
 BATCH = 16
 
@@ -67,6 +69,7 @@ class Scheduler:
         self._nominations = Nominations()
         self._queue = SchedulingQueue(clock)
         self._binding = asyncio.Semaphore(MAX_BINDINGS)
+        self._refusing = asyncio.Semaphore(MAX_REFUSALS)
         self._busy: set[str] = set()
         self._changes = Changes(self._columns, self._queue, self._nominations, informers, self._wants, self._busy.__contains__)
         self._siblings = Siblings(informers)
@@ -159,15 +162,17 @@ class Scheduler:
         asking, verdict = decision.asking, decision.verdict
         if asking is None or verdict is None:
             self._queue.refuse(key, priority, FACTS)
-            tasks.create_task(self._tell(pod, decision.message, Outcome(keep=True)), name=f"unschedulable-{key}")
+            self._events.event(pod, "Warning", "FailedScheduling", decision.message)
+            tasks.create_task(self._tell_in_turn(key, pod, decision.message, Outcome(keep=True)), name=f"unschedulable-{key}")
             return
         outcome = self._preemption.find(asking, verdict)
         message = verdict.message(f"preemption: {outcome.message}" if outcome.message else "")
+        self._events.event(pod, "Warning", "FailedScheduling", message)
         if not outcome.node:
             if not outcome.keep:
                 self._nominations.remove(key)
             self._queue.refuse(key, priority, verdict.hints or EVERYTHING)
-            tasks.create_task(self._tell(pod, message, outcome), name=f"unschedulable-{key}")
+            tasks.create_task(self._tell_in_turn(key, pod, message, outcome), name=f"unschedulable-{key}")
             return
         behind = self._nominations.behind(outcome.node, priority)
         self._nominations.put(key, pod, use, outcome.node)
@@ -189,9 +194,14 @@ class Scheduler:
         if not done or not any(victim.key in placed for victim in outcome.victims):
             self._queue.wake_some([key])
 
+    async def _tell_in_turn(self, key: str, pod: core_v1.Pod, message: str, outcome: Outcome) -> None:
+        """Unless the pod is gone or has found a place meanwhile."""
+        async with self._refusing:
+            if self._changes.pods.raw(key) is not None and key not in self._columns.placed():
+                await self._tell(pod, message, outcome)
+
     async def _tell(self, pod: core_v1.Pod, message: str, outcome: Outcome) -> None:
-        """Event and condition, and with them what the pod is nominated for."""
-        self._events.event(pod, "Warning", "FailedScheduling", message)
+        """The condition, and with it what the pod is nominated for."""
         meta = pod.metadata
         was = pod.status.nominatedNodeName or ""
         nominated = was if outcome.keep else outcome.node

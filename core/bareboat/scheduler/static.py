@@ -103,13 +103,13 @@ class StaticFits:
         shape = msgspec.json.encode(tolerations)
         found = self._taints.get(shape)
         if found is None:
-            nodes = self._columns.nodes
-            shunned = np.array([_shunned(node, tolerations) for node in nodes], dtype=float)
+            columns, nodes = self._columns, len(self._columns)
+            shunned = columns.taints.each(lambda taints: _shunned(taints, tolerations), nodes).astype(float)
             everywhere = tolerated(core_v1.Taint(key=UNSCHEDULABLE_TAINT, effect="NoSchedule"), tolerations)
             found = self._taints[shape] = Taints(
-                accepted=np.array([_accepted(node, tolerations) for node in nodes], dtype=bool),
+                accepted=columns.taints.each(lambda taints: _accepted(taints, tolerations), nodes),
                 shunned=shunned if shunned.any() else None,
-                open=np.array([everywhere or not node.spec.unschedulable for node in nodes], dtype=bool),
+                open=np.ones(nodes, dtype=bool) if everywhere else ~columns.arrays().unschedulable,
             )
         return found
 
@@ -128,9 +128,9 @@ def _named(affinity: core_v1.NodeAffinity | None) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _accepted(node: core_v1.Node, tolerations: list[core_v1.Toleration]) -> bool:
-    return all(tolerated(t, tolerations) for t in node.spec.taints if t.effect in ("NoSchedule", "NoExecute"))
+def _accepted(taints: list[core_v1.Taint], tolerations: list[core_v1.Toleration]) -> bool:
+    return all(tolerated(t, tolerations) for t in taints if t.effect in ("NoSchedule", "NoExecute"))
 
 
-def _shunned(node: core_v1.Node, tolerations: list[core_v1.Toleration]) -> int:
-    return sum(1 for t in node.spec.taints if t.effect == "PreferNoSchedule" and not tolerated(t, tolerations))
+def _shunned(taints: list[core_v1.Taint], tolerations: list[core_v1.Toleration]) -> int:
+    return sum(1 for t in taints if t.effect == "PreferNoSchedule" and not tolerated(t, tolerations))

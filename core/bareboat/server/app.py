@@ -14,10 +14,10 @@ from bareboat.api import answers
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.service import Service, forbidden
 from bareboat.api.yaml_body import INLINE, unpacked
-from bareboat.auth.authenticators import AuthenticatorChain
+from bareboat.auth.authenticators import AuthenticatorChain, holds
 from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
-from bareboat.contracts.auth import Attributes, UserInfo
+from bareboat.contracts.auth import Attributes, Authenticated, UserInfo
 from bareboat.models.status import ApiError, InternalError, RequestEntityTooLarge, Unauthorized
 from bareboat.server.apps import Apps
 from bareboat.server.audit.auditor import Auditor
@@ -29,9 +29,12 @@ from bareboat.server.exchange import Scope, check_path, credentials_of, headers_
 from bareboat.server.fairness.gate import TEXT, Rejected
 from bareboat.server.fairness.level import Seat
 from bareboat.server.health import Health
+from bareboat.server.immediate import Immediate
 
 log = logging.getLogger("bareboat.server")
 _API = ("/api", "/openapi")
+#: Tokens whose user is remembered per connection: a proxy in front of many users shows many.
+TOKENS = 16
 
 
 _LONG = frozenset({"attach", "exec", "log", "portforward", "proxy"})
@@ -92,6 +95,8 @@ class App:
         self._deadlines = edge.deadlines
         self._streams = edge.streams
         self._unpacking = asyncio.Lock()
+        #: for the listener
+        self.immediate = Immediate(service, authenticators, authority, edge)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -215,13 +220,27 @@ class App:
             visit.seat = await self._fairness.wait(place, request, info, scope["extensions"].get("lost"))
 
     async def _user(self, visit: _Visit, scope: Scope, headers: dict[str, str]) -> UserInfo:
-        user = await self._authenticators.authenticate(credentials_of(scope, headers))
-        if not any(name.startswith("impersonate-") for name in headers):
+        user = (await self._who(scope, headers)).user
+        if "impersonate-" not in " ".join(headers):
             return user
         listed = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
         acting = await impersonated(user, listed, self._authority)
         visit.real = None if acting is user else user
         return acting
+
+    async def _who(self, scope: Scope, headers: dict[str, str]) -> Authenticated:
+        """As before on this connection for the same token, while that holds. Raises Unauthorized."""
+        known: dict[str, Authenticated] = scope["extensions"].setdefault("known", {})
+        said = headers.get("authorization", "")
+        who = known.get(said)
+        if who is not None and holds(who, self._edge.clock):
+            return who
+        who = await self._authenticators.identify(credentials_of(scope, headers))
+        if who.until > 0.0:
+            if len(known) >= TOKENS:
+                known.clear()
+            known[said] = who
+        return who
 
     async def _authorize_path(self, user: UserInfo, verb: str, path: str) -> None:
         decision = await self._authority.authorize(Attributes(user=user, verb=verb, path=path))

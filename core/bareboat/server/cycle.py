@@ -11,6 +11,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+#: A body up to here goes into one record with its head; to copy a larger one costs more than a record.
+COPIED = 64 * 1024
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -32,7 +34,14 @@ class Cycle(RequestResponseCycle):
             head += b"connection: close\r\n"
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, b"" if self.scope["method"] == "HEAD" else body))
+        head = b"%b%b\r\n" % (STATUS_LINE[status], head)
+        if self.scope["method"] == "HEAD":
+            self.transport.write(head)
+        elif len(body) <= COPIED:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()

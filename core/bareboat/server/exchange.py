@@ -25,11 +25,16 @@ PIECE = 256 * 1024
 PARAMETERS = 10_000
 #: Characters of all warnings together, and of one when that is exceeded.
 WARNINGS, WARNING = 4096, 256
+#: Where a scope has its headers by name already.
+NAMED = "bareboat.headers"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """By lower-case name; a header that comes more than once is one list (RFC 9110, section 5.2)."""
+    """By lower-case name, not to be changed; a header that comes more than once is one list (RFC 9110, section 5.2)."""
+    found: dict[str, str] | None = scope.get(NAMED)
+    if found is not None:
+        return found
     listed = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
     headers = dict(listed)
     if len(headers) != len(listed):

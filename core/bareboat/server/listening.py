@@ -10,22 +10,35 @@ from typing import Any
 
 import uvicorn
 
-from bareboat.server.limits import GuardedHttpProtocol, Limits, sweep
+from bareboat.server.limits import Limits, sweep
 from bareboat.server.protocol import PeerWebSocketProtocol
+from bareboat.server.repeats import AtOnce, RepeatingHttpProtocol
 
 #: Seconds that requests in flight get when the listener stops.
 STOP_SECONDS = 5
 
 
 class Listener:
-    """``client_ca`` verifies client certificates, which stay optional: a token will do as well. ``reload`` when the files change."""
+    """``client_ca`` verifies client certificates, which stay optional: a token will do as well. ``reload`` when the files change.
 
-    def __init__(self, app: Any, *, certificate: Path, key: Path, client_ca: Path, limits: Limits | None = None) -> None:
+    ``immediate`` is asked before the application for what it can answer at once.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        certificate: Path,
+        key: Path,
+        client_ca: Path,
+        limits: Limits | None = None,
+        immediate: AtOnce | None = None,
+    ) -> None:
         self._limits = limits or Limits()
-        guarded = {"limits": self._limits, "most": self._limits.most()}
+        guarded = {"limits": self._limits, "most": self._limits.most(), "immediate": immediate}
         self._config = uvicorn.Config(
             app,
-            http=type("Protocol", (GuardedHttpProtocol,), guarded),
+            http=type("Protocol", (RepeatingHttpProtocol,), guarded),
             ws=PeerWebSocketProtocol,
             loop="none",
             lifespan="off",

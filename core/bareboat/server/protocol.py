@@ -43,7 +43,7 @@ class PeerHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._extensions = {"tls": peer(transport), "hijack": self.hijack}
+        self._extensions = {"tls": peer(transport), "hijack": self.hijack, "known": {}}
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -62,7 +62,15 @@ class PeerHttpProtocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = url.path
         scope["query_string"] = url.query or b""
-        cycle = self.cycle = Cycle(
+        cycle = self.cycle = self.cycle_of(scope, keep_alive=parser.should_keep_alive(), expect=self.expect_100_continue)
+        if running is None or running.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def cycle_of(self, scope: Any, *, keep_alive: bool, expect: bool = False) -> Cycle:
+        return Cycle(
             scope=scope,
             transport=self.transport,
             flow=self.flow,
@@ -71,15 +79,10 @@ class PeerHttpProtocol(HttpToolsProtocol):
             access_log=self.access_log,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=parser.should_keep_alive(),
+            expect_100_continue=expect,
+            keep_alive=keep_alive,
             on_response=self.on_response_complete,
         )
-        if running is None or running.response_complete:
-            self._start_asgi_task(cycle, self.app)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Lets go of everything that leads back here: what waits for the cycle collector keeps its TLS buffers until then."""

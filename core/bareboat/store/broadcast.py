@@ -7,6 +7,7 @@ keep up is closed with SlowSubscriber and has to start again from what it has se
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import islice
@@ -17,6 +18,9 @@ from bareboat.store.entry import Change, resource_of
 CAPACITY = 20_000
 #: Patient subscribers that are woken at a time; the loop does other things before the next.
 AT_A_TIME = 24
+#: So many at least while changes come faster than they go out: the next change is then in time to go out with this one. As many more
+#: (at most so many) as it takes for everybody to be served while the loop did other things for so many seconds.
+IN_HASTE, AT_MOST, ROUND_SECONDS = 3, 96, 0.1
 
 
 class SlowSubscriber(Exception):
@@ -38,6 +42,8 @@ class Subscription:
         self.failed: Exception | None = None
         #: it may be woken some turns of the loop later, together with what comes meanwhile
         self.patient = False
+        #: of a patient one: called in place of waking its reader, and takes what there is; it must not raise
+        self.deliver: Callable[[], None] | None = None
         #: called when it fails, as its reader may be waiting for something else
         self.failing: Callable[[], None] | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -133,6 +139,8 @@ class Broadcast:
         self._subscribers: dict[str, set[Subscription]] = {}
         self._taps: dict[str, list[Callable[[Change], None]]] = {}
         self._patient: dict[Subscription, None] = {}
+        self._hasty = False
+        self._woke = 0.0
 
     def subscribe(self, prefix: str, capacity: int = CAPACITY) -> Subscription:
         subscription = Subscription(self, prefix, capacity)
@@ -160,6 +168,7 @@ class Broadcast:
                 for subscription in tuple(self._subscribers.get(prefix, ())):
                     subscription.push(change)
                     touched.add(subscription)
+        self._hasty = bool(self._patient)
         for subscription in touched:
             if not subscription.patient:
                 subscription.wake()
@@ -171,11 +180,24 @@ class Broadcast:
 
     def _wake_some(self) -> None:
         """A few of the patient ones in the order in which they were touched, the others in the loop's next turn."""
-        for subscription in list(islice(self._patient, AT_A_TIME)):
+        loop = asyncio.get_running_loop()
+        some = list(islice(self._patient, self._pace()))
+        for subscription in some:
             del self._patient[subscription]
-            subscription.wake()
         if self._patient:
-            asyncio.get_running_loop().call_soon(self._wake_some)
+            loop.call_soon(self._wake_some)
+        for subscription in some:
+            if subscription.deliver is not None:
+                subscription.deliver()
+            else:
+                subscription.wake()
+        self._woke = time.thread_time()
+
+    def _pace(self) -> int:
+        if not self._hasty:
+            return AT_A_TIME
+        elsewhere = time.thread_time() - self._woke
+        return min(AT_MOST, max(IN_HASTE, int(len(self._patient) * elsewhere / ROUND_SECONDS)))
 
     def fail_all(self, error: Exception) -> None:
         for subscriptions in list(self._subscribers.values()):

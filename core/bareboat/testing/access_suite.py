@@ -87,6 +87,18 @@ class AuthorizerSuite(_OverKernel):
         for change in ({"verb": self.allowed.verb + "x"}, {"verb": self.allowed.verb[:-1]}, {"verb": self.allowed.verb.upper()}):
             assert (await tested.authorize(msgspec.structs.replace(self.allowed, **change))).verdict != "Allow", change
 
+    async def test_a_stamp_stays_while_nothing_changes_and_holds_for_every_name(self, tested: Any) -> None:
+        who = NOBODY if self.allowed is None else self.allowed.user
+        stamp = tested.stamp(who)
+        assert tested.stamp(who) == stamp
+        if stamp is None or self.allowed is None:
+            return
+        every = msgspec.structs.replace(self.allowed, name="")
+        if (await tested.authorize(every)).verdict == "Allow":
+            for name in ("x", "another-name"):
+                decision = await tested.authorize(msgspec.structs.replace(every, name=name))
+                assert decision.verdict == "Allow", f"allowed without a name, and not for {name!r}: no decision may be remembered (stamp)"
+
     def test_rules_are_three_lists_as_reviews_show_them(self, tested: Any) -> None:
         resources, paths, incomplete = tested.rules_for(NOBODY, "default")
         assert all(isinstance(rule, dict) for rule in (*resources, *paths))

@@ -34,6 +34,11 @@ class EveryoneMay:
         del attributes
         return ALLOW
 
+    def stamp(self, user: UserInfo) -> object:
+        """See contracts.auth.Authorizer.stamp."""
+        del user
+        return 0
+
     def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[dict[str, list[str]]], list[dict[str, list[str]]], bool]:
         """See contracts.auth.Authorizer.rules_for."""
         del user, namespace

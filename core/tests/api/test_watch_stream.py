@@ -135,3 +135,27 @@ async def test_a_watch_that_selects_goes_the_general_way(kernel, query):
     response = await kernel.service.handle(ApiRequest(ADMIN, "GET", PATH, {"watch": ["1"], **{k: [v] for k, v in query.items()}}))
     assert response.follow is None
     assert response.stream is not None
+
+
+async def test_changes_that_come_faster_than_they_go_out_wait_for_each_other(kernel):
+    connections = [Connection() for _ in range(400)]
+    tasks = [await watch(kernel, connection, resourceVersion=str(kernel.log.head)) for connection in connections]
+    for number in range(10):
+        await create(kernel, f"c{number}")
+    await until(lambda: all(len(connection.events()) == 10 for connection in connections))
+    assert sum(len(connection.writes) for connection in connections) < 400 * 10 / 2
+    for connection in connections:
+        connection.leave()
+    await asyncio.gather(*tasks)
+
+
+async def test_events_are_written_without_a_turn_of_the_watch_s_own_task(kernel, monkeypatch):
+    connection = Connection()
+    task = await watch(kernel, connection, resourceVersion=str(kernel.log.head))
+    subscription = next(s for s in kernel.log._broadcast._subscribers["core/configmaps/default/"])
+    monkeypatch.setattr(subscription, "wake", lambda: pytest.fail("its reader was woken"))
+    await create(kernel, "a")
+    await until(lambda: connection.events() == [("ADDED", "a")])
+    monkeypatch.undo()
+    connection.leave()
+    await task

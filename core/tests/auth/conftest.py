@@ -3,7 +3,7 @@
 import pytest
 
 from bareboat.auth.account_tokens import TokenAuthenticator
-from bareboat.auth.authenticators import AnonymousAuthenticator, AuthenticatorChain, CertificateAuthenticator
+from bareboat.auth.authenticators import AnonymousAuthenticator, AuthenticatorChain, CertificateAuthenticator, holds
 from bareboat.auth.bootstrap_tokens import BootstrapTokenAuthenticator
 from bareboat.auth.tokens import ISSUER, Issuer, Keys
 from bareboat.cluster.pki.authority import key_pem
@@ -22,6 +22,8 @@ class World:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         self.kernel = Kernel()
+        #: the answers so far, which may be used again for as long as they say
+        self.lasting = {}
         self.client = self.kernel.client
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.keys = Keys(key_pem(self.key))
@@ -56,9 +58,13 @@ class World:
         return self.request(account, **more).status.token
 
     async def who(self, token, *audiences):
-        return await self.chain.authenticate(Credentials(token=token, audiences=audiences))
+        found = await self.chain.identify(Credentials(token=token, audiences=audiences))
+        self.lasting[token, audiences] = found
+        return found.user
 
     async def refused(self, token, *audiences):
+        before = self.lasting.pop((token, audiences), None)
+        assert before is None or not holds(before, self.kernel.clock), "whoever remembers the answer takes it for good"
         with pytest.raises(Unauthorized) as caught:
             await self.who(token, *audiences)
         assert str(caught.value) == "Unauthorized"

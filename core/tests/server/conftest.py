@@ -61,7 +61,7 @@ class Server:
     def __init__(self, certificates, **options):
         self.options = options
         self.ca, self.pair = certificates
-        self.kernel = Kernel(clock=SystemClock(), admission=options.get("admission", ()))
+        self.kernel = Kernel(clock=SystemClock(), admission=options.get("admission", ()), authority=options.get("authority"))
         self.tasks = Tasks()
         self.context = ssl.create_default_context(cafile=str(self.ca))
 
@@ -82,10 +82,17 @@ class Server:
         self.health = Health()
         shell = Shell(dict, "issuer", lambda: b"", list)
         Proxy(kernel.reader, options.get("agents"), kernel.ids).register(kernel.service)
-        app = App(kernel.service, AuthenticatorChain([Tokens()]), kernel.authority, self.health, None, shell, self.edge)
-        self.listener = Listener(
-            app, certificate=self.pair.certificate, key=self.pair.key, client_ca=self.ca, limits=options.get("limits", Limits())
+        app = App(
+            kernel.service,
+            AuthenticatorChain([options.get("authenticator", Tokens())]),
+            kernel.authority,
+            self.health,
+            None,
+            shell,
+            self.edge,
         )
+        files = {"certificate": self.pair.certificate, "key": self.pair.key, "client_ca": self.ca}
+        self.listener = Listener(app, **files, limits=options.get("limits", Limits()), immediate=app.immediate)
         self.port = await self.listener.start("127.0.0.1", 0)
         return self
 
@@ -110,6 +117,8 @@ class Server:
             return b""
         finally:
             writer.transport.abort()
+
+    next_answer = staticmethod(lambda reader: answer(reader))
 
     async def ask(self, method, path, token="tenant-a", tree=None, body=None, headers=(), connection=None, media="application/json"):
         """One request. Without ``connection`` on one of its own."""

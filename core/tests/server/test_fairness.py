@@ -294,3 +294,14 @@ async def test_metrics_have_upstream_s_names(kept):
     assert samples["apiserver_flowcontrol_dispatched_requests_total", "workload-low", "service-accounts"] == 1
     assert samples["apiserver_flowcontrol_nominal_limit_seats", "workload-low"] == 245
     assert samples["apiserver_flowcontrol_request_wait_duration_seconds_count", "workload-low", "service-accounts", "true"] == 1
+
+
+async def test_seats_that_are_lent_take_no_turns_along(kept):
+    """A tenant that only reads wants no seats; it may begin as many reads as before when others have borrowed its seats."""
+    fairness = kept.fairness
+    level = fairness.place(user("a", "system:serviceaccounts"), parse("GET", f"{CONFIGMAPS}/a", {})).level
+    busy = fairness.levels["workload-high"]
+    turns, limit = level.turns, level.limit
+    busy.peak = 500
+    fairness.lend()
+    assert (level.turns, level.limit < limit) == (turns, True)

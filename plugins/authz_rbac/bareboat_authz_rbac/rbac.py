@@ -43,6 +43,8 @@ class Index:
         self._grants: dict[Subject, dict[Grant, Decision]] = {}
         self._bindings: dict[tuple[str, str, str], tuple[list[Subject], Grant]] = {}
         self._holders: dict[tuple[Subject, Grant], dict[tuple[str, str, str], None]] = {}
+        #: how often a role or binding has changed
+        self.changes = 0
         reader.subscribe(rbac_v1.ClusterRole, self._cluster_role)
         reader.subscribe(rbac_v1.Role, self._role)
         reader.subscribe(rbac_v1.ClusterRoleBinding, self._cluster_binding)
@@ -71,6 +73,7 @@ class Index:
         return self._rules.get(key)
 
     def _cluster_role(self, _namespace: str, name: str) -> None:
+        self.changes += 1
         role = self._reader.get(rbac_v1.ClusterRole, name)
         before = self._labels.pop(name, None)
         concerned = self._aggregated.pop(name, None) is not None or self._chosen(before)
@@ -106,6 +109,7 @@ class Index:
                     self._rules["", name], changed = found, True
 
     def _role(self, namespace: str, name: str) -> None:
+        self.changes += 1
         role = self._reader.get(rbac_v1.Role, name, namespace)
         self._rules.pop((namespace, name), None)
         if role is not None:
@@ -118,6 +122,7 @@ class Index:
         self._bind("RoleBinding", namespace, name, self._reader.get(rbac_v1.RoleBinding, name, namespace))
 
     def _bind(self, kind: str, namespace: str, name: str, binding: Any) -> None:
+        self.changes += 1
         key = (kind, namespace, name)
         subjects, grant = self._bindings.pop(key, ([], None))
         for subject in subjects:
@@ -185,6 +190,10 @@ class RbacAuthorizer(Authorizer):
 
     async def authorize(self, attributes: Attributes) -> Decision:
         return self._index.decide(attributes)
+
+    def stamp(self, user: UserInfo) -> object:
+        del user
+        return self._index.changes
 
     def rules_for(self, user: UserInfo, namespace: str) -> Rules:
         resources: list[dict[str, list[str]]] = []

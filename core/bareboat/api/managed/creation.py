@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
+from bareboat.api.managed.entries import ordered
 from bareboat.api.managed.manager import FieldManager
 from bareboat.api.managed.sets import Node
 from bareboat.models import schema
 
 _encode = msgspec.json.Encoder().encode
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 #: Specs that are remembered, and the size of the largest.
 MOST, LARGEST = 512, 32 * 1024
 
@@ -72,11 +71,6 @@ def flat(cls: type[msgspec.Struct], empty: dict[str, Any], manager: FieldManager
             return None
         parts.append((field.attr, f"f:{name}", getattr(nothing, field.attr), is_map))
     return Flat(sorted(parts, key=lambda part: part[1]))
-
-
-def ordered(node: Node) -> Node:
-    """As it is written: keys in order at every level."""
-    return _decode(_encode_sorted(node))
 
 
 def of_metadata(meta: Any) -> Node | None:

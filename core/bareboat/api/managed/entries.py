@@ -43,8 +43,11 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owned:
+    """``fields`` in order; ``written`` is the entry that says just this, if there is one."""
+
     fields: Node
     time: str | None
+    written: meta_v1.ManagedFieldsEntry | None = None
 
 
 Managed = dict[Owner, Owned]
@@ -54,8 +57,8 @@ class BadEntry(ValueError):
     """An entry that says nothing that can be understood."""
 
 
-def read(entries: list[meta_v1.ManagedFieldsEntry]) -> Managed:
-    """Raises BadEntry."""
+def read(entries: list[meta_v1.ManagedFieldsEntry], *, ours: bool = False) -> Managed:
+    """``ours``: written here, so that fields are in order. Raises BadEntry."""
     found: Managed = {}
     for entry in entries:
         if entry.operation not in ("Apply", "Update"):
@@ -67,8 +70,15 @@ def read(entries: list[meta_v1.ManagedFieldsEntry]) -> Managed:
             raise BadEntry("fieldsV1: not an object")
         owner = Owner(entry.manager, entry.operation, entry.apiVersion, entry.subresource)
         known = found.get(owner)
-        found[owner] = Owned(union(known.fields, fields) if known else fields, entry.time)
+        if not ours:
+            fields = ordered(fields)
+        found[owner] = Owned(union(known.fields, fields), entry.time) if known else Owned(fields, entry.time, entry if ours else None)
     return found
+
+
+def ordered(node: Node) -> Node:
+    """With its keys in order at every level."""
+    return _decode(_encode(node))
 
 
 def is_reset(entries: list[meta_v1.ManagedFieldsEntry]) -> bool:
@@ -82,7 +92,7 @@ def timeless(entries: list[meta_v1.ManagedFieldsEntry]) -> list[tuple[Any, ...]]
 
 
 def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
-    return [entry(owner, owned.time, _decode(_encode(owned.fields))) for owner, owned in sorted(_capped(managed).items(), key=_rank)]
+    return [owned.written or entry(owner, owned.time, owned.fields) for owner, owned in sorted(_capped(managed).items(), key=_rank)]
 
 
 def entry(owner: Owner, time: str | None, fields: Node) -> meta_v1.ManagedFieldsEntry:

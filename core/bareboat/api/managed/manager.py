@@ -13,7 +13,7 @@ from typing import Any
 from bareboat.api.managed import sets
 from bareboat.api.managed.atoms import Atom
 from bareboat.api.managed.conflicts import Conflicts
-from bareboat.api.managed.entries import BEFORE, Managed, Owned, Owner
+from bareboat.api.managed.entries import BEFORE, Managed, Owned, Owner, ordered
 from bareboat.api.managed.merging import merge
 from bareboat.api.managed.pruning import prune
 from bareboat.api.managed.sets import Node
@@ -61,6 +61,7 @@ class FieldManager:
         gained = _gained(change)
         if gained:
             before = books.get(owner)
+            gained = ordered(gained)
             books[owner] = Owned(sets.union(before.fields, gained) if before else gained, now)
         return books
 
@@ -74,19 +75,19 @@ class FieldManager:
         """The object with the configuration in it, and the books. Raises Conflicts unless forced."""
         last = managed.get(owner)
         mine = sets.difference(sets.without(named(config, self.atom), self.reset), _STRIPPED)
-        others = [owned.fields for key, owned in managed.items() if key != owner]
         merged = merge(live, config, self.atom)
-        owned: Node = mine
-        for fields in others:
-            owned = sets.union(owned, fields)
-        merged = prune(merged, last.fields if last else {}, owned, self.atom)
+        if last and sets.difference(last.fields, mine):  # something that it named it names no longer
+            owned = mine
+            for key, other in managed.items():
+                owned = owned if key == owner else sets.union(owned, other.fields)
+            merged = prune(merged, last.fields, owned, self.atom)
         change = self._compare(live, merged)
         if not force:
             self._check(managed, change, owner)
         books = self._taken(managed, change, owner)
         books.pop(owner, None)
         if mine:
-            books[owner] = Owned(mine, now if change else last.time if last else None)
+            books[owner] = Owned(ordered(mine), now if change else last.time if last else None)
         return merged, books
 
     def adopted(self, empty: dict[str, Any], live: dict[str, Any], api_version: str, now: str) -> Managed:

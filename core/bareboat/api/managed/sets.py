@@ -2,7 +2,7 @@
 
 `{"f:spec": {".": {}, "f:replicas": {}}}` holds `.spec` and `.spec.replicas`. A node is itself a member if it is empty or has
 the key `"."`. The root is no member: an empty root is the empty set. Nothing here changes its arguments; results may share
-nodes with them.
+nodes with them, and what comes out of sets whose keys are in order is in order.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _merged(a: Node, b: Node) -> Node:
     for key, right in b.items():
         left = out.get(key)
         out[key] = right if left is None else _union(left, right)
-    return out
+    return out if len(out) == len(a) else dict(sorted(out.items()))
 
 
 def _union(a: Node, b: Node) -> Node:
@@ -50,22 +50,30 @@ def _with_self(node: Node) -> Node:
 
 
 def difference(a: Node, b: Node) -> Node:
-    """What is in ``a`` and not in ``b``; members below a member of ``b`` stay."""
-    if not b:
-        return a
-    out: Node = {}
-    for key, left in a.items():
-        right = b.get(key)
-        node = left if right is None else _difference(left, right)
-        if node is not None:
+    """What is in ``a`` and not in ``b``, ``a`` itself if that is everything; members below a member of ``b`` stay."""
+    out = a
+    for key, right in b.items():
+        left = a.get(key)
+        if left is None or key == SELF:
+            continue
+        node = _difference(left, right)
+        if node is left:
+            continue
+        if out is a:
+            out = dict(a)
+        if node is None:
+            del out[key]
+        else:
             out[key] = node
     return out
 
 
 def _difference(a: Node, b: Node) -> Node | None:
-    keeps = member(a) and not member(b)
-    children = difference({k: v for k, v in a.items() if k != SELF}, b)
-    return _node(keeps, children)
+    children = difference(a, b)
+    lost = member(a) and member(b)
+    if not lost and children is a:
+        return a
+    return _node(member(a) and not lost, {k: v for k, v in children.items() if k != SELF})
 
 
 def _node(is_member: bool, children: Node) -> Node | None:

@@ -19,6 +19,7 @@ from bareboat.api.managed.manager import FieldManager
 from bareboat.api.managed.sets import difference, union
 from bareboat.api.managed.walks import compare, named
 from bareboat.api.operation import Operation
+from bareboat.api.patch import parts
 from bareboat.api.strategy import SubresourceStrategy
 from bareboat.api.verbs.create import create_object
 from bareboat.api.verbs.read import not_found
@@ -144,15 +145,31 @@ async def _begin(service: Service, op: Operation, config: Tree) -> Entry:
 def applied(op: Operation, old: Any, config: Tree, part: SubresourceStrategy | None, *, force: bool) -> Any:
     """The new object with its books, defaulted, in the stored version. Raises ApiError for conflicts."""
     manager, owner, now = ownership.manager_of(op, part), ownership.owner(op, "Apply"), op.clock.timestamp()
-    live = ownership.tree_of(op, old)
-    books = ownership.known(old) or manager.adopted(ownership.empty_tree(op.resource), live, op.resource.api_version, now)
+    books = ownership.known(old)
+    touched = _touched(op, config, books, owner) if books else None
+    live = ownership.tree_of(op, old) if touched is None else parts.tree_of(old, touched)
+    books = books or manager.adopted(ownership.empty_tree(op.resource), live, op.resource.api_version, now)
     merged, books = _resolved(manager, books, live, config, owner, now, force=force)
     if owner.manager == KUBECTL:
         _refresh_last_applied(live, merged, config)
-    new = _typed(op, merged)
+    new = _typed(op, merged, old, touched)
     check_name(op, new)
     new.metadata.managedFields = entries.write(books)
     return new
+
+
+def _touched(op: Operation, config: Tree, books: Managed, owner: Owner) -> parts.Touched | None:
+    """The parts that the configuration names, or named the last time; None: look at the whole object."""
+    if op.custom is not None or not op.same_version or not parts.plain(op.resource.type):
+        return None
+    last = books.get(owner)
+    named = _names(last.fields) if last else {}
+    return parts.of_trees(config, named, {"metadata": {"annotations": None}})
+
+
+def _names(fields: Tree) -> Tree:
+    """Of the parts, and of those of metadata."""
+    return {name[2:]: {below[2:]: None for below in under} if name == "f:metadata" else None for name, under in fields.items()}
 
 
 def _resolved(
@@ -202,7 +219,8 @@ def _refresh_last_applied(live: Tree, merged: Tree, config: Tree) -> None:
     merged["metadata"] = {**merged["metadata"], "annotations": annotations}
 
 
-def _typed(op: Operation, tree: Tree) -> Any:
+def _typed(op: Operation, tree: Tree, old: Any = None, touched: parts.Touched | None = None) -> Any:
+    """The object of a tree, defaulted. ``touched`` are the parts that the tree has; the others are those of ``old``."""
     if op.custom is not None:
         return op.custom.applied(tree)
     cls: Any = op.resource.type
@@ -210,6 +228,8 @@ def _typed(op: Operation, tree: Tree) -> Any:
         obj = decode(cls, msgspec.json.encode(tree))
     except DecodeError as error:
         raise untyped(op, str(error)) from error
+    if touched is not None:
+        parts.complete(obj, old, touched)
     if not op.same_version:
         obj = convert_object(tree, op.resource, op.stored)
     op.strategy.default(obj)

@@ -13,6 +13,7 @@ from bareboat.api import answers
 from bareboat.api.body import has_empty_list, media_type
 from bareboat.api.conversion import convert_object
 from bareboat.api.operation import Operation
+from bareboat.api.patch import parts
 from bareboat.api.patch.jsonpatch import apply_json_patch
 from bareboat.api.patch.merge import apply_merge_patch
 from bareboat.api.patch.strategic import apply_strategic_patch
@@ -21,7 +22,7 @@ from bareboat.api.strategy import SubresourceStrategy
 from bareboat.api.verbs.apply import APPLY_PATCH, apply
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
-from bareboat.api.writing import check_name, conflict, load, write_changed
+from bareboat.api.writing import check_name, conflict, invalid, load, write_changed
 from bareboat.models.codec import DecodeError, decode_strict, encode, to_tree
 from bareboat.models.status import BadRequest, Cause, Invalid, UnsupportedMediaType
 from bareboat.store.entry import Entry
@@ -109,35 +110,48 @@ async def _apply(service: Service, op: Operation, media: str, document: Any, par
 
 
 def patched(op: Operation, old: Any, media: str, document: Any) -> Any:
-    """The patched object, defaulted, in the stored version. ``old`` is not changed."""
+    """The patched object, defaulted, in the stored version. ``old`` is not changed, but parts of the new object may be its own."""
     if op.custom is not None:
         return op.custom.patched(op, old, media, document)
-    base = old if op.same_version else convert_object(to_tree(old), op.stored, op.resource)
     cls: Any = op.resource.type
-    tree = msgspec.json.decode(encode(base))
-    tree = apply_document(op, cls, tree, media, document)
-    data = msgspec.json.encode(tree)
-    op.raw = tree if has_empty_list(data) is not None else None
-    try:
-        new, faults = decode_strict(cls, data, ours=True)
-    except DecodeError as error:
-        raise Invalid(
-            op.resource.kind, op.info.name, [Cause("FieldValueInvalid", f"Invalid value: {error}", "patch")], group=op.resource.group
-        ) from error
-    if faults and op.field_validation == "Strict":
-        raise Invalid(
-            op.resource.kind,
-            op.info.name,
-            [Cause("FieldValueInvalid", f'Invalid value: "": strict decoding error: {", ".join(faults)}', "patch")],
-            group=op.resource.group,
-        )
-    if op.field_validation == "Warn":
-        op.warnings.extend(f for f in faults if f not in op.warnings)
+    touched = _touched(op, media, document)
+    if touched is not None:
+        new = _decoded(op, cls, apply_document(op, cls, parts.tree_of(old, touched), media, document))
+        parts.complete(new, old, touched)
+    else:
+        base = old if op.same_version else convert_object(to_tree(old), op.stored, op.resource)
+        new = _decoded(op, cls, apply_document(op, cls, msgspec.json.decode(encode(base)), media, document))
     check_name(op, new)
     if not op.same_version:
         new = convert_object(to_tree(new), op.resource, op.stored)
     op.strategy.default(new)
     return new
+
+
+def _touched(op: Operation, media: str, document: Any) -> parts.Touched | None:
+    """The parts that the patch names; None: look at the whole object."""
+    if not op.same_version or not parts.plain(op.resource.type):
+        return None
+    return parts.of_json_patch(document) if media == JSON_PATCH else parts.of_merge(document)
+
+
+def _decoded(op: Operation, cls: Any, tree: dict[str, Any]) -> Any:
+    """Raises Invalid for what does not fit the type."""
+    data = msgspec.json.encode(tree)
+    op.raw = tree if has_empty_list(data) is not None else None
+    try:
+        new, faults = decode_strict(cls, data, ours=True)
+    except DecodeError as error:
+        raise _misfit(op, f"Invalid value: {error}") from error
+    if faults and op.field_validation == "Strict":
+        raise _misfit(op, f'Invalid value: "": strict decoding error: {", ".join(faults)}')
+    if op.field_validation == "Warn":
+        op.warnings.extend(f for f in faults if f not in op.warnings)
+    return new
+
+
+def _misfit(op: Operation, message: str) -> Invalid:
+    return invalid(op, op.info.name, [Cause("FieldValueInvalid", message, "patch")])
 
 
 def apply_document(op: Operation, cls: Any, tree: dict[str, Any], media: str, document: Any) -> dict[str, Any]:

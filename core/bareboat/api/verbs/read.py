@@ -63,18 +63,19 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
         at, start = _decode_token(service, op, token)
     elif match_mode == "Exact" or (wanted and limit and match_mode != "NotOlderThan"):
         at = wanted
-    test = matcher(op)
-    selected = _selected(service, op, at) if test is not None else None
+    selecting = "labelSelector" in op.request.query or "fieldSelector" in op.request.query
+    selected = _selected(service, op, at) if selecting else None
+    test = matcher(op) if selecting and selected is None else None
     entries = await _entries(service, op, at) if selected is None else selected
     entries = [e for e in entries if e.key > start] if start else entries
-    if test is not None and selected is None:
+    if test is not None:
         entries = [e for e in await op.seen(entries) if test(e.data)]
     meta: dict[str, Any] = {"resourceVersion": str(at)}
     if limit and len(entries) > limit:
         more = len(entries) - limit
         entries = entries[:limit]
         meta["continue"] = _encode_token(at, entries[-1].key)
-        if test is None:
+        if test is None and selected is None:
             meta["remainingItemCount"] = more
     return answers.many(op, [op.served(e) for e in await op.seen(entries)], meta, form)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from bareboat.api import answers
 from bareboat.api.operation import Operation
+from bareboat.api.patch.replacing import replacement
 from bareboat.api.request import ApiResponse
 from bareboat.api.strategy import SubresourceStrategy
 from bareboat.api.verbs.create import create_object, read_object
 from bareboat.api.verbs.read import not_found
 from bareboat.api.writing import check_name, conflict, invalid, load, write_changed
-from bareboat.models.codec import copy
 from bareboat.models.status import BadRequest, Cause, Conflict
 from bareboat.store.entry import Entry
 from bareboat.store.log import CompareFailed
@@ -34,31 +34,36 @@ async def update(service: Service, op: Operation) -> ApiResponse:
 async def update_part(service: Service, op: Operation, part: SubresourceStrategy | None) -> ApiResponse:
     """``part`` None is the whole object."""
     form = answers.negotiate(op.request)
-    obj = read_object(op)
-    check_name(op, obj)
     current = service.log.newest(op.key(op.info.name))
     if current is None:
+        obj = read_object(op)
+        check_name(op, obj)
         if part is None and op.strategy.allow_create_on_update and not obj.metadata.resourceVersion:
             return answers.one(op, await op.shown(await create_object(service, op, obj)), form, 201)
         raise not_found(op)
-    entry = await replace(service, op, obj, part)
+    entry = await _replace(service, op, current, part)
     return answers.one(op, await op.shown(entry), form)
 
 
-async def replace(service: Service, op: Operation, obj: Any, part: SubresourceStrategy | None) -> Entry:
-    """Write ``obj`` over the newest state. Raises Conflict, Invalid."""
-    wanted = _wanted_revision(op, obj, part)
+async def _replace(service: Service, op: Operation, current: Entry | None, part: SubresourceStrategy | None) -> Entry:
+    """Write the body over the newest state. Raises Conflict, Invalid."""
+    warned = len(op.warnings)
     for _ in range(TRIES):
-        current = service.log.newest(op.key(op.info.name))
         if current is None:
             raise not_found(op)
+        del op.warnings[warned:]
+        old = await load(op, current)
+        obj = replacement(op, old, current.data) or read_object(op)
+        check_name(op, obj)
+        wanted = _wanted_revision(op, obj, part)
         if wanted and wanted != current.revision:
             raise conflict(op, op.info.name)
         try:
-            return await write_changed(service, op, copy(obj), await load(op, current), current, part)
+            return await write_changed(service, op, obj, old, current, part)
         except CompareFailed as error:
             if wanted:
                 raise conflict(op, op.info.name) from error
+        current = service.log.newest(op.key(op.info.name))
     raise Conflict.of(op.resource.plural, op.info.name, group=op.resource.group, because="too many writers at once; try again")
 
 

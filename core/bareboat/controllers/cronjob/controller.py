@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from typing import Any
 
-from bareboat.controllers.claims import Dependent
 from bareboat.controllers.cronjob.times import MANY, due, wait
+from bareboat.controllers.facts import Dependent
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.job.ending import is_finished
 from bareboat.controllers.pods import owner_uid

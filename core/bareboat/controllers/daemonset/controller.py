@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bareboat.controllers.claims import Dependent, PodClaims
+from bareboat.controllers.claims import PodClaims
 from bareboat.controllers.daemonset.nodes import Nodes
 from bareboat.controllers.daemonset.placing import FailedPods, Plan, place
 from bareboat.controllers.daemonset.pods import Fit, fit, is_updated, make_pod, node_of, tolerations
 from bareboat.controllers.daemonset.update import RollingUpdate
+from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.pods import available_in, create_pods, delete_pods, is_ready
 from bareboat.controllers.revisions import POD_REVISION, Revisions
@@ -42,7 +43,7 @@ class DaemonSetController(Controller):
         self._nodes = Nodes(nodes, self._all)
         self._claims = PodClaims(self.client, informers, self._sets, lambda d: from_label_selector(d.spec.selector))
         self._claims.expect(self._expectations)
-        self.watch(self._claims.pods, self._claims.owners_of, Dependent)
+        self.watch(self._claims.pods, self._claims.owners_of, PodFacts)
         self._revisions = Revisions(self.client, informers, apps_v1.DaemonSet, POD_REVISION)
         self._needs.append(self._revisions.informer)
 

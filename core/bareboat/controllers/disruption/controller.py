@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bareboat.controllers.claims import Dependent
 from bareboat.controllers.disruption.expected import NoScale, Scales, expected
+from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.labelled import labelled_pods, select
 from bareboat.controllers.pods import is_ready
@@ -39,7 +39,7 @@ class DisruptionController(Controller):
         self._budgets.on_change(self._note_selector)
         self.watch(self._budgets)
         self._pods = labelled_pods(informers)
-        self.watch(self._pods, self._of_pod, Dependent)
+        self.watch(self._pods, self._of_pod, PodFacts)
         self._pods.on_change(self._note_target)
         self._scales = Scales(self.client, informers)
         self._needs += self._scales.informers.values()
@@ -50,7 +50,7 @@ class DisruptionController(Controller):
             return
         self._selectors[key] = from_label_selector(decode(policy_v1.PodDisruptionBudget, new).spec.selector)
 
-    def _of_pod(self, _key: str, pod: Dependent) -> Iterable[str]:
+    def _of_pod(self, _key: str, pod: PodFacts) -> Iterable[str]:
         start = f"{pod.metadata.namespace}/"
         return [k for k, s in self._selectors.items() if k.startswith(start) and s.matches(pod.metadata.labels)]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.controllers.claims import Dependent, PodClaims
+from bareboat.controllers.claims import PodClaims
+from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.job.backoff import Record
 from bareboat.controllers.job.ending import condition, ending, final, is_finished, success
@@ -48,9 +49,9 @@ class JobController(Controller):
         self._pods = self._claims.pods
         self._resource = self._claims.resource
         self._claims.expect(self.expectations)
-        self.watch(self._pods, self._owners, Dependent)
+        self.watch(self._pods, self._owners, PodFacts)
 
-    def _owners(self, key: str, pod: Dependent) -> Iterable[str]:
+    def _owners(self, key: str, pod: PodFacts) -> Iterable[str]:
         owner, meta = pod.owner, pod.metadata
         held = TRACKING in meta.finalizers
         if owner is not None and owner.kind == "Job" and not held:

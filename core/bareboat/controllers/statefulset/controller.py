@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.controllers.claims import Dependent, PodClaims
+from bareboat.controllers.claims import PodClaims
+from bareboat.controllers.facts import Dependent, PodFacts
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.revisions import Revisions
 from bareboat.controllers.statefulset.identity import is_running_and_ready, parent_and_ordinal, revision_of, wait_for
@@ -32,7 +33,7 @@ class StatefulSetController(Controller):
     def setup(self, informers: InformerFactory) -> None:
         self._sets = self.watch(informers.of(apps_v1.StatefulSet))
         self._claims = PodClaims(self.client, informers, self._sets, lambda s: from_label_selector(s.spec.selector))
-        self.watch(self._claims.pods, self._claims.owners_of, Dependent)
+        self.watch(self._claims.pods, self._claims.owners_of, PodFacts)
         self._revisions = Revisions(self.client, informers, apps_v1.StatefulSet, HASH)
         self._needs.append(self._revisions.informer)
         volumes = informers.of(core_v1.PersistentVolumeClaim)

@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.controllers.volumes.protection import PodClaims, claims_of
+from bareboat.controllers.facts import PodFacts
+from bareboat.controllers.volumes.protection import claims_of
 from bareboat.models import core_v1, meta_v1, storage_v1
 from bareboat.models.status import AlreadyExists, NotFound
 from bareboat.reconcile.controller import Controller
@@ -32,7 +33,7 @@ class AttachDetachController(Controller):
 
     def setup(self, informers: InformerFactory) -> None:
         self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("claim", claims_of)
+        self._pods.add_index("claim", claims_of, PodFacts)
         self._claims = self.watch(informers.of(core_v1.PersistentVolumeClaim), self._bound)
         self._volumes = self.watch(informers.of(core_v1.PersistentVolume))
         self._nodes = informers.of(core_v1.Node)
@@ -41,12 +42,12 @@ class AttachDetachController(Controller):
         self._attachments.add_index("volume", _of_volume)
         self.watch(self._attachments, lambda _key, attachment: _of_volume(attachment))
         self._needs += [self._nodes, self._drivers]
-        self.watch(self._pods, self._of_pod, PodClaims)
+        self.watch(self._pods, self._of_pod, PodFacts)
 
     def _bound(self, _key: str, claim: core_v1.PersistentVolumeClaim) -> Iterable[str]:
         return (f"/{claim.spec.volumeName}",) if claim.spec.volumeName else ()
 
-    def _of_pod(self, _key: str, pod: PodClaims) -> Iterable[str]:
+    def _of_pod(self, _key: str, pod: PodFacts) -> Iterable[str]:
         found = [self._claims.get(key) for key in claims_of(pod)]
         return [f"/{c.spec.volumeName}" for c in found if c is not None and c.spec.volumeName]
 

@@ -5,34 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import msgspec
-
-from bareboat.controllers.claims import Metadata
+from bareboat.controllers.facts import PodFacts
 from bareboat.models import core_v1
 from bareboat.reconcile.controller import Controller
 from bareboat.reconcile.informer import Informer, InformerFactory
-
-
-class _Claimed(msgspec.Struct):
-    claimName: str = ""
-
-
-class _Volume(msgspec.Struct):
-    name: str = ""
-    persistentVolumeClaim: _Claimed | None = None
-    ephemeral: dict[str, Any] | None = None
-
-
-class _Spec(msgspec.Struct):
-    nodeName: str = ""
-    volumes: list[_Volume] = []
-
-
-class PodClaims(msgspec.Struct):
-    """What of a pod its claims depend on."""
-
-    metadata: Metadata
-    spec: _Spec = msgspec.field(default_factory=_Spec)
 
 
 def claims_of(pod: Any) -> Iterable[str]:
@@ -77,8 +53,8 @@ class ClaimProtectionController(_Protection):
     def setup(self, informers: InformerFactory) -> None:
         self._objects = self.watch(informers.of(core_v1.PersistentVolumeClaim))
         self._pods = informers.of(core_v1.Pod)
-        self._pods.add_index("claim", claims_of, PodClaims)
-        self.watch(self._pods, lambda _key, pod: claims_of(pod), PodClaims)
+        self._pods.add_index("claim", claims_of, PodFacts)
+        self.watch(self._pods, lambda _key, pod: claims_of(pod), PodFacts)
 
     def in_use(self, key: str, obj: Any) -> bool:
         return bool(self._pods.by_index("claim", key))

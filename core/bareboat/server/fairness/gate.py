@@ -68,12 +68,15 @@ class Fairness:
         self._places: dict[tuple[object, ...], Place] = {}
         self._begun: set[Level] = set()
         self._stale = True
+        #: what a Place follows from has changed so often
+        self.changes = 0
         reader.subscribe(v1.FlowSchema, self._changed)
         reader.subscribe(v1.PriorityLevelConfiguration, self._changed)
 
     def _changed(self, namespace: str, name: str) -> None:
         del namespace, name
         self._stale = True
+        self.changes += 1
 
     def place(self, user: UserInfo, info: RequestInfo) -> Place:
         """The schema and level of a request, and the headers that say so."""
@@ -115,6 +118,16 @@ class Fairness:
             if not level.exempt:
                 self._turn(level)
         return seat
+
+    def passes(self, place: Place) -> bool:
+        """A request that needs but a turn and is answered before this turn ends: whether it may."""
+        level = place.level
+        if not level.exempt:
+            if not level.glance():
+                return False
+            self._turn(level)
+        place.schema.dispatched += 1
+        return True
 
     async def wait(self, place: Place, request: ApiRequest, info: RequestInfo, lost: list[Callable[[], None]] | None = None) -> Seat:
         """Raises Rejected. ``lost``: calls what is put there when the client has gone."""
@@ -178,11 +191,15 @@ class Fairness:
             await self._clock.sleep(ROUND)
             if self._stale:
                 self._load()
-            for name, limit in share(list(self.levels.values()), self.total).items():
-                level = self.levels[name]
-                level.set_limit(limit, self.total)
-                if level.waiting:
-                    self._turn(level)
+            self.lend()
+
+    def lend(self) -> None:
+        """One round of it."""
+        for name, limit in share(list(self.levels.values()), self.total).items():
+            level = self.levels[name]
+            level.limit = limit
+            if level.waiting:
+                self._turn(level)
 
     def _load(self) -> None:
         """The objects as they are now. The mandatory ones hold even while they are not there."""

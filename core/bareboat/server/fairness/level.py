@@ -24,6 +24,8 @@ from bareboat.server.fairness.queues import Flow, Queue, Queues, Ticket
 TURN: Final = 64
 #: A level may always begin so many.
 LEAST_TURN: Final = 4
+#: What a read counts that is answered before its connection has been left.
+GLANCE: Final = 0.25
 
 
 class Seat:
@@ -53,7 +55,8 @@ class Level:
         self.exempt = False
         self.shares = self.nominal = self.lower = self.upper = self.limit = 0
         self.turns = LEAST_TURN
-        self.used = self.executing = self.begun = 0
+        self.used = self.executing = 0
+        self.begun = 0.0
         self.held: dict[Flow, int] = {}
         #: for requests that need seats, and for those that need but a turn
         self.for_seats: Queues | None = None
@@ -81,11 +84,9 @@ class Level:
         self.nominal = nominal
         self.lower = nominal - round(nominal * lendable / 100)
         self.upper = total if borrowing is None else min(total, nominal + round(nominal * borrowing / 100))
-        self.set_limit(nominal, total)
-
-    def set_limit(self, limit: int, total: int) -> None:
-        self.limit = limit
-        self.turns = max(LEAST_TURN, round(TURN * limit / max(1, total)))
+        self.limit = nominal
+        # not of the limit, which follows the seats that are wanted: most reads take none
+        self.turns = max(LEAST_TURN, round(TURN * nominal / max(1, total)))
 
     def _shaped(self, queues: Queues | None, shape: tuple[int, int, int] | None) -> Queues | None:
         if queues is not None and queues.shape == shape:
@@ -106,6 +107,14 @@ class Level:
             if width and not self._fits(flow, width):
                 return None
         return self.seat(flow, width)
+
+    def glance(self) -> bool:
+        """Begin what is over at once and takes a fraction of what others take; False: it has to wait."""
+        queues = self.for_turns
+        if queues is not None and (self.begun >= self.turns or queues.waiting):
+            return False
+        self.begun += GLANCE
+        return True
 
     def seat(self, flow: Flow, width: int, queue: Queue | None = None, began: float = 0.0) -> Seat:
         self.begun += 1
@@ -161,7 +170,7 @@ class Level:
                 queues.drop(ticket)
 
     def end_turn(self) -> None:
-        self.begun = 0
+        self.begun = 0.0
         if self.waiting:
             self.pump()
 

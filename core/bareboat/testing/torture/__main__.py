@@ -1,4 +1,4 @@
-"""``python -m bareboat.testing.torture``: rounds of faults against a server, counted and checked; a table, or JSON.
+"""``python -m bareboat.testing.torture``: rounds of faults against a server, then against three over PostgreSQL; a table, or JSON.
 
 Ends with 0 if nothing was violated, 3 if something was. The data are on a small file system of their own if that can be mounted.
 """
@@ -8,20 +8,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from bareboat.base.ids import SystemIds
+from bareboat.testing.postgres import Postgres, place, programs
 from bareboat.testing.torture.disk import Disk
 from bareboat.testing.torture.faults import FAULTS, Fault, possible
+from bareboat.testing.torture.fleet import FAULTS as FLEET_FAULTS
+from bareboat.testing.torture.fleet import Fleet
 from bareboat.testing.torture.rounds import Line, Report, Torture, schedule
 from bareboat.testing.torture.subject import COMMAND, Subject
 
+F = TypeVar("F", bound=Fault[Any])
 HEADERS = ("FAULT", "ROUNDS", "OPERATIONS", "ACKNOWLEDGED", "REFUSED", "UNKNOWN", "WATCH EVENTS", "TOLD 410", "VIOLATIONS")
 
 
@@ -31,6 +37,12 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--rounds", type=int, default=200, metavar="N", help="of the first fault, a tenth of them of each other (default: 200)"
+    )
+    made.add_argument(
+        "--store",
+        choices=["sqlite", "postgres", "all"],
+        default="all",
+        help="one server on local files, three over PostgreSQL (a tenth of the rounds), or one after the other (default: all)",
     )
     made.add_argument("--faults", default="", metavar="LIST", help="names, comma separated (default: all that this machine can do)")
     made.add_argument("--seed", type=int, default=0, metavar="N", help="for the same choices again (default: any)")
@@ -45,34 +57,67 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     seed = arguments.seed or 1 + int(SystemIds().fraction() * 1_000_000)
-    with _disk(arguments.size) as (data, disk):
-        subject = Subject(data, tuple(shlex.split(arguments.command)) if arguments.command else COMMAND, disk)
-        order = schedule(choose(arguments.faults, subject), arguments.rounds)
-
-        def tell(number: int, line: Line) -> None:
-            if not arguments.quiet:
-                found = f"{len(line.violations)} violations" if line.violations else "well"
-                print(f"round {number + 1}/{len(order)}: {line.fault}: {found}", file=sys.stderr, flush=True)
-
-        torture = Torture(subject, seed=seed, clients=arguments.clients, tell=tell)
-        report = torture.report
-        try:
-            asyncio.run(torture.run(order))
-        finally:  # what was found until then
-            if arguments.output == "json":
-                print(msgspec.json.format(msgspec.json.encode(report)).decode())
-            else:
-                show(report)
+    report = Report(seed=seed)
+    try:
+        if arguments.store in ("sqlite", "all"):
+            _files(arguments, report)
+        if arguments.store in ("postgres", "all") and not arguments.command:
+            _fleet(arguments, report)
+    finally:  # what was found until then
+        if arguments.output == "json":
+            print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        else:
+            show(report)
     return 3 if report.violations else 0
 
 
-def choose(names: str, subject: Subject) -> list[Fault]:
-    """Instances, in the order of FAULTS; a name that there is not ends the program."""
+def _files(arguments: argparse.Namespace, report: Report) -> None:
+    """One server on local files."""
+    with _disk(arguments.size) as (data, disk):
+        subject = Subject(data, tuple(shlex.split(arguments.command)) if arguments.command else COMMAND, disk)
+        faults = [fault() for fault in chosen(FAULTS, arguments.faults) if possible(fault, subject)]
+        if faults:
+            order = schedule(faults, arguments.rounds)
+            asyncio.run(Torture(subject, report=report, clients=arguments.clients, tell=_teller(arguments, len(order))).run(order))
+
+
+def _fleet(arguments: argparse.Namespace, report: Report) -> None:
+    """Three over PostgreSQL."""
+    faults = [fault() for fault in chosen(FLEET_FAULTS, arguments.faults)]
+    if not faults:
+        return
+    if programs() is None:
+        print("three servers are left out: PostgreSQL is not installed (Debian: postgresql)", file=sys.stderr)
+        return
+    database = Postgres(place())
+    database.create()
+    try:
+        with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+            order = schedule(faults, -(-arguments.rounds // 10))
+            fleet = Fleet(Path(folder), database)
+            asyncio.run(Torture(fleet, report=report, clients=arguments.clients, tell=_teller(arguments, len(order))).run(order))
+    finally:
+        database.stop("immediate")
+        shutil.rmtree(database.folder)
+
+
+def _teller(arguments: argparse.Namespace, rounds: int) -> Callable[[int, Line], None]:
+    def tell(number: int, line: Line) -> None:
+        if not arguments.quiet:
+            found = f"{len(line.violations)} violations" if line.violations else "well"
+            print(f"round {number + 1}/{rounds}: {line.fault}: {found}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def chosen(faults: Sequence[type[F]], names: str) -> list[type[F]]:
+    """Those of ``faults`` that are named, all if none is; a name that no fault has ends the program."""
     wanted = {name.strip() for name in names.split(",") if name.strip()}
-    unknown = wanted - {fault.name for fault in FAULTS}
+    every = [*(fault.name for fault in FAULTS), *(fault.name for fault in FLEET_FAULTS)]
+    unknown = wanted - set(every)
     if unknown:
-        raise SystemExit(f"no fault is called {', '.join(sorted(unknown))}; there are: {', '.join(f.name for f in FAULTS)}")
-    return [fault() for fault in FAULTS if possible(fault, subject) and (not wanted or fault.name in wanted)]
+        raise SystemExit(f"no fault is called {', '.join(sorted(unknown))}; there are: {', '.join(every)}")
+    return [fault for fault in faults if not wanted or fault.name in wanted]
 
 
 def show(report: Report) -> None:

@@ -1,6 +1,6 @@
 """What strikes a server while clients work: each fault strikes once and returns when the server is as it should be again.
 
-``FAULTS`` are those of one server on local files; a store with more to lose (connections, a leader) adds its own. ``needs`` says
+``FAULTS`` are those of one server on local files; those of several over a database are in ``fleet``. ``needs`` says
 what this machine must have: a disk of its own (root), strace for system calls that fail.
 """
 
@@ -12,25 +12,27 @@ import shutil
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from bareboat.base.ids import Ids
 from bareboat.testing.torture.subject import Subject
 
+S = TypeVar("S")
 
-class Fault(ABC):
-    """``name`` for the table; ``loses``: it takes away what was acknowledged, so that only a prefix can be asked for."""
+
+class Fault(ABC, Generic[S]):
+    """Of an ``S``. ``name`` for the table; ``loses``: it takes away what was acknowledged, so that only a prefix can be asked for."""
 
     name: ClassVar[str]
     needs: ClassVar[str] = ""
     loses: ClassVar[bool] = False
 
     @abstractmethod
-    async def strike(self, subject: Subject, ids: Ids) -> None:
+    async def strike(self, subject: S, ids: Ids) -> None:
         """Do it, and return when the server runs again with nothing in its way."""
 
 
-class Kill(Fault):
+class Kill(Fault[Subject]):
     """kill -9 at any moment, and a start on what is left."""
 
     name = "kill -9"
@@ -41,7 +43,7 @@ class Kill(Fault):
         await subject.start()
 
 
-class KillTwice(Fault):
+class KillTwice(Fault[Subject]):
     """kill -9 while the server recovers from the one before."""
 
     name = "kill -9 in recovery"
@@ -57,7 +59,7 @@ class KillTwice(Fault):
         await subject.start()
 
 
-class Stop(Fault):
+class Stop(Fault[Subject]):
     """SIGTERM: an orderly end, and a start."""
 
     name = "restart"
@@ -67,7 +69,7 @@ class Stop(Fault):
         await subject.start()
 
 
-class Pause(Fault):
+class Pause(Fault[Subject]):
     """SIGSTOP, and SIGCONT a while later."""
 
     name = "pause"
@@ -78,7 +80,7 @@ class Pause(Fault):
         subject.signal(signal.SIGCONT)
 
 
-class TornTail(Fault):
+class TornTail(Fault[Subject]):
     """kill -9, and the last write of the WAL only half there, as after a power cut: nothing that was synced is touched."""
 
     name = "torn WAL tail"
@@ -95,7 +97,7 @@ class TornTail(Fault):
         await subject.start()
 
 
-class CutTail(Fault):
+class CutTail(Fault[Subject]):
     """kill -9, and the WAL cut anywhere: what is left must be the state at one revision, all of it."""
 
     name = "cut WAL"
@@ -109,7 +111,7 @@ class CutTail(Fault):
         await subject.start()
 
 
-class PowerCut(Fault):
+class PowerCut(Fault[Subject]):
     """The disk keeps what was synced and loses what was only written; the data must be on a disk of their own."""
 
     name = "power cut"
@@ -125,7 +127,7 @@ class PowerCut(Fault):
         await subject.start()
 
 
-class SystemCalls(Fault):
+class SystemCalls(Fault[Subject]):
     """System calls of the store that fail or are late for a while, by strace's injection."""
 
     name = ""
@@ -182,7 +184,7 @@ class SyncFailsThenKill(SyncFails):
         await subject.start()
 
 
-class DiskFull(Fault):
+class DiskFull(Fault[Subject]):
     """The file system of the data is filled to the last byte, and later emptied; the data must be on one of its own."""
 
     name = "disk full"
@@ -200,11 +202,11 @@ class DiskFull(Fault):
             balloon.unlink()
 
 
-FAULTS: Sequence[type[Fault]] = (
+FAULTS: Sequence[type[Fault[Subject]]] = (
     Kill, PowerCut, KillTwice, Stop, Pause, TornTail, CutTail, SyncFails, SyncFailsThenKill, SyncSlow, WriteFails, WriteFull, DiskFull,
 )  # fmt: skip
 
 
-def possible(fault: type[Fault], subject: Subject) -> bool:
+def possible(fault: type[Fault[Subject]], subject: Subject) -> bool:
     """This machine has what the fault needs."""
     return {"disk": subject.disk is not None, "strace": shutil.which("strace") is not None, "": True}[fault.needs]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -43,21 +44,35 @@ class Report(msgspec.Struct, kw_only=True):
         return [f"{line.fault}: {text}" for line in self.lines.values() for text in line.violations]
 
 
-class Torture:
-    """``tell`` hears of every round that ended."""
+class Struck(Protocol):
+    """What faults strike: one server, or several over one store. ``faces`` are those that clients talk to."""
 
-    def __init__(self, subject: Subject, *, seed: int, clients: int = 6, watchers: int = 2, tell: Callable[[int, Line], None]) -> None:
+    @property
+    def faces(self) -> list[Subject]: ...
+
+    async def start(self) -> None: ...
+
+    async def kill(self) -> None: ...
+
+
+S = TypeVar("S", bound=Struck)
+
+
+class Torture(Generic[S]):
+    """``tell`` hears of every round that ended; ``report`` may have lines already. ``clients`` and ``watchers`` are shared out."""
+
+    def __init__(self, subject: S, *, report: Report, clients: int = 6, watchers: int = 2, tell: Callable[[int, Line], None]) -> None:
         self._subject = subject
-        self._seed = seed
+        self._seed = seed = report.seed
         self._ids: Ids = SeededIds(seed)
         self._clients = clients
         self._watchers = watchers
         self._tell = tell
-        self.report = Report(seed=seed)
+        self.report = report
         self._left: dict[str, tuple[int, str]] = {}
         self._changes: dict[int, Seen] = {}
 
-    async def run(self, faults: Sequence[Fault]) -> Report:
+    async def run(self, faults: Sequence[Fault[S]]) -> Report:
         """One round for each."""
         await self._subject.start()
         try:
@@ -67,54 +82,65 @@ class Torture:
             await self._subject.kill()
         return self.report
 
-    async def _round(self, number: int, fault: Fault) -> None:
+    async def _round(self, number: int, fault: Fault[S]) -> None:
         began = asyncio.get_running_loop().time()
-        work = Workload(self._subject, seed=self._seed * 100_000 + number, clients=self._clients, watchers=self._watchers)
-        running = asyncio.ensure_future(work.run())
+        works, history = self._works(number)
+        running = asyncio.gather(*(work.run() for work in works))
         await asyncio.sleep(0.1 + self._ids.fraction() * BEFORE)
         found: list[str] = []
         if fault.loses:  # what is written after it would get the revisions of what was lost
-            work.stop()
-            await running
+            await _ended(works, running)
             await fault.strike(self._subject, self._ids)
         else:
             await fault.strike(self._subject, self._ids)
-            found = await self._healed(work)
-            work.stop()
-            await running
-        await work.settle()
+            found = await self._healed(history)
+            await _ended(works, running)
+        await works[-1].settle()
         line = self.report.lines.setdefault(fault.name, Line(fault=fault.name))
-        learned(self._changes, work.history)
-        found += prefix_problems(self._changes, work.history) if fault.loses else check(with_start(work.history, self._left))
-        self._left = work.history.final or {}
+        learned(self._changes, history)
+        found += prefix_problems(self._changes, history) if fault.loses else check(with_start(history, self._left))
+        self._left = history.final or {}
         line.rounds += 1
         line.seconds += asyncio.get_running_loop().time() - began
         line.violations.extend(f"round {number}: {text}" for text in found)
-        for name in Counts.__struct_fields__:
-            setattr(line.operations, name, getattr(line.operations, name) + getattr(work.counts, name))
+        for work in works:
+            line.operations.add(work.counts)
         self._tell(number, line)
 
-    async def _healed(self, work: Workload) -> list[str]:
+    def _works(self, number: int) -> tuple[list[Workload], History]:
+        """One per face, all of which write one history."""
+        history, faces = History(), self._subject.faces
+        clients, watchers = max(1, self._clients // len(faces)), max(1, self._watchers // len(faces))
+        seed = (self._seed * 100_000 + number) * len(faces)
+        return [Workload(f, seed=seed + i, clients=clients, watchers=watchers, history=history) for i, f in enumerate(faces)], history
+
+    async def _healed(self, history: History) -> list[str]:
         """Until a write was acknowledged that began after the fault, and a little longer; that it never is is a violation too."""
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(HEAL_SECONDS):
                 while not any(
-                    o.outcome == "ok" and o.begin > began and o.value and o.expect is not None for o in work.history.operations[-200:]
+                    o.outcome == "ok" and o.begin > began and o.value and o.expect is not None for o in history.operations[-200:]
                 ):
                     await asyncio.sleep(0.02)
         except TimeoutError:
             await self._subject.kill()
             await self._subject.start()
-            return [f"no write was taken for {HEAL_SECONDS:.0f} s after the fault; the server was started anew"]
+            return [f"no write was taken for {HEAL_SECONDS:.0f} s after the fault; it was started anew"]
         await asyncio.sleep(AFTER)
         return []
 
 
-def schedule(faults: Sequence[Fault], rounds: int) -> list[Fault]:
+async def _ended(works: Sequence[Workload], running: asyncio.Future[list[None]]) -> None:
+    for work in works:
+        work.stop()
+    await running
+
+
+def schedule(faults: Sequence[Fault[S]], rounds: int) -> list[Fault[S]]:
     """The first fault in every one of ``rounds``, and each of the others once for every ten of them."""
     first, *others = faults
-    order: list[Fault] = []
+    order: list[Fault[S]] = []
     for number in range(rounds):
         order.append(first)
         order.extend(others if number % 10 == 0 else ())

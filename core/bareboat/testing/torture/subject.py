@@ -56,6 +56,16 @@ class Subject:
         return self.data / "server" / "state" / "store.db"
 
     @property
+    def faces(self) -> list[Subject]:
+        """Whom clients talk to."""
+        return [self]
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self.data / "torture.log").read_text(errors="replace")
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -68,8 +78,7 @@ class Subject:
         deadline = asyncio.get_running_loop().time() + READY_SECONDS
         while not await self._ready():
             if self._process.returncode is not None or asyncio.get_running_loop().time() > deadline:
-                tail = (self.data / "torture.log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"the server did not get ready (code {self._process.returncode}):\n{tail}")
+                raise RuntimeError(f"the server did not get ready (code {self._process.returncode}):\n{self.log[-2000:]}")
             await asyncio.sleep(0.02)
         self.starts += 1
         self.up.set()

@@ -34,16 +34,21 @@ class Counts(msgspec.Struct):
     events: int = 0
     relists: int = 0
 
+    def add(self, other: Counts) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 class Workload:
     """``run`` until it is cancelled; ``settle`` reads what is there at the end."""
 
-    def __init__(self, subject: Subject, *, seed: int, clients: int = 6, watchers: int = 2) -> None:
+    def __init__(self, subject: Subject, *, seed: int, clients: int = 6, watchers: int = 2, history: History | None = None) -> None:
+        """``history``: the one that other workloads on the same store write, too."""
         self._subject = subject
         self._seed = seed
         self._clients = clients
         self._watchers = watchers
-        self.history = History()
+        self.history = History() if history is None else history
         self.counts = Counts()
         self._number = 0
         self._stopped = False

@@ -51,7 +51,8 @@ class Face:
         app = App(service, chain, authority, Health(), self._connector, shell, edge, Apps(plane.apps()))
         names = ["localhost", LOOPBACK, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
         serving = self._pki.serving("server", "kube-apiserver", names)
-        self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=self._pki.pair.certificate)
+        ca = self._pki.pair.certificate
+        self._listener = Listener(app, certificate=serving.certificate, key=serving.key, client_ca=ca, immediate=app.immediate)
         found = await self._listener.start(LOOPBACK, port)
         self.url = f"https://{LOOPBACK}:{found}"
         admin = self._pki.client("admin", "kubernetes-admin", ("system:masters",))

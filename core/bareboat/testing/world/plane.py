@@ -159,7 +159,7 @@ class Plane:
         usual = {p.use: p.weight for p in ClusterFile().scheduling}
         others = [p for p in contributed if p.name not in usual and not type(p).__module__.startswith("bareboat_sched_policies")]
         policies = [(p, usual[p.name]) for p in contributed if p.name in usual] + [(p, p.default_weight) for p in others]
-        events = EventRecorder(self.client(SHARED_READS), "default-scheduler", self.clock, self.ids)
+        events = EventRecorder(self.client(SHARED_READS), "default-scheduler", self.clock, self.ids, limited=False)
         client = self.client(SCHEDULER, "kube-scheduler")
         scheduler = Scheduler(client, self._shared, policies, clock=self.clock, ids=self.ids, events=events)
         self.spawn("scheduler events", events.run)

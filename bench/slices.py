@@ -1,0 +1,94 @@
+"""Which callbacks hold the server's loop too long while rows run: no slice over five milliseconds is the goal.
+
+    python bench/slices.py [--row create-pod-64 watch-500 …] [--seconds 3] [--over 5] [--output table|json]
+
+The server runs by ``bench/sliced.py``, on an instrumented loop that costs time, so rates are not to be compared. Milliseconds are of
+CPU. ``filling`` is what happens before the first row: 5,000 Pods and 100 nodes are created.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.bench import Bench
+from bench.row import Row
+from bench.rows import ROWS
+from bench.server import OwnServer
+
+USUAL = ["create-pod-64", "create-configmap-64", "get-pod-16", "list-1", "list-4", "list-pages", "list-label", "patch-", "apply", "watch-"]
+Slice = dict[str, Any]
+
+
+class SlicedServer(OwnServer):
+    command: Sequence[str] = (str(Path(__file__).parent / "sliced.py"),)
+
+
+class SlicedBench(Bench):
+    def fresh(self, name: str) -> OwnServer:
+        return SlicedServer(self.folder / name, controllers=self.controllers)
+
+
+def measured(rows: list[Row], folder: Path, seconds: float) -> tuple[dict[str, list[Slice]], int]:
+    """The slices while each row ran, and how many callbacks there were in all."""
+    bench, notes = SlicedBench(folder, seconds), folder / "slices.json"
+    os.environ["BENCH_SLICES"] = str(notes)
+    ends = []
+    try:
+        bench.ready()
+        ends.append(("filling", time.monotonic()))
+        for row in rows:
+            row.measure(bench)
+            ends.append((row.name, time.monotonic()))
+            print(row.name, file=sys.stderr, flush=True)
+    finally:
+        bench.close()
+    told = json.loads(notes.read_text())
+    found: dict[str, list[Slice]] = {name: [] for name, _ in ends}
+    for one in told["found"]:
+        name = next((name for name, end in ends if one["at"] <= end), "stopping")
+        found.setdefault(name, []).append(one)
+    return found, told["turns"]
+
+
+def show(found: dict[str, list[Slice]], turns: int) -> None:
+    for name, slices in found.items():
+        longest = max((s["ms"] for s in slices), default=0.0)
+        print(f"{name:22} {len(slices):5} slices, longest {longest:6.1f} ms")
+        groups: dict[tuple[str, str], list[Slice]] = {}
+        for one in slices:
+            collecting = one["gc"] > one["ms"] / 2
+            groups.setdefault((one["who"], "garbage collection" if collecting else (one["doing"] or [""])[0]), []).append(one)
+        for (who, doing), members in sorted(groups.items(), key=lambda g: -sum(s["ms"] for s in g[1]))[:6]:
+            print(f"    {len(members):4} × up to {max(s['ms'] for s in members):6.1f} ms  {who}\n           {doing}")
+    print(f"{turns:,} callbacks")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--row", nargs="+", default=USUAL, metavar="NAME", help="rows whose name starts so")
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--over", type=float, default=5, help="milliseconds from which a slice counts")
+    parser.add_argument("--output", choices=["table", "json"], default="table")
+    chosen = parser.parse_args()
+    rows = [row for row in ROWS if any(row.name.startswith(name) for name in chosen.row) and not row.own and not row.root]
+    os.environ["BENCH_SLICES_OVER"] = str(chosen.over / 1000)
+    with tempfile.TemporaryDirectory(prefix="bareboat-slices-") as folder:
+        found, turns = measured(rows, Path(folder), chosen.seconds)
+    if chosen.output == "json":
+        print(json.dumps({"callbacks": turns, "slices": found}, indent=2))
+    else:
+        show(found, turns)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What controllers look at when something changes: a few fields of any object, and of pods the few that lead to whom they concern.
+
+All who are told of pods name the same view, so that a change of a pod is decoded once however many they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bareboat.models import meta_v1
+
+
+class Owner(msgspec.Struct):
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Metadata(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    labels: dict[str, str] = {}
+    deletionTimestamp: str | None = None
+    finalizers: list[str] = []
+    ownerReferences: list[Owner] = []
+
+
+class Dependent(msgspec.Struct):
+    """What routing a change needs of any object."""
+
+    metadata: Metadata
+
+    @property
+    def owner(self) -> Owner | None:
+        for owner in self.metadata.ownerReferences:
+            if owner.controller:
+                return owner
+        return None
+
+
+class _Claimed(msgspec.Struct):
+    claimName: str = ""
+
+
+class _Volume(msgspec.Struct):
+    name: str = ""
+    persistentVolumeClaim: _Claimed | None = None
+    ephemeral: dict[str, Any] | None = None
+
+
+class _Spec(msgspec.Struct):
+    nodeName: str = ""
+    volumes: list[_Volume] = []
+
+
+class PodFacts(Dependent):
+    """And of a pod: its node and its claims."""
+
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
+class _ReplicaMetadata(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    creationTimestamp: str | None = None
+    deletionTimestamp: str | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: list[str] = []
+    ownerReferences: list[meta_v1.OwnerReference] = []
+
+
+class _ReplicaSpec(msgspec.Struct):
+    nodeName: str = ""
+
+
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+    lastTransitionTime: str | None = None
+
+
+class _ContainerStatus(msgspec.Struct):
+    restartCount: int = 0
+
+
+class _ReplicaStatus(msgspec.Struct):
+    phase: str = ""
+    conditions: list[_Condition] = []
+    containerStatuses: list[_ContainerStatus] = []
+
+
+class Replica(msgspec.Struct):
+    """What of a pod says whether it counts, and whether it is the one to delete. For its controller it stands for the pod."""
+
+    metadata: _ReplicaMetadata
+    spec: _ReplicaSpec = msgspec.field(default_factory=_ReplicaSpec)
+    status: _ReplicaStatus = msgspec.field(default_factory=_ReplicaStatus)

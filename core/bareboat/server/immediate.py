@@ -1,0 +1,153 @@
+"""Reads of one object that are answered before the event loop goes on: what such a request depends on was worked out by one before it.
+
+In: the header block of a request, byte for byte the same as that of an earlier one on the same connection, and the path. Out: the
+whole response as bytes, or None: then the request goes the usual way, which is always right. Who asks, whether they may, and which
+level the request belongs to are kept in a ``Plan`` for all objects of a resource in a namespace. A plan holds while nothing
+has changed that it follows from: the objects behind a token, the rules (contracts.auth.Authorizer.stamp), the flow schemas.
+Refusals, absent objects and everything out of the ordinary are no business of this module.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bareboat.api import answers
+from bareboat.api.operation import Operation
+from bareboat.api.request import RequestInfo, parse
+from bareboat.api.request_metrics import Labels, labels_of
+from bareboat.api.service import Service
+from bareboat.auth.authenticators import AuthenticatorChain, holds
+from bareboat.auth.authority import Authority
+from bareboat.base.tasks import Tasks
+from bareboat.contracts.auth import Authenticated
+from bareboat.models.status import ApiError
+from bareboat.server.edge import Edge
+from bareboat.server.exchange import GZIP_FROM, Scope, credentials_of, headers_of, request_of
+from bareboat.server.fairness.gate import Place
+
+#: Plans that one header block may have, and resources of which one request has been seen.
+KEPT: Final = 256
+_NAME = re.compile(rb"[a-z0-9][-a-z0-9.]*")
+_START = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-cache, private\r\naudit-id: "
+#: Headers that make each request a matter of its own.
+_SINGULAR = ("audit-id", "impersonate-")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is the same for every object under one path. ``rules`` and ``flows`` say since when."""
+
+    who: Authenticated
+    rules: object
+    flows: int
+    place: Place
+    #: of the key in the store
+    prefix: str
+    labels: Labels
+    #: of the response, after the id
+    tail: bytes
+
+
+class Heading:
+    """A header block that came more than once, with a body of ``length``, and what was worked out for requests that have it."""
+
+    __slots__ = ("length", "plans", "scope", "seen")
+
+    def __init__(self, scope: Scope, length: int = 0) -> None:
+        self.scope = scope
+        self.length = length
+        self.plans: dict[bytes, Plan] = {}
+        self.seen: set[bytes] = set()
+
+
+class Immediate:
+    """Of one server."""
+
+    def __init__(self, service: Service, authenticators: AuthenticatorChain, authority: Authority, edge: Edge) -> None:
+        self._service = service
+        self._authenticators = authenticators
+        self._authority = authority
+        self._fairness = edge.fairness
+        self._clock = edge.clock
+        self._ids = edge.ids
+        self._tasks = Tasks()
+        self.able = edge.auditor is None and not service.log.shared
+
+    def answer(self, heading: Heading, target: bytes) -> bytes | None:
+        """``target`` as in the request line."""
+        began = self._clock.monotonic()
+        collection, _, name = target.rpartition(b"/")
+        plan = heading.plans.get(collection)
+        if plan is None:
+            self._missed(heading, collection, target)
+            return None
+        if _NAME.fullmatch(name) is None:
+            return None
+        if not self._holds(plan):
+            del heading.plans[collection]
+            return None
+        entry = self._service.log.get(plan.prefix + name.decode("ascii"))
+        if entry is None or len(entry.data) > GZIP_FROM or not self._fairness.passes(plan.place):
+            return None
+        data = entry.data
+        self._service.requests.answered(plan.labels, 200, self._clock.monotonic() - began)
+        return b"%b%b%b%d\r\n\r\n%b" % (_START, self._ids.next().encode(), plan.tail, len(data), data)
+
+    def _holds(self, plan: Plan) -> bool:
+        if plan.flows != self._fairness.changes or plan.rules != self._authority.stamp(plan.who.user):
+            return False
+        return holds(plan.who, self._clock)
+
+    def _missed(self, heading: Heading, collection: bytes, target: bytes) -> None:
+        """The second request under a path is worth a plan."""
+        if not self.able or b"?" in target or b"%" in target:
+            return
+        if collection not in heading.seen:
+            if len(heading.seen) < KEPT:
+                heading.seen.add(collection)
+            return
+        heading.seen.discard(collection)
+        if len(heading.plans) < KEPT:
+            self._tasks.spawn(self._make(heading, collection, target), name="plan")
+
+    async def _make(self, heading: Heading, collection: bytes, target: bytes) -> None:
+        """What the usual way finds out one step after the other. Without a plan in the end for whatever is not quite usual."""
+        path = target.decode("ascii")
+        scope = {**heading.scope, "method": "GET", "path": path, "raw_path": target, "query_string": b""}
+        info = parse("GET", path, {})
+        if info.verb != "get" or info.subresource or info.rest or info.resource == "namespaces" or path != _spelled(info):
+            return
+        headers = headers_of(scope)
+        if any(name.startswith(_SINGULAR) for name in headers):
+            return
+        try:
+            who = await self._authenticators.identify(credentials_of(scope, headers))
+            rules = self._authority.stamp(who.user)
+            if who.until == 0.0 or rules is None or not await self._may_get_all(who, info):
+                return
+            request = request_of(scope, headers, who.user, b"")
+            op = self._service.operation(request, info)
+            if answers.negotiate(request) != answers.PLAIN:
+                return
+        except ApiError:
+            return
+        place = self._fairness.place(who.user, info)
+        if place.width == 0 and self._stored_as_served(op):
+            tail = b"\r\n%bcontent-length: " % b"".join(b"%b: %b\r\n" % header for header in place.headers)
+            heading.plans[collection] = Plan(who, rules, self._fairness.changes, place, op.key(""), labels_of(info), tail)
+
+    async def _may_get_all(self, who: Authenticated, info: RequestInfo) -> bool:
+        decision = await self._authority.authorize(replace(info, name="").attributes(who.user))
+        return decision.verdict == "Allow"
+
+    def _stored_as_served(self, op: Operation) -> bool:
+        return op.same_version and op.custom is None and not op.warnings and (op.resource.key, "") not in self._service.virtual
+
+
+def _spelled(info: RequestInfo) -> str:
+    """The one path that is no second spelling of another."""
+    root = f"/apis/{info.group}/{info.version}" if info.group else f"/api/{info.version}"
+    space = f"/namespaces/{info.namespace}" if info.namespace else ""
+    return f"{root}{space}/{info.resource}/{info.name}"
