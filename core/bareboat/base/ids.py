@@ -23,8 +23,8 @@ class Ids(Protocol):
     def fraction(self) -> float: ...
 
 
-#: The bits of a UUID that are not random, and what they are: version 4, variant 10.
-_FIXED, _FOUR = 0xF000 << 64 | 0xC000 << 48, 0x4000 << 64 | 0x8000 << 48
+#: The digit of a random UUID with its variant (binary 10 and two random bits), by what was drawn.
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 class SystemIds:
@@ -34,7 +34,7 @@ class SystemIds:
         self._random = random.Random()  # noqa: S311
 
     def uid(self) -> str:
-        return _spelled(int.from_bytes(os.urandom(16)))
+        return _spelled(os.urandom(16).hex())
 
     def suffix(self, length: int = 5) -> str:
         return "".join(self._random.choices(ALPHABET, k=length))
@@ -53,7 +53,7 @@ class SeededIds:
         self._random = random.Random(seed)  # noqa: S311
 
     def uid(self) -> str:
-        return _spelled(self._random.getrandbits(128))
+        return _spelled(f"{self._random.getrandbits(128):032x}")
 
     def suffix(self, length: int = 5) -> str:
         return "".join(self._random.choices(ALPHABET, k=length))
@@ -65,7 +65,6 @@ class SeededIds:
         return self._random.random()
 
 
-def _spelled(bits: int) -> str:
-    """A random UUID of 128 bits."""
-    text = f"{bits & ~_FIXED | _FOUR:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _spelled(drawn: str) -> str:
+    """A random UUID (version 4) of 32 hexadecimal digits."""
+    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{_VARIANT[drawn[16]]}{drawn[17:20]}-{drawn[20:]}"

@@ -92,9 +92,16 @@ def validate_annotations(annotations: dict[str, str], field: str) -> list[Cause]
     for key in annotations:
         if not _is_annotation(key):
             causes += each(field, key, qualified_name(key.lower()))
-    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_LIMIT:
+    if _are_too_large(annotations):
         causes.append(too_long(field, ANNOTATIONS_LIMIT))
     return causes
+
+
+def _are_too_large(annotations: dict[str, str]) -> bool:
+    """A character is four bytes at most, so mostly there is no need to look closer."""
+    if 4 * (sum(map(len, annotations)) + sum(map(len, annotations.values()))) <= ANNOTATIONS_LIMIT:
+        return False
+    return sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_LIMIT
 
 
 def validate_finalizer(finalizer: str, field: str, *, known: bool = True) -> list[Cause]:
