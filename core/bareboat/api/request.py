@@ -19,6 +19,8 @@ from bareboat.contracts.selection import field_requirements, label_requirements
 from bareboat.models.status import BadRequest
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+#: Characters of a path at most for its meaning to be remembered: what strangers make up takes no memory.
+LONGEST = 256
 _COLLECTIONS = frozenset({"list", "watch", "deletecollection"})
 _NAMESPACE_PARTS = frozenset({"status", "finalize"})
 
@@ -132,16 +134,16 @@ class RequestInfo:
 
 def parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     """Never fails: what is no resource path is a non-resource request."""
-    return _repeated(method, path) if method == "POST" and not query else _parse(method, path, query)
+    return _posted(path) if method == "POST" and not query and len(path) <= LONGEST else _parsed(method, path, query)
 
 
 @lru_cache(1024)
-def _repeated(method: str, path: str) -> RequestInfo:
-    """Creates go to the same few collections again and again."""
-    return _parse(method, path, {})
+def _posted(path: str) -> RequestInfo:
+    """Creates name collections, so the same few paths come again and again."""
+    return _parsed("POST", path, {})
 
 
-def _parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
+def _parsed(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     parts = [p for p in path.split("/") if p]
     verb = _VERBS.get(method, method.lower())
     if len(parts) >= 3 and parts[0] == "api":
