@@ -11,6 +11,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -175,6 +176,7 @@ def module_of(group: str, version: str) -> str:
     return f"{group.partition('.')[0] or 'core'}_{version}"
 
 
+@cache
 def load_type(key: str) -> type[msgspec.Struct]:
     module, _, name = key.partition(".")
     found: type[msgspec.Struct] = getattr(importlib.import_module(f"bareboat.models.{module}"), name)

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,9 +30,6 @@ class Touched:
 
     names: frozenset[str]
     below: frozenset[str] | None = frozenset()
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.names
 
 
 def of_trees(*trees: Tree) -> Touched:
@@ -79,61 +76,66 @@ def plain(cls: Any) -> bool:
 
 
 def tree_of(obj: Any, touched: Touched) -> Tree:
-    """The touched parts of an object, where they are written at all."""
+    """The touched parts of an object, where they are written at all, in its order."""
     tree: Tree = {}
-    beside = []
-    for name in touched.names:
-        part = getattr(obj, name, None)
-        if name == META:
-            tree[META] = _tree_of_metadata(part, touched.below)
-        elif isinstance(part, msgspec.Struct):
-            tree[name] = to_tree(part)
-        else:
-            beside.append(name)
-    return tree | _only(obj, beside) if beside else tree
-
-
-def _tree_of_metadata(meta: Any, names: Iterable[str] | None) -> Tree:
-    tree = {}
-    for name in meta.__struct_fields__ if names is None else names:
-        value = getattr(meta, name, None)
-        if value not in _ABSENT and (value or name != "generation"):
-            tree[name] = msgspec.to_builtins(value)
+    for name in obj.__struct_fields__:
+        if name in touched.names:
+            part = getattr(obj, name)
+            if name == META:
+                tree[META] = _tree_of_metadata(part, touched.below)
+            elif isinstance(part, msgspec.Struct):
+                tree[name] = to_tree(part)
+            else:
+                tree.update(_alone(obj, name))
     return tree
 
 
-def _only(obj: Any, names: list[str]) -> Tree:
-    """Of an object that has nothing else: whether a part is written when it is empty is up to the object."""
+def _tree_of_metadata(meta: Any, names: Collection[str] | None) -> Tree:
+    tree = {}
+    for name in meta.__struct_fields__:
+        if names is None or name in names:
+            value = getattr(meta, name)
+            if value not in _ABSENT and (value or name != "generation"):
+                tree[name] = msgspec.to_builtins(value)
+    return tree
+
+
+def _alone(obj: Any, name: str) -> Tree:
+    """One part, of an object that has no other: whether it is written when it is empty is up to the object."""
     lean = type(obj)()
-    for name in names:
-        if hasattr(obj, name):
-            setattr(lean, name, getattr(obj, name))
+    setattr(lean, name, getattr(obj, name))
     tree = to_tree(lean)
-    return {name: tree[name] for name in names if name in tree}
+    return {name: tree[name]} if name in tree else {}
 
 
 def complete(new: Any, old: Any, touched: Touched) -> None:
     """Give ``new``, which has the touched parts, the others."""
     for name in old.__struct_fields__:
-        if name == META:
-            _complete_metadata(new.metadata, old.metadata, touched.below if META in touched else frozenset())
-        elif name not in touched:
+        if name not in touched.names and name != META:
             setattr(new, name, _taken_over(getattr(old, name)))
+    below = touched.below if META in touched.names else frozenset()
+    if below is not None:
+        new.metadata = _metadata(new.metadata, old.metadata, below)
 
 
-def _complete_metadata(new: Any, old: Any, names: frozenset[str] | None) -> None:
+def _metadata(new: Any, old: Any, below: frozenset[str]) -> Any:
     """The list of managedFields is shared: nobody changes it, and that it is the same says that nothing was said about it."""
-    for name in old.__struct_fields__ if names is not None else ():
-        if name not in (names or ()):
-            value = getattr(old, name)
-            setattr(new, name, value if name == "managedFields" else _taken_over(value))
+    taken = copy.copy(old)
+    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
+        setattr(taken, name, getattr(old, name).copy())
+    for name in below:
+        if hasattr(new, name):
+            setattr(taken, name, getattr(new, name))
+    return taken
 
 
 def _taken_over(part: Any) -> Any:
-    return copy.copy(part) if isinstance(part, (msgspec.Struct, dict, list)) else part
+    if isinstance(part, (dict, list)):
+        return part.copy()
+    return copy.copy(part) if isinstance(part, msgspec.Struct) else part
 
 
-def what_differs(old: Any, new: Any, below: Iterable[str]) -> tuple[Tree, Tree]:
+def what_differs(old: Any, new: Any, below: Collection[str]) -> tuple[Tree, Tree]:
     """The parts that differ, those of metadata only if they are ``below``."""
     metas = frozenset(name for name in below if getattr(old.metadata, name) != getattr(new.metadata, name))
     names = {name for name in old.__struct_fields__ if name != META and getattr(old, name) != getattr(new, name)}
