@@ -40,7 +40,7 @@ class Chain:
     async def mutate(self, request: AdmissionRequest) -> None:
         """Raises ApiError when a plugin refuses."""
         concerned = self._for(request)
-        if concerned.deep and request.old is not None:
+        if concerned.deep and request.old is not None and request.object is not None:
             request.object = copy(request.object)
         await _mutate(concerned.mutating, request)
 

@@ -74,10 +74,11 @@ class FieldManager:
     ) -> tuple[dict[str, Any], Managed]:
         """The object with the configuration in it, and the books. Raises Conflicts unless forced."""
         last = managed.get(owner)
-        mine = sets.difference(sets.without(named(config, self.atom), self.reset), _STRIPPED)
+        asked = sets.without(named(config, self.atom), self.reset)
+        mine = sets.difference(asked, _STRIPPED)
         merged = merge(live, config, self.atom)
         if last and sets.difference(last.fields, mine):  # something that it named it names no longer
-            owned = mine
+            owned = asked  # its name among them, or metadata would go with the last label
             for key, other in managed.items():
                 owned = owned if key == owner else sets.union(owned, other.fields)
             merged = prune(merged, last.fields, owned, self.atom)
