@@ -57,12 +57,15 @@ class FieldManager:
             return managed
         if not change:
             return managed
-        books = self._taken(managed, change, None)
-        gained = _gained(change)
+        gained, before = _gained(change), managed.get(owner)
+        books = self._taken(managed, change, owner)
+        left = sets.difference(before.fields, change.removed) if before else sets.EMPTY
         if gained:
-            before = books.get(owner)
-            gained = ordered(gained)
-            books[owner] = Owned(sets.union(before.fields, gained) if before else gained, now)
+            books[owner] = Owned(sets.union(left, ordered(gained)), now)
+        elif before and not left:
+            del books[owner]
+        elif before and left is not before.fields:
+            books[owner] = Owned(left, before.time)
         return books
 
     def gained(self, live: dict[str, Any], new: dict[str, Any]) -> Node:

@@ -41,13 +41,13 @@ def of_trees(*trees: Tree) -> Touched:
 
 def of_merge(document: Tree) -> Touched | None:
     """Of a merge patch or a strategic one; None for one with a directive about the whole object."""
-    if any(name.startswith("$") for name in document):
+    if "$" in "".join(document):
         return None
     found = of_trees(document)
-    if found.below and any(name.startswith("$") for name in found.below):
-        whole = DIRECTIVE in found.below or RETAIN in found.below
-        return Touched(found.names, None if whole else frozenset(name.rpartition("/")[2] for name in found.below))
-    return found
+    if not found.below or "$" not in "".join(found.below):
+        return found
+    whole = DIRECTIVE in found.below or RETAIN in found.below
+    return Touched(found.names, None if whole else frozenset(name.rpartition("/")[2] for name in found.below))
 
 
 def of_json_patch(operations: list[Any]) -> Touched | None:
