@@ -136,8 +136,29 @@ def _taken_over(part: Any) -> Any:
 
 
 def what_differs(old: Any, new: Any, below: Collection[str]) -> tuple[Tree, Tree]:
-    """The parts that differ, those of metadata only if they are ``below``."""
-    metas = frozenset(name for name in below if getattr(old.metadata, name) != getattr(new.metadata, name))
-    names = {name for name in old.__struct_fields__ if name != META and getattr(old, name) != getattr(new, name)}
-    touched = Touched(frozenset(names | {META}), metas)
-    return tree_of(old, touched), tree_of(new, touched)
+    """The parts that differ, and of those only the fields that do; of metadata those among ``below``."""
+    before: Tree = {META: {}}
+    after: Tree = {META: {}}
+    metas = [name for name in below if getattr(old.metadata, name) != getattr(new.metadata, name)]
+    if metas:
+        before[META], after[META] = _tree_of_metadata(old.metadata, metas), _tree_of_metadata(new.metadata, metas)
+    for name in old.__struct_fields__:
+        was, mine = getattr(old, name), getattr(new, name)
+        if name == META or was == mine:
+            continue
+        if isinstance(was, msgspec.Struct) and isinstance(mine, msgspec.Struct):
+            before[name], after[name] = _fields_that_differ(was, mine)
+        else:
+            before |= _alone(old, name)
+            after |= _alone(new, name)
+    return before, after
+
+
+def _fields_that_differ(old: Any, new: Any) -> tuple[Tree, Tree]:
+    before, after = type(old)(), type(new)()
+    for name in old.__struct_fields__:
+        was, mine = getattr(old, name), getattr(new, name)
+        if was != mine:
+            setattr(before, name, was)
+            setattr(after, name, mine)
+    return to_tree(before), to_tree(after)
