@@ -85,6 +85,8 @@ def tree_of(obj: Any, touched: Touched) -> Tree:
                 tree[META] = _tree_of_metadata(part, touched.below)
             elif isinstance(part, msgspec.Struct):
                 tree[name] = to_tree(part)
+            elif isinstance(part, str) and part:
+                tree[name] = part
             else:
                 tree.update(_alone(obj, name))
     return tree
