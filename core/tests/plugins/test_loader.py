@@ -158,7 +158,7 @@ def test_what_cannot_have_a_process_of_its_own_says_so(plugin_module):
         driver_name = ""
 
     plugin_module.Unnamed = Unnamed
-    plugin_module.contributing = hook_module(bareboat_observers=list)
+    plugin_module.contributing = hook_module(bareboat_observers=lambda: [])  # noqa: PIE807  hooks are functions
     isolated = [Choice(use=name, isolate=True) for name in ("good", "unnamed", "contributing")]
     loader = Loader(
         Inventory([point("good", "GoodProxy"), point("unnamed", "Unnamed"), point("contributing", "contributing", hooks.GROUP)])
