@@ -17,7 +17,6 @@ from bareboat.models.codec import DecodeError, decode_strict
 
 Raws = dict[str, msgspec.Raw]
 _split = msgspec.json.Decoder(Raws).decode
-_MANAGED = "managedFields"
 
 
 def replacement(op: Operation, old: Any, stored: bytes) -> Any | None:
