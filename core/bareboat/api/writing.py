@@ -17,7 +17,7 @@ from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
 from bareboat.models.codec import DecodeError, decode, encode
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
-from bareboat.store.entry import Entry, head, serve, strip
+from bareboat.store.entry import PREFIX, Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ async def load(op: Operation, entry: Entry) -> Any:
 def unchanged(op: Operation, stored: bytes, current: Entry) -> bool:
     """Whether ``stored`` says what is there already. An object that would be spelled otherwise today is written anew."""
     start = START if op.custom is not None else head(op.stored.kind, op.stored.api_version)
+    if len(serve(start, current.revision, b"")) + len(stored) - len(PREFIX) != len(current.data):
+        return False
     return stored == strip(start, current.revision, current.data)
 
 

@@ -96,7 +96,8 @@ def _default_http(action: Any) -> None:
     action.scheme = action.scheme or "HTTP"
 
 
-_SOURCES = tuple(f for f in core_v1.Volume.__struct_fields__ if f != "name")
+_COMMON = ("configMap", "projected", "secret", "emptyDir")
+_SOURCES = (*_COMMON, *(f for f in core_v1.Volume.__struct_fields__ if f not in ("name", *_COMMON)))
 
 
 def _has_source(volume: Any) -> bool:

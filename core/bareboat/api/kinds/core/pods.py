@@ -113,8 +113,13 @@ def validate_pod(pod: Any, known: bytes | None = None) -> list[Cause]:
     """A pod at any time of its life. Tokens without an account and padded images are faults of pods, not of templates. ``known``:
     what its spec is known as."""
     spec = pod.spec
-    causes = validate_pod_annotations(pod.metadata.annotations, spec, "metadata.annotations") if pod.metadata.annotations else []
-    return causes + _flawless.ask(known_as(spec) if known is None else known, partial(_spec_of_pod, pod.metadata.name, spec))
+    ask = partial(_spec_of_pod, pod.metadata.name, spec)
+    return _annotations_of(pod) + _flawless.ask(known_as(spec) if known is None else known, ask)
+
+
+def _annotations_of(pod: Any) -> list[Cause]:
+    annotations = pod.metadata.annotations
+    return validate_pod_annotations(annotations, pod.spec, "metadata.annotations") if annotations else []
 
 
 def _spec_of_pod(name: str, spec: Any) -> list[Cause]:
@@ -174,6 +179,8 @@ class PodStrategy(KindStrategy):
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         annotations = validate_pod_annotation_updates(new.metadata.annotations, old.metadata.annotations, "metadata.annotations")
+        if new.spec == old.spec:  # nothing was wrong with it when it was written
+            return _annotations_of(new) + annotations
         return validate_pod(new) + annotations + validate_spec_update(new.spec, old.spec)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
