@@ -36,7 +36,7 @@ def check_size(body: bytes) -> None:
 
 
 def media_type(content_type: str) -> str:
-    return content_type.split(";")[0].strip().lower() or JSON
+    return JSON if content_type == JSON else content_type.split(";")[0].strip().lower() or JSON
 
 
 def read(op: Operation, cls: type[Any], kind: str, api_version: str) -> Any:
@@ -64,7 +64,7 @@ def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: 
     try:
         if validation == "Ignore":
             return decode(cls, data)
-        obj, faults = decode_strict(cls, data)
+        obj, faults = decode_strict(cls, data, ours=op.request.ours)
     except DecodeError as error:
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from error
     if repeated:

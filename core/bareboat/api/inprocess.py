@@ -43,7 +43,10 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 
 class InProcessTransport:
-    """See client.transport.Transport. ``agent`` is the user agent, and so the field manager of what is written."""
+    """See client.transport.Transport. ``agent`` is the user agent, and so the field manager of what is written.
+
+    Bodies are what an encoder wrote, never a stranger's bytes.
+    """
 
     def __init__(self, service: Service, user: UserInfo, agent: str = "") -> None:
         self._service = service
@@ -61,7 +64,7 @@ class InProcessTransport:
         accept: str = "application/json",
     ) -> Answer:
         request = ApiRequest(
-            self._user, method, path, {k: [v] for k, v in query.items()}, body, content_type, accept, user_agent=self._agent
+            self._user, method, path, {k: [v] for k, v in query.items()}, body, content_type, accept, user_agent=self._agent, ours=True
         )
         response = await self._service.handle(request)
         return Answer(response.status, response.headers, response.whole())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from bareboat.api.trail import Trail
@@ -18,6 +19,8 @@ from bareboat.contracts.selection import field_requirements, label_requirements
 from bareboat.models.status import BadRequest
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+#: Characters of a path at most for its meaning to be remembered: what strangers make up takes no memory.
+LONGEST = 256
 _COLLECTIONS = frozenset({"list", "watch", "deletecollection"})
 _NAMESPACE_PARTS = frozenset({"status", "finalize"})
 
@@ -44,6 +47,8 @@ class ApiRequest:
     trail: Trail | None = None
     #: a list is wanted as the bytes of its objects, not joined
     apart: bool = False
+    #: the body was encoded in this process: no key is in it twice
+    ours: bool = False
 
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)
@@ -129,6 +134,16 @@ class RequestInfo:
 
 def parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     """Never fails: what is no resource path is a non-resource request."""
+    return _posted(path) if method == "POST" and not query and len(path) <= LONGEST else _parsed(method, path, query)
+
+
+@lru_cache(1024)
+def _posted(path: str) -> RequestInfo:
+    """Creates name collections, so the same few paths come again and again."""
+    return _parsed("POST", path, {})
+
+
+def _parsed(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     parts = [p for p in path.split("/") if p]
     verb = _VERBS.get(method, method.lower())
     if len(parts) >= 3 and parts[0] == "api":

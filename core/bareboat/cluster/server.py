@@ -53,7 +53,7 @@ from bareboat.cluster.watchdog import Watchdog
 from bareboat.contracts.auth import UserInfo
 from bareboat.controllers.accounts import RootCaPublisher
 from bareboat.controllers.certificates.controller import CertificateController
-from bareboat.controllers.nodes import NodeAddressController
+from bareboat.controllers.noderanges import NodeAddressController
 from bareboat.controllers.tokens.accounts import ServiceAccountTokenController
 from bareboat.models.bareboat_v1 import PluginSpec
 from bareboat.models.scheme import Scheme

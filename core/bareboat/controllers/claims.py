@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from bareboat.client.client import Client
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.pods import owner_uid
 from bareboat.models import core_v1
 from bareboat.models.codec import decode
@@ -22,6 +21,7 @@ from bareboat.models.scheme import Resource
 from bareboat.models.selectors import Selector
 from bareboat.models.status import NotFound
 from bareboat.reconcile.expectations import Expectations
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import Informer, InformerFactory
 
 #: Pods decoded at a stretch: about a millisecond.

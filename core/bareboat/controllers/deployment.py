@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.pods import owner_uid
 from bareboat.controllers.rollout import Rollout, desired_annotations, resolve_bounds, revision_of, size_annotations
 from bareboat.models import apps_v1, core_v1, meta_v1
@@ -16,6 +15,7 @@ from bareboat.models.selectors import from_label_selector
 from bareboat.models.status import AlreadyExists, NotFound
 from bareboat.models.times import parse
 from bareboat.reconcile.controller import Controller
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 HASH = "pod-template-hash"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.labelled import labelled_pods, select
 from bareboat.controllers.pods import is_ready
 from bareboat.models import core_v1, discovery_v1, meta_v1
@@ -14,6 +13,7 @@ from bareboat.models.meta import owner_reference
 from bareboat.models.selectors import Selector, from_labels
 from bareboat.models.status import AlreadyExists, NotFound
 from bareboat.reconcile.controller import Controller
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 SERVICE_LABEL, MANAGED_LABEL = "kubernetes.io/service-name", "endpointslice.kubernetes.io/managed-by"

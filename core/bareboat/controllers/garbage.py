@@ -35,7 +35,6 @@ class Meta(msgspec.Struct, gc=False):
     uid: str = ""
     name: str = ""
     namespace: str = ""
-    resourceVersion: str = ""
     deletionTimestamp: str | None = None
     finalizers: list[str] = []
     ownerReferences: list[Owner] = []
@@ -46,6 +45,13 @@ class _Object(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Object).decode
+
+
+def _same(old: Meta, new: Meta) -> bool:
+    """Whether nothing changed that the graph is about."""
+    return (
+        old.ownerReferences == new.ownerReferences and old.deletionTimestamp == new.deletionTimestamp and old.finalizers == new.finalizers
+    )
 
 
 class GarbageCollector:
@@ -136,13 +142,13 @@ class GarbageCollector:
 
     def _put(self, resource: Resource, meta: Meta) -> None:
         known = self._nodes.get(meta.uid)
-        if known is not None:
-            self._unlink(known[1])
-        interesting = meta.ownerReferences or meta.deletionTimestamp
-        self._nodes[meta.uid] = (resource, meta)
-        for owner in meta.ownerReferences:
-            self._dependents.setdefault(owner.uid, set()).add(meta.uid)
-        if interesting:
+        if known is None or known[0] is not resource or not _same(known[1], meta):
+            if known is not None:
+                self._unlink(known[1])
+            self._nodes[meta.uid] = (resource, meta)
+            for owner in meta.ownerReferences:
+                self._dependents.setdefault(owner.uid, set()).add(meta.uid)
+        if meta.ownerReferences or meta.deletionTimestamp:
             self._queue.add(meta.uid)
 
     def _unlink(self, meta: Meta) -> None:

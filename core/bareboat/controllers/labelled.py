@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from bareboat.controllers.facts import PodFacts
 from bareboat.models import core_v1
 from bareboat.models.selectors import Selector
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import Informer, InformerFactory
 
 _INDEX = "labels"

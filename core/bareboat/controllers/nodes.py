@@ -1,4 +1,4 @@
-"""Nodes: a pod network for each, and what to do when one falls silent.
+"""Nodes: what to do when one falls silent.
 
 A node whose Lease is older than 40 s is Unknown; nodes that are not Ready are tainted, and pods that do not tolerate the
 taint leave when their time is over.
@@ -6,20 +6,17 @@ taint leave when their time is over.
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import ClassVar
+from typing import NamedTuple
 
 import msgspec
 
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.tainteviction import TaintEviction
 from bareboat.models import coordination_v1, core_v1
 from bareboat.models.meta import get_condition, set_condition
 from bareboat.models.status import NotFound
 from bareboat.reconcile.controller import Controller
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 GRACE = 40.0
@@ -33,55 +30,6 @@ _PRESSURE = {
 _CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
-class _RangedSpec(msgspec.Struct):
-    podCIDR: str = ""
-
-
-class _RangedNode(msgspec.Struct):
-    """What of a node tells the range that it has."""
-
-    spec: _RangedSpec = msgspec.field(default_factory=_RangedSpec)
-
-
-@lru_cache(1)
-def _ranges(cidr: str) -> tuple[str, ...]:
-    network = ipaddress.IPv4Network(cidr)
-    return tuple(str(found) for found in network.subnets(new_prefix=max(24, network.prefixlen)))
-
-
-class NodeAddressController(Controller):
-    """Gives every node a /24 of ``pod_cidr`` (set by the assembly)."""
-
-    name = "node-ipam-controller"
-    workers = 1
-    pod_cidr: ClassVar[str] = "10.244.0.0/16"
-
-    def setup(self, informers: InformerFactory) -> None:
-        self._nodes = self.watch(informers.of(core_v1.Node))
-        self._nodes.add_index("range", lambda node: (node.spec.podCIDR,) if node.spec.podCIDR else (), _RangedNode)
-
-    async def reconcile(self, key: str) -> float | None:
-        node = self._nodes.get(key)
-        if node is None or node.spec.podCIDR:
-            return None
-        taken = set(self._nodes.index_values("range"))
-        free = next((found for found in _ranges(self.pod_cidr) if found not in taken), "")
-        if not free:
-            self.events.event(node, "Warning", "CIDRNotAvailable", f"no free range in {self.pod_cidr}")
-            return 60.0
-        await self.client.patch(core_v1.Node, node.metadata.name, {"spec": {"podCIDR": free, "podCIDRs": [free]}})
-        await self._seen(key)
-        return None
-
-    async def _seen(self, key: str) -> None:
-        """The next node must not get the same range: wait until the informer shows this one."""
-        for _ in range(200):
-            node = self._nodes.get(key)
-            if node is None or node.spec.podCIDR:
-                return
-            await asyncio.sleep(0.01)
-
-
 class _Taint(msgspec.Struct):
     effect: str = ""
 
@@ -89,6 +37,7 @@ class _Taint(msgspec.Struct):
 class _Condition(msgspec.Struct):
     type: str = ""
     status: str = ""
+    lastHeartbeatTime: str | None = None
 
 
 class _TaintedSpec(msgspec.Struct):
@@ -110,10 +59,28 @@ class _Node(msgspec.Struct):
         return all(t.effect != "NoExecute" for t in self.spec.taints) and _ready(self)
 
 
+class _Renewal(msgspec.Struct):
+    renewTime: str | None = None
+
+
+class _Lease(msgspec.Struct):
+    spec: _Renewal = msgspec.field(default_factory=_Renewal)
+
+
+class _Heard(NamedTuple):
+    """What a node said last (its lease and itself, as they are, and their times), and when that was new."""
+
+    lease: bytes | None
+    node: bytes
+    stamp: str
+    at: float
+
+
 class NodeLifecycleController(Controller):
     """A pod that comes to a node or changes there concerns it only while the node is not well."""
 
     name = "node-controller"
+    workers = 8
 
     def setup(self, informers: InformerFactory) -> None:
         self._unwell: set[str] = set()
@@ -125,7 +92,8 @@ class NodeLifecycleController(Controller):
         self.watch(self._pods, self._node_of, PodFacts)
         self._needs.append(self._leases)
         self._eviction = TaintEviction(self.client, self.events, self.clock)
-        self._renewed: dict[str, tuple[str, float]] = {}
+        self._renewed: dict[str, _Heard] = {}
+        self._judged: dict[str, bytes] = {}
 
     def _note(self, key: str, _old: _Node | None, new: _Node | None) -> None:
         if new is None or new.well:
@@ -141,17 +109,19 @@ class NodeLifecycleController(Controller):
 
     async def background(self) -> None:
         while True:
-            for key in list(self._nodes.keys()):
-                self.queue.add(key)
+            for key in self._nodes.keys():  # noqa: SIM118  an informer is no dict
+                if self._judged.get(key) is not self._nodes.raw(key) or self._silent(key):
+                    self.queue.add(key)
             await self.clock.sleep(5.0)
 
     async def reconcile(self, key: str) -> float | None:
-        node = self._nodes.get(key)
-        if node is None:
+        node, data = self._nodes.get(key), self._nodes.raw(key)
+        self._judged.pop(key, None)
+        if node is None or data is None:
             self._renewed.pop(key, None)
             self._eviction.forget(key.lstrip("/"))
             return None
-        if self._silent(key, node):
+        if self._silent(key):
             node = await self._mark_unknown(node)
         wanted = self._taints(node)
         if wanted != _managed(node.spec.taints):
@@ -159,6 +129,8 @@ class NodeLifecycleController(Controller):
         if not _ready(node):
             await self._mark_pods_not_ready(node)
         evicts = any(taint.effect == "NoExecute" for taint in node.spec.taints)
+        if _ready(node) and not evicts:
+            self._judged[key] = data  # until it changes there is nothing to do but to hear of it
         return await self._eviction.run(node, list(self._pods_on(node)) if evicts else [])
 
     def _pods_on(self, node: core_v1.Node) -> Iterator[core_v1.Pod]:
@@ -167,18 +139,17 @@ class NodeLifecycleController(Controller):
             if pod is not None:
                 yield pod
 
-    def _silent(self, key: str, node: core_v1.Node) -> bool:
+    def _silent(self, key: str) -> bool:
         """Judged by this controller's own clock: how long the lease has not changed."""
-        lease = self._leases.get(f"kube-node-lease{key}")
-        stamp = (lease.spec.renewTime or "") if lease is not None else ""
-        ready = get_condition(node.status.conditions, "Ready")
-        stamp += (ready.lastHeartbeatTime or "") if ready is not None else ""
-        known = self._renewed.get(key)
-        now = self.clock.monotonic()
-        if known is None or known[0] != stamp:
-            self._renewed[key] = (stamp, now)
+        lease, node, now = self._leases.raw(f"kube-node-lease{key}"), self._nodes.raw(key), self.clock.monotonic()
+        if node is None:
             return False
-        return now - known[1] > GRACE
+        known = self._renewed.get(key)
+        if known is None or known.lease is not lease or known.node is not node:
+            stamp = _stamp(lease, node)
+            heard = _Heard(lease, node, stamp, now if known is None or known.stamp != stamp else known.at)
+            known = self._renewed[key] = heard
+        return now - known.at > GRACE
 
     async def _mark_unknown(self, node: core_v1.Node) -> core_v1.Node:
         ready = get_condition(node.status.conditions, "Ready")
@@ -235,6 +206,14 @@ class NodeLifecycleController(Controller):
                 )
             except NotFound:
                 continue
+
+
+def _stamp(lease: bytes | None, node: bytes) -> str:
+    """The time that the lease was renewed and that of the node's last heartbeat."""
+    renewed = msgspec.json.decode(lease, type=_Lease).spec.renewTime if lease is not None else None
+    conditions = msgspec.json.decode(node, type=_Node).status.conditions
+    beat = next((c.lastHeartbeatTime for c in conditions if c.type == "Ready"), None)
+    return (renewed or "") + (beat or "")
 
 
 def _managed(taints: list[core_v1.Taint]) -> set[tuple[str, str]]:

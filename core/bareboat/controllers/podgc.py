@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from bareboat.controllers.facts import Metadata
 from bareboat.models import core_v1
 from bareboat.models.meta import get_condition, set_condition
 from bareboat.models.status import ApiError, NotFound
 from bareboat.reconcile.controller import Controller
+from bareboat.reconcile.facts import Metadata
 from bareboat.reconcile.informer import InformerFactory
 
 SWEEP = 20.0

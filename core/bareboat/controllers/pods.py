@@ -62,12 +62,12 @@ async def create_pods(client: Client, count: int, make: Callable[[int], core_v1.
     made, size = 0, min(count, SLOW_START)
     while made < count:
         batch = range(made, min(count, made + size))
-        results = await asyncio.gather(*(client.create(make(i)) for i in batch), return_exceptions=True)
+        results = await asyncio.gather(*(client.create_named(make(i)) for i in batch), return_exceptions=True)
         failures = [r for r in results if isinstance(r, BaseException)]
         made += len(results) - len(failures)
         for result in results:
-            if isinstance(result, core_v1.Pod):
-                events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {result.metadata.name}")
+            if isinstance(result, str):
+                events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {result}")
         if failures:
             events.event(owner, "Warning", "FailedCreate", f"Error creating: {failures[0]}")
             if made == 0 or not isinstance(failures[0], ApiError):

@@ -19,7 +19,8 @@ from bareboat.controllers.job.controller import JobController
 from bareboat.controllers.job.ttl import TtlAfterFinishedController
 from bareboat.controllers.mirroring import EndpointSliceMirroringController
 from bareboat.controllers.namespaces import NamespaceController
-from bareboat.controllers.nodes import NodeAddressController, NodeLifecycleController
+from bareboat.controllers.noderanges import NodeAddressController
+from bareboat.controllers.nodes import NodeLifecycleController
 from bareboat.controllers.podgc import PodGarbageCollector
 from bareboat.controllers.policies import PolicyStatusController
 from bareboat.controllers.quota.controller import ResourceQuotaController

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any, ClassVar
 
 from bareboat.controllers.claims import PodClaims
-from bareboat.controllers.facts import PodFacts, Replica
 from bareboat.controllers.pods import (
     available_in,
     create_pods,
@@ -23,6 +22,7 @@ from bareboat.models.selectors import Selector, from_label_selector, from_labels
 from bareboat.models.status import ApiError, NotFound
 from bareboat.reconcile.controller import Controller, ControllerContext
 from bareboat.reconcile.expectations import Expectations
+from bareboat.reconcile.facts import PodFacts, Replica
 from bareboat.reconcile.informer import InformerFactory
 
 #: Pods created or deleted in one reconcile at most.

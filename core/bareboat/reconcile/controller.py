@@ -78,7 +78,7 @@ class Controller(ABC):
             return informer
 
         def changed(key: str, old: Any, new: Any) -> None:
-            for obj in (old, new):
+            for obj in (old, new) if old is not new else (new,):
                 if obj is not None:
                     for target in mapper(key, obj):
                         self.queue.add_after(target, self.pace(target))

@@ -120,7 +120,7 @@ class EventRecorder:
             reportingComponent=self._component,
             reportingInstance=self._host,
         )
-        await self._client.create(event)
+        await self._client.create_named(event)
         news.said.name = name
 
     def _reference(self, obj: Any) -> core_v1.ObjectReference:

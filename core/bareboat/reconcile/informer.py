@@ -19,34 +19,18 @@ from bareboat.base.backoff import Backoff
 from bareboat.client.client import Client
 from bareboat.models.codec import decode
 from bareboat.models.status import ApiError, Gone
+from bareboat.reconcile.state import Index, State
 
 log = logging.getLogger("bareboat.informer")
+#: States whose views are kept for the next change, which often follows at once.
+KEPT = 256
 T = TypeVar("T", bound=msgspec.Struct)
 #: Objects that are taken in before others have their turn.
 PORTION = 32
 OnChange = Callable[[str, bytes | None, bytes | None], None]
 #: The same with the old and the new state as a view. Shared by all who are told of the same change: not to be written to.
 OnView = Callable[[str, Any, Any], None]
-
-
-class _Views:
-    """One state of an object as the views that were asked for."""
-
-    __slots__ = ("_cls", "_data", "_known")
-
-    def __init__(self, cls: type[msgspec.Struct], data: bytes | None) -> None:
-        self._cls = cls
-        self._data = data
-        self._known: dict[Any, Any] = {}
-
-    def of(self, view: Any) -> Any:
-        if self._data is None:
-            return None
-        found = self._known.get(view)
-        if found is None:
-            found = decode(self._cls, self._data) if view is self._cls else msgspec.json.decode(self._data, type=view)
-            self._known[view] = found
-        return found
+OnState = Callable[[str, State, State], None]
 
 
 class Informer(Generic[T]):
@@ -60,10 +44,10 @@ class Informer(Generic[T]):
         self._labels = labels
         self._fields = fields
         self._objects: dict[str, bytes] = {}
-        self._callbacks: list[tuple[OnView, Any]] = []
-        self._indexers: dict[str, tuple[Callable[[Any], Iterable[str]], Any]] = {}
-        self._indexes: dict[str, dict[str, set[str]]] = {}
-        self._values: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._callbacks: dict[Any, list[Callable[..., None]]] = {}
+        self._recent: dict[str, State] = {}
+        self._indexes: dict[str, Index] = {}
+        self._by_view: dict[Any, list[Index]] = {}
         self._synced = asyncio.Event()
         self._revision = ""
         self._backoff = Backoff(0.2, 30.0)
@@ -93,33 +77,37 @@ class Informer(Generic[T]):
 
         With ``view``, a Struct of the few fields that ``values`` reads, only those are decoded.
         """
-        if name not in self._indexers:
-            self._indexers[name] = values, view or self.cls
-            self._indexes[name] = {}
-            self._values[name] = {}
+        if name not in self._indexes:
+            index = self._indexes[name] = Index(values)
+            self._by_view.setdefault(view or self.cls, []).append(index)
             for key, data in self._objects.items():
-                self._index(key, _Views(self.cls, data))
+                index.put(key, State(self.cls, data).of(view or self.cls))
 
     def by_index(self, name: str, value: str) -> builtins.list[str]:
         """Keys, sorted."""
-        return sorted(self._indexes[name].get(value, ()))
+        return sorted(self._indexes[name].keys(value))
 
     def index_values(self, name: str) -> builtins.list[str]:
         """The values that the index has now."""
-        return list(self._indexes[name])
+        return self._indexes[name].values()
 
     def on_change(self, callback: OnChange) -> None:
         """(key, old bytes or None, new bytes or None). Objects that are there already are told at once."""
-        self._callbacks.append((callback, None))
-        for key, data in list(self._objects.items()):
-            callback(key, None, data)
+        self._add(callback, None)
 
     def on_view(self, callback: OnView, view: Any = None) -> None:
-        """As ``on_change``, with decoded states: of ``view``, or the whole object."""
-        view = view or self.cls
-        self._callbacks.append((callback, view))
+        """As ``on_change``, with decoded states: of ``view``, or the whole object. One and the same if nothing of the view changed."""
+        self._add(callback, view or self.cls)
+
+    def on_state(self, callback: OnState) -> None:
+        """As ``on_change``, with states that can be looked at as bytes and as any view."""
+        self._add(callback, State)
+
+    def _add(self, callback: Callable[..., None], view: Any) -> None:
+        self._callbacks.setdefault(view, []).append(callback)
+        nothing = State(self.cls, None)
         for key, data in list(self._objects.items()):
-            callback(key, None, _Views(self.cls, data).of(view))
+            callback(key, *_shown(nothing, State(self.cls, data), view))
 
     async def synced(self) -> None:
         """Until the first list is in."""
@@ -177,44 +165,53 @@ class Informer(Generic[T]):
     def _put(self, key: str, data: bytes) -> None:
         old = self._objects.get(key)
         self._objects[key] = data
-        new = _Views(self.cls, data)
-        self._index(key, new)
-        self._tell(key, old, data, new)
+        if not self._callbacks and not self._by_view:
+            return
+        before = self._views(key, old)
+        after = State(self.cls, data, before)
+        self._index(key, before, after)
+        self._tell(key, before, after)
+        if len(self._recent) >= KEPT:
+            self._recent.clear()
+        self._recent[key] = after.settle()
 
     def _remove(self, key: str) -> None:
         old = self._objects.pop(key, None)
         if old is not None:
-            self._index(key, None)
-            self._tell(key, old, None, _Views(self.cls, None))
+            before, after = self._views(key, old), State(self.cls, None)
+            self._index(key, before, after)
+            self._tell(key, before, after)
 
-    def _tell(self, key: str, old: bytes | None, new: bytes | None, after: _Views) -> None:
-        before = _Views(self.cls, old)
-        for callback, view in self._callbacks:
+    def _views(self, key: str, data: bytes | None) -> State:
+        known = self._recent.pop(key, None)
+        return known if known is not None and known.data is data else State(self.cls, data)
+
+    def _tell(self, key: str, before: State, after: State) -> None:
+        for view, callbacks in self._callbacks.items():
             try:
-                if view is None:
-                    callback(key, old, new)
-                else:
-                    callback(key, before.of(view), after.of(view))
-            except Exception:
-                log.exception("a callback for %s %s failed", self._resource.plural, key)
-
-    def _index(self, key: str, state: _Views | None) -> None:
-        for name, (values, view) in self._indexers.items():
-            index, before = self._indexes[name], self._values[name]
-            now = () if state is None else tuple(values(state.of(view)))
-            was = before.get(key, ())
-            if now == was:
+                old, new = _shown(before, after, view)
+            except msgspec.MsgspecError:
+                log.exception("%s %s cannot be shown as %s", self._resource.plural, key, view)
                 continue
-            before.pop(key, None)
-            for value in was:
-                if value not in now:
-                    index[value].discard(key)
-                    if not index[value]:
-                        del index[value]
-            for value in now:
-                index.setdefault(value, set()).add(key)
-            if now:
-                before[key] = now
+            for callback in callbacks:
+                try:
+                    callback(key, old, new)
+                except Exception:
+                    log.exception("a callback for %s %s failed", self._resource.plural, key)
+
+    def _index(self, key: str, before: State, after: State) -> None:
+        for view, indexes in self._by_view.items():
+            obj = after.of(view)
+            if obj is None or obj is not before.of(view):
+                for index in indexes:
+                    index.put(key, obj)
+
+
+def _shown(before: State, after: State, view: Any) -> tuple[Any, Any]:
+    """The two states as callbacks of that view get them: as bytes, as they are, or decoded."""
+    if view is None:
+        return before.data, after.data
+    return (before, after) if view is State else (before.of(view), after.of(view))
 
 
 class InformerFactory:

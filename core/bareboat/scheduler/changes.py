@@ -7,11 +7,16 @@ for every change that may help refused pods its kind. Decisions and writes are e
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from bareboat.models import core_v1
-from bareboat.models.codec import decode
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
+from bareboat.reconcile.state import State
 from bareboat.scheduler.columns import Columns, static_changed
+from bareboat.scheduler.facts import Placed
 from bareboat.scheduler.nominations import Nominations
 from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.queue import SchedulingQueue
@@ -19,6 +24,17 @@ from bareboat.scheduler.requests import PodUse, PodUses
 from bareboat.scheduler.verdict import NODE, POD_GONE, POD_PLACED
 
 ENDED = ("Succeeded", "Failed")
+
+
+class _Labels(msgspec.Struct):
+    labels: dict[str, str] = {}
+
+
+class _Wish(msgspec.Struct):
+    """What a pod asks for, without a look at what it means."""
+
+    metadata: _Labels = msgspec.field(default_factory=_Labels)
+    spec: msgspec.Raw = msgspec.Raw(b"")
 
 
 class Changes:
@@ -30,7 +46,7 @@ class Changes:
         queue: SchedulingQueue,
         nominations: Nominations,
         informers: InformerFactory,
-        wants: Callable[[core_v1.Pod], bool],
+        wants: Callable[[core_v1.Pod | PodFacts], bool],
         busy: Callable[[str], bool],
     ) -> None:
         self._columns, self._queue, self._nominations = columns, queue, nominations
@@ -45,7 +61,7 @@ class Changes:
         self._spaces = informers.of(core_v1.Namespace)
         self._spaces.on_change(self._namespace_changed)
         self._nodes.on_change(self._node_changed)
-        self.pods.on_change(self._pod_changed)
+        self.pods.on_state(self._pod_changed)
 
     async def synced(self) -> None:
         for informer in (self._spaces, self._nodes, self.pods):
@@ -64,21 +80,21 @@ class Changes:
         self._columns.remove_pod(key)
         self._queue.wake(POD_GONE)
 
-    def _pod_changed(self, key: str, old: bytes | None, new: bytes | None) -> None:
+    def _pod_changed(self, key: str, before: State, after: State) -> None:
         known, place = self._assumed.pop(key, (None, b""))
-        if known is not None and new is not None and old is known and place in new:
+        if known is not None and after.data is not None and before.data is known and place in after.data:
             self._queue.remove(key)
             self._queue.wake(POD_PLACED)
             return
-        pod = self.pods.get(key) if new is not None else None
+        pod: PodFacts | None = after.of(PodFacts)
         if pod is None or pod.status.phase in ENDED:
             self._gone(key)
         elif pod.spec.nodeName:
-            self._placed(key, pod)
+            self._placed(key, after.of(Placed))
         elif key in self._columns.placed():
             return  # assumed; the binding will tell
         elif self._wants(pod):
-            self._waiting(key, pod, old)
+            self._waiting(key, pod, before, after)
         else:
             self._gone(key)
 
@@ -88,7 +104,7 @@ class Changes:
         if self._columns.remove_pod(key) or nominated:
             self._queue.wake(POD_GONE)
 
-    def _placed(self, key: str, pod: core_v1.Pod) -> None:
+    def _placed(self, key: str, pod: Any) -> None:
         self._queue.remove(key)
         self._nominations.remove(key)
         before = self._columns.placed().get(key)
@@ -99,16 +115,16 @@ class Changes:
         if before is not None and before.use.requests != after.use.requests:
             self._queue.wake(POD_GONE)
 
-    def _waiting(self, key: str, pod: core_v1.Pod, old: bytes | None) -> None:
-        was = decode(core_v1.Pod, old) if old is not None else None
-        nominated = pod.status.nominatedNodeName or ""
-        if nominated != ((was.status.nominatedNodeName or "") if was else ""):
-            self._nominate(key, pod, nominated)
+    def _waiting(self, key: str, pod: PodFacts, before: State, after: State) -> None:
+        was: PodFacts | None = before.of(PodFacts)
+        nominated = pod.status.nominatedNodeName
+        if nominated != (was.status.nominatedNodeName if was else ""):
+            self._nominate(key, after.of(core_v1.Pod), nominated)
         if self._busy(key):
             return
         if not self._queue.holds(key):
             self._queue.add(key, pod.spec.priority or 0)
-        elif was is not None and (was.spec != pod.spec or was.metadata.labels != pod.metadata.labels):
+        elif was is not None and before.of(_Wish) != after.of(_Wish):
             self._queue.wake_some([key])  # its own status must not bring it back, a change of what it asks for must
 
     def _nominate(self, key: str, pod: core_v1.Pod, node: str) -> None:

@@ -7,6 +7,7 @@ before it) if that is more, plus overhead. Units: cpu in millicores, everything 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -31,6 +32,7 @@ class PodUse(msgspec.Struct, frozen=True, kw_only=True):
     ports: frozenset[HostPort] = frozenset()
 
 
+@lru_cache(4096)
 def amount(resource: str, quantity: str) -> float:
     """A quantity in the scheduler's unit."""
     parsed = Quantity.parse(quantity)

@@ -20,6 +20,7 @@ from bareboat.models.meta import get_condition
 from bareboat.models.selectors import Selector
 from bareboat.models.status import ApiError, Conflict, NotFound
 from bareboat.reconcile.events import EventRecorder
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 from bareboat.scheduler.changes import Changes
 from bareboat.scheduler.columns import Columns
@@ -42,7 +43,7 @@ log = logging.getLogger("bareboat.scheduler")
 #: Bindings under way at once.
 MAX_BINDINGS = 64
 #: Statuses of refused pods being written at once: they must not hold up those who make and bind pods.
-MAX_REFUSALS = 16
+MAX_REFUSALS = 4
 #: Decisions made before other tasks get their turn.
 BATCH = 16
 
@@ -120,7 +121,7 @@ class Scheduler:
         await self._binding.acquire()
         tasks.create_task(self._bind(key, pod, decision.node), name=f"bind-{key}")
 
-    def _wants(self, pod: core_v1.Pod) -> bool:
+    def _wants(self, pod: core_v1.Pod | PodFacts) -> bool:
         spec = pod.spec
         return not spec.nodeName and spec.schedulerName == self.name and not pod.metadata.deletionTimestamp and not spec.schedulingGates
 

@@ -7,7 +7,6 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from bareboat.controllers.cronjob.times import MANY, due, wait
-from bareboat.controllers.facts import Dependent
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.job.ending import is_finished
 from bareboat.controllers.pods import owner_uid
@@ -19,6 +18,7 @@ from bareboat.models.status import AlreadyExists, ApiError, NotFound
 from bareboat.models.times import format_seconds
 from bareboat.models.times import parse as parse_time
 from bareboat.reconcile.controller import Controller, ControllerContext
+from bareboat.reconcile.facts import Dependent
 from bareboat.reconcile.informer import InformerFactory
 
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"

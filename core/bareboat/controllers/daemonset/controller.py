@@ -9,7 +9,6 @@ from bareboat.controllers.daemonset.nodes import Nodes
 from bareboat.controllers.daemonset.placing import FailedPods, Plan, place
 from bareboat.controllers.daemonset.pods import Fit, fit, is_updated, make_pod, node_of, tolerations
 from bareboat.controllers.daemonset.update import RollingUpdate
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.pods import available_in, create_pods, delete_pods, is_ready
 from bareboat.controllers.revisions import POD_REVISION, Revisions
@@ -19,6 +18,7 @@ from bareboat.models.selectors import from_label_selector
 from bareboat.models.status import ApiError
 from bareboat.reconcile.controller import Controller, ControllerContext
 from bareboat.reconcile.expectations import Expectations
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 #: Pods created or deleted in one reconcile at most.

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bareboat.controllers.disruption.expected import NoScale, Scales, expected
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.labelled import labelled_pods, select
 from bareboat.controllers.pods import is_ready
@@ -18,6 +17,7 @@ from bareboat.models.meta import get_condition, set_condition
 from bareboat.models.selectors import Selector, from_label_selector
 from bareboat.models.times import parse
 from bareboat.reconcile.controller import Controller, ControllerContext
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 #: An eviction that was granted must have led to a deletion within this many seconds.

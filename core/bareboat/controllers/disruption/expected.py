@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bareboat.controllers.facts import Metadata, Owner
 from bareboat.models import apps_v1, core_v1, policy_v1
 from bareboat.models.meta import controller_of
 from bareboat.models.scheme import Scheme
+from bareboat.reconcile.facts import Metadata, Owner
 from bareboat.reconcile.informer import Informer, InformerFactory
 
 

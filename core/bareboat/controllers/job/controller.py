@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from bareboat.controllers.claims import PodClaims
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.job.backoff import Record
 from bareboat.controllers.job.ending import condition, ending, final, is_finished, success
@@ -24,6 +23,7 @@ from bareboat.models.selectors import from_label_selector
 from bareboat.models.times import parse
 from bareboat.reconcile.controller import Controller, ControllerContext
 from bareboat.reconcile.expectations import Expectations
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 OURS = "kubernetes.io/job-controller"

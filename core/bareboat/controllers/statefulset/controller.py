@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from bareboat.controllers.claims import PodClaims
-from bareboat.controllers.facts import Dependent, PodFacts
 from bareboat.controllers.freshness import Written
 from bareboat.controllers.revisions import Revisions
 from bareboat.controllers.statefulset.identity import is_running_and_ready, parent_and_ordinal, revision_of, wait_for
@@ -17,6 +16,7 @@ from bareboat.models.codec import copy
 from bareboat.models.selectors import from_label_selector
 from bareboat.models.status import ApiError
 from bareboat.reconcile.controller import Controller, ControllerContext
+from bareboat.reconcile.facts import Dependent, PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 HASH = "controller.kubernetes.io/hash"

@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.controllers.facts import PodFacts
 from bareboat.controllers.volumes.protection import claims_of
 from bareboat.models import core_v1, meta_v1, storage_v1
 from bareboat.models.status import AlreadyExists, NotFound
 from bareboat.reconcile.controller import Controller
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 Attachment = storage_v1.VolumeAttachment

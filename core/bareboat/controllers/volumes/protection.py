@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from bareboat.controllers.facts import PodFacts
 from bareboat.models import core_v1
 from bareboat.reconcile.controller import Controller
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import Informer, InformerFactory
 
 

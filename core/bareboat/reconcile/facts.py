@@ -1,4 +1,4 @@
-"""What controllers look at when something changes: a few fields of any object, and of pods the few that lead to whom they concern.
+"""Views: a few fields of any object, and of pods the few that tell whom they concern.
 
 All who are told of pods name the same view, so that a change of a pod is decoded once however many they are.
 """
@@ -46,21 +46,34 @@ class _Claimed(msgspec.Struct):
     claimName: str = ""
 
 
-class _Volume(msgspec.Struct):
+class Volume(msgspec.Struct):
     name: str = ""
     persistentVolumeClaim: _Claimed | None = None
     ephemeral: dict[str, Any] | None = None
 
 
+class _Gate(msgspec.Struct):
+    name: str = ""
+
+
 class _Spec(msgspec.Struct):
     nodeName: str = ""
-    volumes: list[_Volume] = []
+    schedulerName: str = ""
+    priority: int | None = None
+    schedulingGates: list[_Gate] = []
+    volumes: list[Volume] = []
+
+
+class _Status(msgspec.Struct):
+    phase: str = ""
+    nominatedNodeName: str = ""
 
 
 class PodFacts(Dependent):
-    """And of a pod: its node and its claims."""
+    """And of a pod: its node or who is to find it one, its claims, and how far it is."""
 
     spec: _Spec = msgspec.field(default_factory=_Spec)
+    status: _Status = msgspec.field(default_factory=_Status)
 
 
 class _ReplicaMetadata(msgspec.Struct):

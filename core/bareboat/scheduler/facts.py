@@ -1,0 +1,63 @@
+"""What the scheduler has to know of a pod that has a place: what it takes there, and what it wants of others.
+
+A view for the informer: it stands for the pod where ``PlacedPod`` and ``PodUses`` are made, at a third of the price of the whole.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bareboat.models import core_v1
+from bareboat.reconcile.facts import Metadata, Volume
+
+
+class _Resources(msgspec.Struct):
+    requests: dict[str, str] = {}
+
+
+class _Port(msgspec.Struct):
+    hostIP: str = ""
+    hostPort: int | None = None
+    protocol: str = ""
+
+
+class _Container(msgspec.Struct):
+    name: str = ""
+    ports: list[_Port] = []
+    resources: _Resources = msgspec.field(default_factory=_Resources)
+    restartPolicy: str | None = None
+
+
+class _Spec(msgspec.Struct):
+    nodeName: str = ""
+    priority: int | None = None
+    volumes: list[Volume] = []
+    initContainers: list[_Container] = []
+    containers: list[_Container] = []
+    resources: _Resources | None = None
+    overhead: dict[str, str] = {}
+    affinity: core_v1.Affinity | None = None
+
+
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+
+
+class _Granted(msgspec.Struct):
+    name: str = ""
+    resources: _Resources | None = None
+
+
+class _Status(msgspec.Struct):
+    startTime: str | None = None
+    conditions: list[_Condition] = []
+    containerStatuses: list[_Granted] = []
+    initContainerStatuses: list[_Granted] = []
+
+
+class Placed(msgspec.Struct):
+    metadata: Metadata
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+    status: _Status = msgspec.field(default_factory=_Status)

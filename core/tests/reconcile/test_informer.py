@@ -1,0 +1,102 @@
+"""What an informer tells, and how often it decodes what it is told of."""
+
+import asyncio
+
+import pytest
+
+from bareboat.models import core_v1
+from bareboat.models.codec import from_tree
+from bareboat.reconcile.facts import PodFacts
+from bareboat.reconcile.informer import InformerFactory
+from bareboat.testing.kernel import Kernel
+
+pytestmark = pytest.mark.virtual_time
+
+
+def pod(name):
+    spec = {"containers": [{"name": "c", "image": "web:1"}]}
+    return from_tree(core_v1.Pod, {"metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}}, "spec": spec})
+
+
+@pytest.fixture
+async def kernel():
+    kernel = await Kernel().start()
+    yield kernel
+    await kernel.stop()
+
+
+@pytest.fixture
+async def pods(kernel):
+    factory = InformerFactory(kernel.client)
+    pods = factory.of(core_v1.Pod)
+    pods.add_index("app", lambda pod: (pod.metadata.labels["app"],) if "app" in pod.metadata.labels else (), PodFacts)
+    task = asyncio.ensure_future(factory.run())
+    await pods.synced()
+    yield pods
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def change(kernel, patch, subresource=""):
+    await kernel.client.patch(core_v1.Pod, "a", patch, "default", subresource=subresource)
+    await asyncio.sleep(0.1)
+
+
+async def test_a_view_of_which_nothing_changed_is_told_as_the_same_object(kernel, pods):
+    told = []
+    pods.on_view(lambda _key, old, new: told.append((old, new)), PodFacts)
+    await kernel.client.create(pod("a"))
+    await asyncio.sleep(0.1)
+    await change(kernel, {"status": {"message": "nobody looks at this"}}, "status")
+    await change(kernel, {"metadata": {"labels": {"app": "other"}}})
+    (none, made), (old, new), (before, after) = told
+    assert none is None
+    assert old is new is made is before
+    assert after.metadata.labels == {"app": "other"}
+
+
+async def test_all_who_name_a_view_share_it(kernel, pods):
+    told = []
+    pods.on_view(lambda _key, _old, new: told.append(new), PodFacts)
+    pods.on_view(lambda _key, _old, new: told.append(new), PodFacts)
+    await kernel.client.create(pod("a"))
+    await asyncio.sleep(0.1)
+    assert told[0] is told[1]
+
+
+async def test_an_index_follows_changes_and_deletions(kernel, pods):
+    await kernel.client.create(pod("a"))
+    await kernel.client.create(pod("b"))
+    await asyncio.sleep(0.1)
+    assert pods.by_index("app", "web") == ["default/a", "default/b"]
+    await change(kernel, {"status": {"message": "x"}}, "status")
+    assert pods.by_index("app", "web") == ["default/a", "default/b"]
+    await change(kernel, {"metadata": {"labels": {"app": "other"}}})
+    assert pods.by_index("app", "web") == ["default/b"]
+    assert pods.by_index("app", "other") == ["default/a"]
+    await kernel.client.delete(core_v1.Pod, "a", "default", grace_seconds=0)
+    await asyncio.sleep(0.1)
+    assert pods.index_values("app") == ["web"]
+
+
+async def test_one_callback_that_fails_does_not_keep_others_from_being_told(kernel, pods, caplog):
+    told = []
+
+    def fails(_key, _old, _new):
+        raise RuntimeError("no")
+
+    pods.on_change(fails)
+    pods.on_change(lambda key, _old, _new: told.append(key))
+    await kernel.client.create(pod("a"))
+    await asyncio.sleep(0.1)
+    assert told == ["default/a"]
+    assert "a callback for pods default/a failed" in caplog.text
+
+
+async def test_who_comes_late_is_told_of_what_is_there(kernel, pods):
+    await kernel.client.create(pod("a"))
+    await asyncio.sleep(0.1)
+    told = []
+    pods.on_view(lambda key, old, new: told.append((key, old, new.metadata.name)), PodFacts)
+    pods.on_state(lambda key, before, after: told.append((key, before.data, after.of(core_v1.Pod).metadata.name)))
+    assert told == [("default/a", None, "a")] * 2
