@@ -76,3 +76,11 @@ async def test_a_pod_that_is_bound_is_found_on_its_node(kernel):
     assert answer.status == 201
     assert await names(kernel, fields="spec.nodeName=n1") == ["p"]
     assert await names(kernel, fields="spec.nodeName=") == []
+
+
+async def test_fields_that_are_no_text_can_be_selected(kernel):
+    for name, closed in (("open", False), ("closed", True)):
+        await kernel.client.create(from_tree(core_v1.Node, {"metadata": {"name": name}, "spec": {"unschedulable": closed}}))
+    for wanted, name in (("true", "closed"), ("false", "open")):
+        found = await kernel.client.list(core_v1.Node, fields=f"spec.unschedulable={wanted}")
+        assert [node.metadata.name for node in found.items] == [name]

@@ -65,7 +65,7 @@ def field_terms(op: Operation) -> list[tuple[str, str, str]]:
 def concerns(op: Operation) -> Callable[[Change], bool] | None:
     """Whether a change may matter to who watches by fields: a look for the value in the bytes, before and after. Thousands of
     nodes watch their own pods, and nearly every change is none of theirs."""
-    wanted = [f'"{value}"'.encode() for _, operator, value in field_terms(op) if operator != "!=" and value]
+    wanted = [needle for _, operator, value in field_terms(op) if operator != "!=" and (needle := _needle(value))]
     if not wanted or op.custom is not None:
         return None
     needle = wanted[0]
@@ -96,14 +96,19 @@ def _field_test(op: Operation, path: str, operator: str, value: str) -> Match:
     if getter is None:
         raise BadRequest(f"field label not supported: {path}")
     cls: Any = op.stored.type if op.custom is None else CustomObject
-    needle = f'"{value}"'.encode() if op.custom is None else b""
+    needle = _needle(value) if op.custom is None else b""
 
     def test(data: bytes) -> bool:
-        if wanted and value and needle not in data:  # most objects are ruled out without decoding
+        if wanted and needle and needle not in data:  # most objects are ruled out without decoding
             return False
         return (getter(decode(cls, data)) == value) is wanted
 
     return test
+
+
+def _needle(value: str) -> bytes:
+    """What is in the bytes of every object that has this value; empty for what may be a number or a boolean there, or nothing."""
+    return b"" if not value or value in ("true", "false") or value.isdigit() else msgspec.json.encode(value)
 
 
 def single_name(op: Operation) -> str:
