@@ -119,14 +119,20 @@ def _beat(number: int) -> dict[str, Any]:
 
 async def token_of(server: OwnServer) -> str:
     """A token of a service account that may do everything, as a client in a pod would have."""
+    accounts = "/api/v1/namespaces/kube-system/serviceaccounts"
     async with Connection(server.url, certificate=server.certificate) as connection:
-        await connection.json("POST", "/api/v1/namespaces/kube-system/serviceaccounts", {"metadata": {"name": "bench"}})
-        subject = {"kind": "ServiceAccount", "name": "bench", "namespace": "kube-system"}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
-        await connection.json("POST", ADMIN, {"metadata": {"name": "bench"}, "roleRef": role, "subjects": [subject]})
+        if not any(a["metadata"]["name"] == "bench" for a in (await connection.json("GET", accounts))["items"]):
+            await connection.json("POST", accounts, {"metadata": {"name": "bench"}})
+            await connection.json("POST", ADMIN, _administrator())
         asked = {"spec": {"expirationSeconds": 86400}}
-        answer = await connection.json("POST", "/api/v1/namespaces/kube-system/serviceaccounts/bench/token", asked)
+        answer = await connection.json("POST", f"{accounts}/bench/token", asked)
         return str(answer["status"]["token"])
+
+
+def _administrator() -> dict[str, Any]:
+    subject = {"kind": "ServiceAccount", "name": "bench", "namespace": "kube-system"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    return {"metadata": {"name": "bench"}, "roleRef": role, "subjects": [subject]}
 
 
 async def namespaces(url: str, token: str) -> None:

@@ -1,6 +1,6 @@
 """How each cost grows with the cluster: the same measurements at sizes ten times apart, and the exponent between them.
 
-    python bench/scale.py [--sizes 50:1000 500:10000 5000:100000] [--output table|json] [--plot F.svg]
+    python bench/scale.py [--sizes 50:1000 500:10000 5000:100000] [--output table|json] [--plot scale.svg] [--data DIR]
 
 A size is NODES:PODS. Nodes are API objects with a Lease each, which is renewed every ten seconds as agents do; pods are on them.
 The server is ours, in the default configuration. An exponent of 1 is proportional growth, 0 none.
@@ -86,11 +86,10 @@ async def _delivered(url: str, token: str) -> float:
     return statistics.median(found)
 
 
-async def _filled(server: OwnServer, nodes: int, pods: int) -> str:
+async def _filled(server: OwnServer, nodes: int, pods: int) -> None:
     token = await token_of(server)
     await namespaces(server.url, token)
     await send_all(server.url, token, _made(nodes, pods))
-    return token
 
 
 async def _measured(server: OwnServer, token: str, nodes: int) -> Found:
@@ -108,21 +107,33 @@ async def _measured(server: OwnServer, token: str, nodes: int) -> Found:
             "LIST of a node's pods, ms": await _timed(connection, f"{PODS}?fieldSelector=spec.nodeName%3Dnode-7", 20),
             "page of 500, ms": await _timed(connection, f"{PODS}?limit=500", 5),
         }
-    found["change → watcher, ms"] = await _delivered(server.url, token)
+        found["change → watcher, ms"] = await _delivered(server.url, token)
+        found["loop late, at worst, ms"] = await _late(connection)
     beating.cancel()
     return found
 
 
+async def _late(connection: Connection) -> float:
+    """Of the last minute, which is all of the above; it has whatever else the machine does in it."""
+    metrics = (await connection.request("GET", "/metrics")).decode()
+    [line] = [line for line in metrics.splitlines() if line.startswith("bareboat_loop_lag_worst_seconds ")]
+    return float(line.split()[1]) * 1000
+
+
 def measure(folder: Path, nodes: int, pods: int) -> Found:
     server = OwnServer(folder / f"{nodes}-{pods}")
-    server.start()
-    began = time.monotonic()
+    filled = server.data / "filled"
     try:
-        token = asyncio.run(_filled(server, nodes, pods))
-        seconds = time.monotonic() - began
-        server.stop()
+        if not filled.exists():
+            server.start()
+            began = time.monotonic()
+            asyncio.run(_filled(server, nodes, pods))
+            server.stop()
+            filled.write_text(str(time.monotonic() - began))
         server.start()
-        found = {"filling, s": seconds, "start to ready, s": server.start_seconds, **asyncio.run(_measured(server, token, nodes))}
+        token = asyncio.run(token_of(server))
+        found = {"filling, s": float(filled.read_text()), "start to ready, s": server.start_seconds}
+        found |= asyncio.run(_measured(server, token, nodes))
     finally:
         server.stop()
     return found
@@ -135,7 +146,7 @@ def exponents(sizes: list[tuple[int, int]], found: list[Found]) -> Found:
 
 
 def plot(sizes: list[tuple[int, int]], found: list[Found]) -> str:
-    """Every cost relative to the smallest size, both axes logarithmic."""
+    """Every cost relative to the smallest size, both axes logarithmic, with its exponent."""
     wide, high, left = 480, 320, 60
     most = max(max(f[name] / found[0][name] for f in found) for name in found[0])
     shapes = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide + 320}" height="{high + 60}" font-family="sans-serif" font-size="12">']
@@ -148,7 +159,16 @@ def plot(sizes: list[tuple[int, int]], found: list[Found]) -> str:
             y = 20 + high * (1 - math.log(max(f[name] / found[0][name], 0.1)) / max(math.log(most), 0.01))
             points.append(f"{x:.0f},{min(y, high + 40):.0f}")
         shapes.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{color}" stroke-width="2"/>')
-        shapes.append(f'<text x="{left + wide + 20}" y="{30 + 18 * number}" fill="{color}">{name}</text>')
+        growth = f"{exponents(sizes, found)[name]:.2f}"
+        shapes.append(f'<text x="{left + wide + 20}" y="{30 + 18 * number}" fill="{color}">{growth} &#160; {name}</text>')
+    for number, (nodes, pods) in enumerate(sizes):
+        x = left + wide * math.log(pods / sizes[0][1]) / max(math.log(sizes[-1][1] / sizes[0][1]), 0.01)
+        anchor = "start" if number == 0 else "middle"
+        shapes.append(f'<text x="{x:.0f}" y="{high + 45}" text-anchor="{anchor}">{nodes:,} nodes, {pods:,} pods</text>')
+    for power in range(int(math.log10(most)) + 1):
+        y = 20 + high * (1 - power * math.log(10) / max(math.log(most), 0.01))
+        shapes.append(f'<line x1="{left}" x2="{left + wide}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ccc"/>')
+        shapes.append(f'<text x="{left - 8}" y="{y + 4:.0f}" text-anchor="end">{10**power:,}×</text>')
     return "\n".join([*shapes, "</svg>"])
 
 
@@ -157,10 +177,11 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["50:1000", "500:10000", "5000:100000"], metavar="NODES:PODS")
     parser.add_argument("--output", choices=["table", "json"], default="table")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the filled clusters there, or take those that are (default: none)")
     chosen = parser.parse_args()
     sizes = [(int(n), int(p)) for n, _, p in (size.partition(":") for size in chosen.sizes)]
     with tempfile.TemporaryDirectory(prefix="bareboat-scale-") as folder:
-        found = [measure(Path(folder), *size) for size in sizes]
+        found = [measure(chosen.data or Path(folder), *size) for size in sizes]
     growth = exponents(sizes, found)
     if chosen.output == "json":
         print(json.dumps({"sizes": sizes, "found": found, "exponents": growth}, indent=2))

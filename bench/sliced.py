@@ -25,18 +25,20 @@ OVER, LOOK = float(os.environ.get("BENCH_SLICES_OVER", "0.005")), 0.001
 
 
 class Slices:
-    """``found``: dictionaries with ``at`` (monotonic), ``ms``, ``who``, ``gc`` (ms in the collector) and ``doing`` (the most seen places)."""
+    """``found``: dictionaries with ``at`` (monotonic), ``ms``, ``who``, ``gc`` (ms in the collector) and ``doing`` (most seen)."""
 
     def __init__(self) -> None:
         self.found: list[dict[str, Any]] = []
         self.turns = 0
+        #: milliseconds that the collector took each time, by generation
+        self.collections: list[list[float]] = [[], [], []]
         self._thread = threading.get_ident()
         self._began: float | None = None
         self._seen: list[str] = []
         self._collecting = self._collected = 0.0
 
     def install(self) -> None:
-        run, slices = asyncio.events.Handle._run, self  # noqa: SLF001  nothing else sees every callback
+        run, slices = asyncio.events.Handle._run, self
 
         def timed(handle: asyncio.events.Handle) -> None:
             slices._begin()
@@ -66,7 +68,9 @@ class Slices:
         if phase == "start":
             self._collecting = time.thread_time()
         else:
-            self._collected += time.thread_time() - self._collecting
+            took = time.thread_time() - self._collecting
+            self._collected += took
+            self.collections[about["generation"]].append(took * 1000)
 
     def _look(self) -> None:
         """What the loop's thread does in the later part of a slice that has become long."""
@@ -78,7 +82,7 @@ class Slices:
                 self._seen.append(_place(frame))
 
     def write(self, to: Path) -> None:
-        to.write_text(json.dumps({"turns": self.turns, "found": self.found}))
+        to.write_text(json.dumps({"turns": self.turns, "found": self.found, "collections": self.collections}))
 
 
 def _place(frame: FrameType | None) -> str:
@@ -93,7 +97,7 @@ def _place(frame: FrameType | None) -> str:
 
 
 def _who(handle: asyncio.events.Handle) -> str:
-    callback = handle._callback  # noqa: SLF001
+    callback = handle._callback
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         coroutine = owner.get_coro()

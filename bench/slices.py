@@ -38,8 +38,8 @@ class SlicedBench(Bench):
         return SlicedServer(self.folder / name, controllers=self.controllers)
 
 
-def measured(rows: list[Row], folder: Path, seconds: float) -> tuple[dict[str, list[Slice]], int]:
-    """The slices while each row ran, and how many callbacks there were in all."""
+def measured(rows: list[Row], folder: Path, seconds: float) -> tuple[dict[str, list[Slice]], dict[str, Any]]:
+    """The slices while each row ran, and what the server noted in all."""
     bench, notes = SlicedBench(folder, seconds), folder / "slices.json"
     os.environ["BENCH_SLICES"] = str(notes)
     ends = []
@@ -57,10 +57,10 @@ def measured(rows: list[Row], folder: Path, seconds: float) -> tuple[dict[str, l
     for one in told["found"]:
         name = next((name for name, end in ends if one["at"] <= end), "stopping")
         found.setdefault(name, []).append(one)
-    return found, told["turns"]
+    return found, told
 
 
-def show(found: dict[str, list[Slice]], turns: int) -> None:
+def show(found: dict[str, list[Slice]], told: dict[str, Any]) -> None:
     for name, slices in found.items():
         longest = max((s["ms"] for s in slices), default=0.0)
         print(f"{name:22} {len(slices):5} slices, longest {longest:6.1f} ms")
@@ -70,7 +70,9 @@ def show(found: dict[str, list[Slice]], turns: int) -> None:
             groups.setdefault((one["who"], "garbage collection" if collecting else (one["doing"] or [""])[0]), []).append(one)
         for (who, doing), members in sorted(groups.items(), key=lambda g: -sum(s["ms"] for s in g[1]))[:6]:
             print(f"    {len(members):4} × up to {max(s['ms'] for s in members):6.1f} ms  {who}\n           {doing}")
-    print(f"{turns:,} callbacks")
+    print(f"{told['turns']:,} callbacks")
+    for generation, times in enumerate(told["collections"]):
+        print(f"generation {generation}: {len(times)} collections, {sum(times):.0f} ms, longest {max(times, default=0.0):.1f} ms")
 
 
 def main() -> None:
@@ -83,11 +85,11 @@ def main() -> None:
     rows = [row for row in ROWS if any(row.name.startswith(name) for name in chosen.row) and not row.own and not row.root]
     os.environ["BENCH_SLICES_OVER"] = str(chosen.over / 1000)
     with tempfile.TemporaryDirectory(prefix="bareboat-slices-") as folder:
-        found, turns = measured(rows, Path(folder), chosen.seconds)
+        found, told = measured(rows, Path(folder), chosen.seconds)
     if chosen.output == "json":
-        print(json.dumps({"callbacks": turns, "slices": found}, indent=2))
+        print(json.dumps({**told, "found": found}, indent=2))
     else:
-        show(found, turns)
+        show(found, told)
 
 
 if __name__ == "__main__":

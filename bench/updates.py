@@ -28,6 +28,7 @@ STAGES: list[tuple[str, str]] = [
     ("decode", "bareboat.api.body.read"),
     ("patch", "bareboat.api.verbs.patch.patched"),
     ("patch", "bareboat.api.verbs.apply.applied"),
+    ("patch", "bareboat.api.verbs.update.replacement"),
     ("patch", "bareboat.api.verbs.apply.read_config"),
     ("default", "bareboat.api.kinds.core.pods.PodStrategy.default"),
     ("managedFields", "bareboat.api.ownership.track_change"),

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest
+from bareboat.models.codec import copy
+
+
+class Concerned(NamedTuple):
+    """The plugins that handle a shape; ``deep``: a mutator may change what lies deep in the object."""
+
+    mutating: list[AdmissionPlugin]
+    validating: list[AdmissionPlugin]
+    deep: bool
 
 
 class Chain:
@@ -15,30 +25,35 @@ class Chain:
         plugins = sorted(plugins, key=lambda plugin: plugin.stage)
         self._mutating = [p for p in plugins if type(p).mutate is not base.mutate]
         self._validating = [p for p in plugins if type(p).validate is not base.validate]
-        self._shapes: dict[tuple[str, str, str, str], tuple[list[AdmissionPlugin], list[AdmissionPlugin]]] = {}
+        self._shapes: dict[tuple[str, str, str, str], Concerned] = {}
 
-    def _for(self, request: AdmissionRequest) -> tuple[list[AdmissionPlugin], list[AdmissionPlugin]]:
+    def _for(self, request: AdmissionRequest) -> Concerned:
         shape = (request.operation, request.group, request.resource, request.subresource)
         found = self._shapes.get(shape)
         if found is None:
-            found = ([p for p in self._mutating if p.handles(*shape)], [p for p in self._validating if p.handles(*shape)])
+            mutating = [p for p in self._mutating if p.handles(*shape)]
+            deep = not all(plugin.shallow for plugin in mutating)
+            found = Concerned(mutating, [p for p in self._validating if p.handles(*shape)], deep)
             self._shapes[shape] = found
         return found
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Raises ApiError when a plugin refuses."""
-        await _mutate(self._for(request)[0], request)
+        concerned = self._for(request)
+        if concerned.deep and request.old is not None and request.object is not None:
+            request.object = copy(request.object)
+        await _mutate(concerned.mutating, request)
 
     async def validate(self, request: AdmissionRequest) -> None:
         """Raises ApiError when a plugin refuses."""
-        for plugin in self._for(request)[1]:
+        for plugin in self._for(request).validating:
             await plugin.validate(request)
 
     async def admit(self, request: AdmissionRequest) -> None:
         """Mutators, then validators, for what is not stored as it comes: deletes, connects, bindings, evictions."""
-        mutating, validating = self._for(request)
-        await _mutate(mutating, request)
-        for plugin in validating:
+        concerned = self._for(request)
+        await _mutate(concerned.mutating, request)
+        for plugin in concerned.validating:
             await plugin.validate(request)
 
 

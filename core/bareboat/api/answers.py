@@ -6,7 +6,7 @@ only, YAML or another version.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,9 @@ from bareboat.api.request import ApiRequest, ApiResponse
 from bareboat.models.status import ApiError, NotAcceptable
 from bareboat.store.entry import head
 
+#: Bytes of a list that are joined at a time; a smaller one is one body.
+PIECE = 256 * 1024
+_END = b"]}\n"
 YAML_TYPES = ("application/yaml", "application/x-yaml")
 
 
@@ -76,8 +79,8 @@ def one(op: Operation, body: bytes, form: Form, status: int = 200) -> ApiRespons
     return data(body, form, status)
 
 
-def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: Form) -> ApiResponse:
-    """A list; ``meta`` is its ListMeta."""
+def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: Form, size: int = -1) -> ApiResponse:
+    """A list; ``meta`` is its ListMeta, ``size`` that of all bodies, if it is known."""
     if form.shape == "Table":
         from bareboat.api.tables import table
 
@@ -85,17 +88,38 @@ def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: For
     if form.shape.startswith("PartialObjectMetadata"):
         items = [msgspec.json.decode(partial(body)) for body in bodies]
         return tree({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": items}, form)
-    return data(join(op, bodies, meta), form)
+    listed = _List(op, bodies, meta, sum(map(len, bodies)) if size < 0 else size)
+    if form.yaml or form.pretty or (listed.length <= PIECE and not op.request.apart):
+        return data(b"".join(listed), form)
+    return ApiResponse(200, pieces=listed)
 
 
-def join(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any]) -> bytes:
-    """The list object, its items without kind and apiVersion, as upstream."""
-    resource = op.resource
-    start = len(head(resource.kind, resource.api_version))
-    opening = head(resource.list_kind or f"{resource.kind}List", resource.api_version)
-    items = b",{".join([memoryview(body)[start:] for body in bodies])
-    parts = (opening, b'"metadata":', msgspec.json.encode(meta), b',"items":[', b"{" if bodies else b"", items, b"]}\n")
-    return b"".join(parts)
+class _List:
+    """A list object, its items without kind and apiVersion, as upstream; joined a few items at a time."""
+
+    def __init__(self, op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], size: int) -> None:
+        resource = op.resource
+        self.bodies, self.meta = bodies, meta
+        self._cut = len(head(resource.kind, resource.api_version))
+        opening = head(resource.list_kind or f"{resource.kind}List", resource.api_version)
+        self._opening = b'%b"metadata":%b,"items":[' % (opening, msgspec.json.encode(meta))
+        separators = max(0, 2 * len(bodies) - 1)
+        self.length = len(self._opening) + size - self._cut * len(bodies) + separators + len(_END)
+
+    def __iter__(self) -> Iterator[bytes]:
+        cut, size = self._cut, 0
+        parts: list[bytes | memoryview] = []
+        separator = b"{"
+        yield self._opening
+        for body in self.bodies:
+            parts += (separator, memoryview(body)[cut:])
+            separator = b",{"
+            size += len(body)
+            if size > PIECE:
+                yield b"".join(parts)
+                parts, size = [], 0
+        parts.append(_END)
+        yield b"".join(parts)
 
 
 def partial(body: bytes) -> bytes:

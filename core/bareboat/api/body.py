@@ -36,7 +36,7 @@ def check_size(body: bytes) -> None:
 
 
 def media_type(content_type: str) -> str:
-    return content_type.split(";")[0].strip().lower() or JSON
+    return JSON if content_type == JSON else content_type.split(";")[0].strip().lower() or JSON
 
 
 def read(op: Operation, cls: type[Any], kind: str, api_version: str) -> Any:

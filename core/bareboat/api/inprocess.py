@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bareboat.api import answers
 from bareboat.api.request import ApiRequest, ApiResponse, parse
 from bareboat.api.verbs.watch import begin, events
-from bareboat.client.transport import NO_QUERY, Answer, RawEvent, raw_event
+from bareboat.client.transport import NO_QUERY, Answer, Listed, RawEvent, raw_event
 from bareboat.contracts.auth import UserInfo
 from bareboat.models.status import ApiError, ServiceUnavailable
 from bareboat.store.log import StoreFailed
@@ -67,7 +67,14 @@ class InProcessTransport:
             self._user, method, path, {k: [v] for k, v in query.items()}, body, content_type, accept, user_agent=self._agent, ours=True
         )
         response = await self._service.handle(request)
-        return Answer(response.status, response.headers, response.body)
+        return Answer(response.status, response.headers, response.whole())
+
+    async def listing(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> Listed:
+        asked = {k: [v] for k, v in query.items()}
+        response = await self._service.handle(ApiRequest(self._user, "GET", path, asked, user_agent=self._agent, apart=True))
+        if response.pieces is None:
+            return Answer(response.status, response.headers, response.body)
+        return response.pieces.bodies, response.pieces.meta
 
     async def watch(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> AsyncIterator[RawEvent]:
         asked = {"watch": ["true"], **{k: [v] for k, v in query.items()}}

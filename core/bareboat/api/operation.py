@@ -51,7 +51,9 @@ class Operation:
 
     @property
     def dry_run(self) -> bool:
-        values = self.request.query.get("dryRun", [])
+        values = self.request.query.get("dryRun")
+        if values is None:
+            return False
         for value in values:
             if value != "All":
                 kind = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}.get(self.info.verb, "DeleteOptions")

@@ -6,7 +6,7 @@ managedFields. `api.managed` does the work; this knows requests, versions and st
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.patch import parts
 from bareboat.api.strategy import SubresourceStrategy
 from bareboat.models.codec import to_tree
-from bareboat.models.scheme import Resource
+from bareboat.models.scheme import Resource, load_type
 from bareboat.models.status import Cause, Invalid
 
 Tree = dict[str, Any]
@@ -37,8 +37,7 @@ def owner(op: Operation, operation: str = "Update") -> Owner:
     """From ``fieldManager``, else from the first word of the user agent. Raises Invalid for a name that is none."""
     name = op.request.first("fieldManager")
     if not name:
-        agent = op.request.user_agent.split("/")[0]
-        return Owner("".join(c for c in agent if c.isprintable())[:MOST], operation, op.resource.api_version, op.info.subresource)
+        return Owner(_named_by(op.request.user_agent), operation, op.resource.api_version, op.info.subresource)
     causes = []
     if len(name.encode()) > MOST:
         causes.append(Cause("FieldValueTooLong", f"Too long: may not be more than {MOST} bytes", "fieldManager"))
@@ -48,6 +47,11 @@ def owner(op: Operation, operation: str = "Update") -> Owner:
     if causes:
         raise Invalid(_OPTIONS.get(op.info.verb, "PatchOptions"), "", causes, group="meta.k8s.io")
     return Owner(name, operation, op.resource.api_version, op.info.subresource)
+
+
+@lru_cache(1024)
+def _named_by(user_agent: str) -> str:
+    return "".join(c for c in user_agent.split("/")[0] if c.isprintable())[:MOST]
 
 
 def manager_of(op: Operation, part: SubresourceStrategy | None) -> FieldManager:
@@ -81,6 +85,10 @@ def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
     metadata = creation.of_metadata(obj.metadata)
     if metadata is None:
         return None
+    flat = _flat(op.resource.type_key, op.strategy.reset_fields)
+    if flat is not None:
+        fields = flat.fields(obj)
+        return dict(sorted({"f:metadata": metadata, **fields}.items())) if metadata else fields
     spec, plain, empty = getattr(obj, "spec", None), _plain(obj.__class__), empty_tree(op.resource)
     try:
         if isinstance(spec, msgspec.Struct) and not any(getattr(obj, name) != value for name, value in plain.items()):
@@ -90,6 +98,11 @@ def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
     except NoKey:
         return {}
     return dict(sorted({"f:metadata": metadata, **fields}.items())) if metadata else fields
+
+
+@cache
+def _flat(type_key: str, reset: tuple[str, ...]) -> creation.Flat | None:
+    return creation.flat(load_type(type_key), _beside(_empty(type_key)), _manager(type_key, reset))
 
 
 def _beside(tree: Tree) -> Tree:
@@ -193,11 +206,9 @@ def empty_tree(resource: Resource) -> Tree:
     """The kind's canonical empty object: what a new object is compared with."""
     if resource.custom:
         return {"apiVersion": resource.api_version, "kind": resource.kind}
-    return _empty(resource.type_key, resource)
+    return _empty(resource.type_key)
 
 
 @cache
-def _empty(type_key: str, resource: Resource) -> Tree:
-    del type_key
-    assert resource.type is not None
-    return to_tree(resource.type())
+def _empty(type_key: str) -> Tree:
+    return to_tree(load_type(type_key)())

@@ -57,8 +57,7 @@ class LogReader:
         self._log.tap(prefix, lambda change: tell(change.key))
 
     def _key(self, cls: type[Any]) -> str:
-        resource = self._scheme.by_type(cls)
-        return self._scheme.storage(resource.group, resource.plural).key
+        return self._scheme.key_of(cls)
 
 
 @cache

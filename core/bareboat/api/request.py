@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from bareboat.api.trail import Trail
 from bareboat.contracts.auth import Attributes, UserInfo
@@ -19,6 +19,8 @@ from bareboat.contracts.selection import field_requirements, label_requirements
 from bareboat.models.status import BadRequest
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+#: Characters of a path at most for its meaning to be remembered: what strangers make up takes no memory.
+LONGEST = 256
 _COLLECTIONS = frozenset({"list", "watch", "deletecollection"})
 _NAMESPACE_PARTS = frozenset({"status", "finalize"})
 
@@ -43,6 +45,8 @@ class ApiRequest:
     info: RequestInfo | None = None
     #: who records it
     trail: Trail | None = None
+    #: a list is wanted as the bytes of its objects, not joined
+    apart: bool = False
     #: the body was encoded in this process: no key is in it twice
     ours: bool = False
 
@@ -63,7 +67,8 @@ class ApiRequest:
 @dataclass(slots=True)
 class ApiResponse:
     """Either ``body`` or ``stream`` (a watch or a log, in chunks). ``follow`` does the same as ``stream``, which is then not begun, on
-    a connection that takes HTTP chunks (api.verbs.stream.Sink). ``hijacked``: the connection was taken over, nothing to send."""
+    a connection that takes HTTP chunks (api.verbs.stream.Sink). ``pieces``: a large body, in place of ``body``. ``hijacked``: the
+    connection was taken over, nothing to send."""
 
     status: int = 200
     body: bytes = b""
@@ -73,6 +78,23 @@ class ApiResponse:
     stream: AsyncIterator[bytes] | None = None
     hijacked: bool = False
     follow: Callable[[Any], Awaitable[None]] | None = None
+    pieces: Pieces | None = None
+
+    def whole(self) -> bytes:
+        """The body, in pieces or not."""
+        return self.body if self.pieces is None else b"".join(self.pieces)
+
+
+class Pieces(Protocol):
+    """A list as bytes that are joined while they are sent, as often as somebody goes through them."""
+
+    #: of all of them
+    length: int
+    #: the objects of the list, each with its kind, and the list's metadata
+    bodies: Sequence[bytes]
+    meta: dict[str, Any]
+
+    def __iter__(self) -> Iterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +134,16 @@ class RequestInfo:
 
 def parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     """Never fails: what is no resource path is a non-resource request."""
-    return _repeated(method, path) if method == "POST" and not query else _parse(method, path, query)
+    return _posted(path) if method == "POST" and not query and len(path) <= LONGEST else _parsed(method, path, query)
 
 
 @lru_cache(1024)
-def _repeated(method: str, path: str) -> RequestInfo:
-    """Creates go to the same few collections again and again."""
-    return _parse(method, path, {})
+def _posted(path: str) -> RequestInfo:
+    """Creates name collections, so the same few paths come again and again."""
+    return _parsed("POST", path, {})
 
 
-def _parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
+def _parsed(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     parts = [p for p in path.split("/") if p]
     verb = _VERBS.get(method, method.lower())
     if len(parts) >= 3 and parts[0] == "api":

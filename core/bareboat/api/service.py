@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bareboat.admission.chain import Chain as AdmissionChain
 from bareboat.api import answers, body
@@ -20,6 +20,7 @@ from bareboat.api.kinds.registry import deprecations, strategy_for
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse, RequestInfo, parse
 from bareboat.api.request_metrics import RequestMetrics
+from bareboat.api.strategy import Strategy
 from bareboat.api.trail import Recorder
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
@@ -39,6 +40,15 @@ class Authority(Protocol):
     """Who may do what: the authorizers as one."""
 
     async def authorize(self, attributes: Attributes) -> Decision: ...
+
+
+class Target(NamedTuple):
+    """What a path's resource means as long as the scheme stays as it is. ``strategy`` None: a custom resource, see CustomKinds."""
+
+    resource: Resource
+    stored: Resource
+    strategy: Strategy | None
+    warnings: list[str]
 
 
 Virtual = Callable[[Operation], Awaitable[ApiResponse]]
@@ -72,6 +82,9 @@ class Service:
         self.documents.custom = self.custom
         scheme.subscribe(self.documents.forget)
         self._verbs = Verbs(self)
+        self._targets: dict[tuple[str, str, str], Target] = {}
+        self._heads: dict[str, bytes] = {}
+        self._generation = scheme.generation
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Never raises for what a client can cause."""
@@ -148,20 +161,43 @@ class Service:
 
     def operation(self, request: ApiRequest, info: RequestInfo) -> Operation:
         """Raises NotFound for a path that names nothing, MethodNotAllowed for a verb that it does not have."""
-        resource = self.scheme.resource(info.group, info.version, info.resource) if info.resource else None
-        if resource is None or (info.namespace and not resource.namespaced and resource.plural != "namespaces"):
+        self._forget_if_changed()
+        target = self._targets.get((info.group, info.version, info.resource)) or self._target(info)
+        resource = target.resource
+        if info.namespace and not resource.namespaced and resource.plural != "namespaces":
             raise NotFound("the server could not find the requested resource", details={})
         self._check_verb(resource, info)
+        if target.strategy is not None:
+            return Operation(request, info, resource, target.stored, target.strategy, self.clock, self.ids, target.warnings.copy())
+        kind = self.custom.kind(resource)
+        warnings = [kind.version.warning] if kind.version.warning else []
+        return Operation(request, info, resource, resource, kind.strategy, self.clock, self.ids, warnings, custom=kind)
+
+    def _target(self, info: RequestInfo) -> Target:
+        resource = self.scheme.resource(info.group, info.version, info.resource) if info.resource else None
+        if resource is None:
+            raise NotFound("the server could not find the requested resource", details={})
         if resource.custom:
-            kind = self.custom.kind(resource)
-            warnings = [kind.version.warning] if kind.version.warning else []
-            return Operation(request, info, resource, resource, kind.strategy, self.clock, self.ids, warnings, custom=kind)
-        stored = self.scheme.storage(resource.group, resource.plural)
-        return Operation(request, info, resource, stored, strategy_for(stored), self.clock, self.ids, deprecations(stored))
+            target = Target(resource, resource, None, [])
+        else:
+            stored = self.scheme.storage(resource.group, resource.plural)
+            target = Target(resource, stored, strategy_for(stored), deprecations(stored))
+        self._targets[info.group, info.version, info.resource] = target
+        return target
+
+    def _forget_if_changed(self) -> None:
+        if self._generation != self.scheme.generation:
+            self._generation = self.scheme.generation
+            self._targets.clear()
+            self._heads.clear()
 
     def heads(self, key: str) -> bytes:
         """For the log: what served bytes of a storage key's resource start with."""
-        return head_of(self.scheme, key)
+        self._forget_if_changed()
+        found = self._heads.get(key)
+        if found is None:
+            found = self._heads[key] = head_of(self.scheme, key)
+        return found
 
     async def _run(self, op: Operation) -> ApiResponse:
         info = op.info
@@ -172,7 +208,7 @@ class Service:
             return await virtual(op)
         if info.verb in ("create", "update", "patch", "delete", "deletecollection"):
             body.check_size(op.request.body)
-        return await self._verbs.run(op)
+        return await self._verbs.of(op)
 
     def _check_verb(self, resource: Resource, info: RequestInfo) -> None:
         if not info.subresource:

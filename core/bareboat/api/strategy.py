@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from bareboat.contracts.auth import UserInfo
+from bareboat.models.names import dns1123_subdomain
 from bareboat.models.status import Cause
 
 
@@ -80,8 +81,6 @@ class Strategy:
     subresources: dict[str, SubresourceStrategy] = {"status": SubresourceStrategy()}
 
     def validate_name(self, name: str) -> list[str]:
-        from bareboat.models.names import dns1123_subdomain
-
         return dns1123_subdomain(name)
 
     def default(self, obj: Any) -> None:
@@ -98,6 +97,11 @@ class Strategy:
 
     def validate_create(self, obj: Any) -> list[Cause]:
         return []
+
+    def judge(self, obj: Any) -> tuple[list[Cause], list[str]]:
+        """Of a new object, what ``validate_create`` finds and, if that is nothing, what ``warnings`` says."""
+        causes = self.validate_create(obj)
+        return causes, [] if causes else self.warnings(obj, None)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return []

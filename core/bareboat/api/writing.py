@@ -5,7 +5,8 @@ In: a Struct of the stored version. Out: the entry that is now in the log (or wo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bareboat.api import ownership
 from bareboat.api.custom.rows import START
@@ -16,7 +17,7 @@ from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
 from bareboat.models.codec import DecodeError, decode, encode
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
-from bareboat.store.entry import Entry, head, serve, strip
+from bareboat.store.entry import PREFIX, Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ async def load(op: Operation, entry: Entry) -> Any:
 def unchanged(op: Operation, stored: bytes, current: Entry) -> bool:
     """Whether ``stored`` says what is there already. An object that would be spelled otherwise today is written anew."""
     start = START if op.custom is not None else head(op.stored.kind, op.stored.api_version)
+    if len(serve(start, current.revision, b"")) + len(stored) - len(PREFIX) != len(current.data):
+        return False
     return stored == strip(start, current.revision, current.data)
 
 
@@ -99,8 +102,18 @@ def invalid(op: Operation, name: str, causes: list[Cause]) -> Invalid:
     return Invalid(op.resource.kind, name, causes, group=op.resource.group)
 
 
-async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool = False) -> Entry:
-    """Admission, metadata, validation and the log for a new object, already defaulted. Raises AlreadyExists (retried by generateName).
+class NewRow(NamedTuple):
+    """What is written of a new object. Whoever waits for the log holds this, and the object is let go while it is still in the
+    processor's caches. ``ended``: see AdmissionRequest."""
+
+    key: str
+    stored: bytes
+    allocation: Plan
+    ended: list[Callable[[], None]]
+
+
+async def new_row(service: Service, op: Operation, obj: Any, *, tracked: bool = False) -> NewRow:
+    """Admission, metadata and validation of a new object, already defaulted. It has to be written next, however that goes.
 
     ``tracked``: the object has its managedFields already.
     """
@@ -113,43 +126,54 @@ async def write_new(service: Service, op: Operation, obj: Any, *, tracked: bool 
     op.strategy.prepare_create(obj, context)
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, obj, None)
-    causes = allocation.causes or (
-        validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + op.strategy.validate_create(obj)
-    )
+    causes = allocation.causes
+    texts: list[str] = []
+    if not causes:
+        found, texts = op.strategy.judge(obj)
+        causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + found
     if causes:
         raise invalid(op, obj.metadata.name, causes)
-    op.warnings.extend(op.strategy.warnings(obj, None))
+    op.warnings.extend(texts)
     key, stored = op.key(obj.metadata.name, obj.metadata.namespace), await stored_bytes(op, obj)
-    checked = admission_request(op, "CREATE", obj, None)  # what it does to the object is too late: the bytes are made
+    # what validators do to the object is too late: the bytes are made
+    checked = request if request.name == obj.metadata.name else admission_request(op, "CREATE", obj, None)
     try:
         await service.admission.validate(checked)
-        return await _put_new(service, op, key, stored, allocation)
+    except BaseException:
+        _end(checked.ended)
+        raise
+    return NewRow(key, stored, allocation, checked.ended)
+
+
+async def write_new(service: Service, op: Operation, new: NewRow) -> Entry:
+    """The log for a new object. Raises AlreadyExists (retried by generateName)."""
+    try:
+        return await _put_new(service, op, new)
+    except CompareFailed as error:
+        raise already_exists(op, new.key) from error
     finally:
-        _end(checked)
+        _end(new.ended)
 
 
-async def _put_new(service: Service, op: Operation, key: str, stored: bytes, allocation: Plan) -> Entry:
-    name = key.rpartition("/")[2]
+async def _put_new(service: Service, op: Operation, new: NewRow) -> Entry:
+    key, stored, allocation, _ = new
     if op.dry_run:
         if service.log.newest(key) is not None:
-            raise already_exists(op, name)
+            raise already_exists(op, key)
         return shown(op, stored, 0, 0, key)
     expires = op.clock.now().timestamp() + service.event_seconds if op.stored.key == "core/events" else 0.0
-    try:
-        with allocation:
-            return await service.log.write(key, stored, expect=0, expires_at=expires, guards=allocation.guards)
-    except CompareFailed as error:
-        raise already_exists(op, name) from error
+    with allocation:
+        return await service.log.write(key, stored, expect=0, expires_at=expires, guards=allocation.guards)
 
 
-def _end(request: AdmissionRequest) -> None:
+def _end(ended: list[Callable[[], None]]) -> None:
     """Tell the plugins that wanted to know that the write is over, however it went."""
-    for tell in request.ended:
+    for tell in ended:
         tell()
 
 
-def already_exists(op: Operation, name: str) -> AlreadyExists:
-    return AlreadyExists.of(op.resource.plural, name, group=op.resource.group)
+def already_exists(op: Operation, key: str) -> AlreadyExists:
+    return AlreadyExists.of(op.resource.plural, key.rpartition("/")[2], group=op.resource.group)
 
 
 def conflict(op: Operation, name: str, because: str = MODIFIED) -> Conflict:
@@ -201,7 +225,7 @@ async def write_changed(
             await service.admission.validate(checked)
         return await _put_changed(service, op, stored, current, allocation, gone=gone)
     finally:
-        _end(checked)
+        _end(checked.ended)
 
 
 async def _bytes_of_change(op: Operation, new: Any) -> bytes:

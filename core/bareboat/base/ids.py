@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
-import uuid
 from typing import Protocol
 
 #: Letters and digits that form no words (the alphabet of generated names in the Kubernetes API).
@@ -23,6 +23,10 @@ class Ids(Protocol):
     def fraction(self) -> float: ...
 
 
+#: The digit of a random UUID with its variant (binary 10 and two random bits), by what was drawn.
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+
+
 class SystemIds:
     """From the operating system's random source; ``suffix`` and ``fraction`` need no secrecy."""
 
@@ -30,7 +34,7 @@ class SystemIds:
         self._random = random.Random()  # noqa: S311
 
     def uid(self) -> str:
-        return str(uuid.uuid4())  # noqa: TID251  the one place
+        return _spelled(os.urandom(16).hex())
 
     def suffix(self, length: int = 5) -> str:
         return "".join(self._random.choices(ALPHABET, k=length))
@@ -49,7 +53,7 @@ class SeededIds:
         self._random = random.Random(seed)  # noqa: S311
 
     def uid(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        return _spelled(f"{self._random.getrandbits(128):032x}")
 
     def suffix(self, length: int = 5) -> str:
         return "".join(self._random.choices(ALPHABET, k=length))
@@ -59,3 +63,8 @@ class SeededIds:
 
     def fraction(self) -> float:
         return self._random.random()
+
+
+def _spelled(drawn: str) -> str:
+    """A random UUID (version 4) of 32 hexadecimal digits."""
+    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{_VARIANT[drawn[16]]}{drawn[17:20]}-{drawn[20:]}"

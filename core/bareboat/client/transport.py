@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Literal, Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -28,6 +28,17 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+#: What ``Sharing.listing`` gives: the objects and the list's metadata, or an answer like any other.
+Listed = Answer | tuple[Sequence[bytes], Mapping[str, Any]]
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """A transport inside the server may give objects of a list as the store's own bytes, as ``Transport.watch`` does."""
+
+    async def listing(self, path: str, *, query: Mapping[str, str] = NO_QUERY) -> Listed: ...
 
 
 class Transport(Protocol):

@@ -146,7 +146,7 @@ class ControlPlane:
         await self._start_loops()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 50, 1000)
+        gc.set_threshold(2_000, 5, 20_000)  # what a collection looks at holds the loop: few new objects at a time
 
     async def stop(self) -> None:
         """Say "not ready", wait until nobody sends requests here, then end: what is under way may finish, watches are closed."""

@@ -112,6 +112,9 @@ class AdmissionPlugin(ABC):
     stage: int = PLUGIN
     #: runs whether the cluster file names it or not: without it something else would be no protection
     required: bool = False
+    #: ``mutate`` of an UPDATE sets fields of the object, its metadata, its spec and its other parts at most, and changes nothing
+    #: deeper where it stands: that may be shared with ``old``. For any other plugin the object is copied first
+    shallow: bool = False
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         """Whether requests of this shape concern the plugin. Called once per shape; must be pure."""

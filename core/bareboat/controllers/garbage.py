@@ -119,8 +119,10 @@ class GarbageCollector:
             try:
                 if not revision:
                     found, revision = await self._client.list_raw(resource)
-                    for _, _, data in found:
+                    for number, (_, _, data) in enumerate(found):
                         self._put(resource, _decode(data).metadata)
+                        if number % 256 == 255:
+                            await asyncio.sleep(0)
                     self._synced[resource.key].set()
                 async for event in self._client.watch_raw(resource, resource_version=revision):
                     revision = str(event.resource_version)

@@ -6,7 +6,7 @@ A sweep every twenty seconds. A pod that had not ended is marked Failed first, s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import msgspec
@@ -26,19 +26,19 @@ QUARANTINE = 40.0
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
-class _Spec(msgspec.Struct):
+class _Spec(msgspec.Struct, gc=False):
     nodeName: str = ""
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, gc=False):
     phase: str = ""
 
 
-class _Meta(Metadata):
+class _Meta(Metadata, gc=False):
     creationTimestamp: str = ""
 
 
-class _Pod(msgspec.Struct):
+class _Pod(msgspec.Struct, gc=False):
     metadata: _Meta
     spec: _Spec = msgspec.field(default_factory=_Spec)
     status: _Status = msgspec.field(default_factory=_Status)
@@ -67,27 +67,29 @@ class PodGarbageCollector(Controller):
             await self.sweep()
 
     async def sweep(self) -> None:
-        pods = await self._read()
+        pods, named = await self._read()
         for pod in self._surplus(pods):
             await self._collect(pod, "", "")
         for pod in self._out_of_service(pods):
             await self._collect(pod, "", "")
-        async for pod in self._orphans(pods):
+        async for pod in self._orphans(pods, named):
             await self._collect(pod, "DeletionByPodGC", "PodGC: node no longer exists")
         for pod in pods:
             if pod.metadata.deletionTimestamp and not pod.spec.nodeName:
                 await self._collect(pod, "", "")
 
-    async def _read(self) -> list[_Pod]:
-        """In portions, so that many pods do not hold up everybody else."""
-        pods = []
+    async def _read(self) -> tuple[list[_Pod], set[str]]:
+        """And which nodes they name. In portions, so that many pods do not hold up everybody else."""
+        pods: list[_Pod] = []
+        named: set[str] = set()
         for number, key in enumerate(self._pods.keys(), 1):
             data = self._pods.raw(key)
             if data is not None:
                 pods.append(msgspec.json.decode(data, type=_Pod))
+                named.add(pods[-1].spec.nodeName)
             if number % PORTION == 0:
                 await asyncio.sleep(0)
-        return pods
+        return pods, named - {""}
 
     def _surplus(self, pods: list[_Pod]) -> list[_Pod]:
         ended = [p for p in pods if p.status.phase not in ("Pending", "Running", "Unknown", "")]
@@ -98,13 +100,21 @@ class PodGarbageCollector(Controller):
 
     def _out_of_service(self, pods: list[_Pod]) -> Iterable[_Pod]:
         """Pods on their way out on nodes that are not ready and declared dead."""
-        dead = {n.metadata.name for n in self._nodes.list() if any(t.key == OUT_OF_SERVICE for t in n.spec.taints) and not _ready(n)}
-        return [p for p in pods if p.spec.nodeName in dead and p.metadata.deletionTimestamp]
+        dead = {n.metadata.name for n in self._marked() if any(t.key == OUT_OF_SERVICE for t in n.spec.taints) and not _ready(n)}
+        return [p for p in pods if p.spec.nodeName in dead and p.metadata.deletionTimestamp] if dead else []
 
-    async def _orphans(self, pods: list[_Pod]) -> Any:
+    def _marked(self) -> Iterator[core_v1.Node]:
+        """Nodes that may be declared dead; the others are not decoded."""
+        for key in self._nodes.keys():  # noqa: SIM118
+            if OUT_OF_SERVICE.encode() in (self._nodes.raw(key) or b""):
+                node = self._nodes.get(key)
+                if node is not None:
+                    yield node
+
+    async def _orphans(self, pods: list[_Pod], named: set[str]) -> Any:
         now = self.clock.monotonic()
         present = {key.lstrip("/") for key in self._nodes.keys()}  # noqa: SIM118
-        absent = {p.spec.nodeName for p in pods if p.spec.nodeName} - present
+        absent = named - present
         self._missing = {name: self._missing.get(name, now) for name in absent}
         gone = {name for name, since in self._missing.items() if now - since >= QUARANTINE and await self._is_gone(name)}
         for pod in pods:

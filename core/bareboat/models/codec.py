@@ -17,6 +17,7 @@ import msgspec
 from bareboat.models import custom, lenient, presence, scalars
 from bareboat.models.custom import CustomObject
 from bareboat.models.lenient import DecodeError
+from bareboat.models.repeats import has_duplicates
 
 __all__ = ["DecodeError", "copy", "decode", "decode_strict", "encode", "from_tree", "has_duplicates", "to_tree"]
 
@@ -87,11 +88,6 @@ def _decoder(cls: type) -> Callable[[bytes], Any]:
     if known is None:
         known = _DECODERS[cls] = msgspec.json.Decoder(cls, dec_hook=scalars.canonical).decode
     return known
-
-
-def has_duplicates(data: bytes) -> bool:
-    """Whether the body has more keys than the tree that it makes. May say yes for unusual spelling: the slow way then decides."""
-    return _encode(msgspec.json.decode(data)).count(b":") != data.count(b":")
 
 
 @contextmanager

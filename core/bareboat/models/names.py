@@ -103,6 +103,10 @@ def config_map_key(value: str) -> list[str]:
     return faults + _dots(value)
 
 
+#: The same as a test: None for a key that is none, or that only ``config_map_key`` can judge.
+is_config_map_key = re.compile(rf"(?!\.\.|\.\Z){_CONFIG_KEY[:-1]}{{1,253}}", re.ASCII).fullmatch
+
+
 def env_var_name(value: str) -> list[str]:
     rule = (
         "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit"

@@ -11,6 +11,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -51,19 +52,19 @@ class Resource:
     list_kind: str = ""
     type_key: str = ""  # core_v1.Pod; empty for custom resources
     custom: bool = False  # defined by a CustomResourceDefinition
+    #: `apps/v1`, `v1`
+    api_version: str = field(init=False, repr=False, compare=False)
+    #: the first two parts of a storage key
+    key: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
+    def __post_init__(self) -> None:
+        """Every request asks for these, so they are made once."""
+        object.__setattr__(self, "api_version", f"{self.group}/{self.version}" if self.group else self.version)
+        object.__setattr__(self, "key", f"{self.group or 'core'}/{self.plural}")
 
     @property
     def path_prefix(self) -> str:
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-
-    @property
-    def key(self) -> str:
-        """The first two parts of a storage key."""
-        return f"{self.group or 'core'}/{self.plural}"
 
     @property
     def group_resource(self) -> str:
@@ -83,6 +84,9 @@ class Scheme:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str], Resource] = {}
         self._by_type: dict[str, Resource] = {}
+        self._keys: dict[type, str] = {}
+        #: how often resources came or went
+        self.generation = 0
         self._stored: dict[tuple[str, str], Resource] = {}
         self._listeners: list[Callable[[], None]] = []
         for resource in resources or ():
@@ -102,6 +106,14 @@ class Scheme:
     def by_type(self, cls: type) -> Resource:
         """Raises KeyError for a type that is no resource."""
         return self._by_type[key_of(cls)]
+
+    def key_of(self, cls: type) -> str:
+        """The first two parts of the storage keys of a type's objects. Raises KeyError for a type that is no resource."""
+        found = self._keys.get(cls)
+        if found is None:
+            resource = self.by_type(cls)
+            found = self._keys[cls] = self.storage(resource.group, resource.plural).key
+        return found
 
     def resources(self) -> list[Resource]:
         """In the order of discovery."""
@@ -123,11 +135,16 @@ class Scheme:
 
     def add(self, resource: Resource) -> None:
         """Adds or replaces."""
-        self._stored.clear()
+        self._changed()
         self._by_path[resource.group, resource.version, resource.plural] = resource
         self._by_kind[resource.api_version, resource.kind] = resource
         if resource.type_key:
             self._by_type[resource.type_key] = resource
+
+    def _changed(self) -> None:
+        self._stored.clear()
+        self._keys.clear()
+        self.generation += 1
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` after resources came or went at run time."""
@@ -140,7 +157,7 @@ class Scheme:
 
     def remove(self, resource: Resource) -> None:
         """Removing what is not there is no error."""
-        self._stored.clear()
+        self._changed()
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
         if self._by_kind.get((resource.api_version, resource.kind)) == resource:
             del self._by_kind[resource.api_version, resource.kind]
@@ -175,6 +192,7 @@ def module_of(group: str, version: str) -> str:
     return f"{group.partition('.')[0] or 'core'}_{version}"
 
 
+@cache
 def load_type(key: str) -> type[msgspec.Struct]:
     module, _, name = key.partition(".")
     found: type[msgspec.Struct] = getattr(importlib.import_module(f"bareboat.models.{module}"), name)

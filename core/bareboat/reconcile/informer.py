@@ -25,6 +25,8 @@ log = logging.getLogger("bareboat.informer")
 #: States whose views are kept for the next change, which often follows at once.
 KEPT = 256
 T = TypeVar("T", bound=msgspec.Struct)
+#: Objects that are taken in before others have their turn.
+PORTION = 32
 OnChange = Callable[[str, bytes | None, bytes | None], None]
 #: The same with the old and the new state as a view. Shared by all who are told of the same change: not to be written to.
 OnView = Callable[[str, Any, Any], None]
@@ -138,6 +140,8 @@ class Informer(Generic[T]):
             seen.add(key)
             if self._objects.get(key) != data:
                 self._put(key, data)
+            if len(seen) % PORTION == 0:
+                await asyncio.sleep(0)
         for key in [k for k in self._objects if k not in seen]:
             self._remove(key)
         self._revision = revision
@@ -155,7 +159,7 @@ class Informer(Generic[T]):
                 self._put(f"{event.namespace}/{event.name}", event.object)
             self._revision = str(event.resource_version)
             count += 1
-            if count % 64 == 0:
+            if count % PORTION == 0:
                 await asyncio.sleep(0)
 
     def _put(self, key: str, data: bytes) -> None:

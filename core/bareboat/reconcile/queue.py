@@ -9,6 +9,8 @@ from collections.abc import Callable
 from bareboat.base.backoff import Backoff
 
 FIRST_WAIT, LONGEST_WAIT = 0.05, 300.0
+#: Keys that are given before others have their turn.
+IN_A_ROW = 4
 
 
 class WorkQueue:
@@ -22,6 +24,7 @@ class WorkQueue:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, fraction=fraction)
         self._ready = asyncio.Event()
+        self._given = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -55,7 +58,10 @@ class WorkQueue:
         self._backoff.reset(key)
 
     async def get(self) -> str:
-        """The next key; ``done`` must follow."""
+        """The next key; ``done`` must follow. Workers whose work waits for nothing let others have their turn here."""
+        self._given += 1
+        if self._given % IN_A_ROW == 0:
+            await asyncio.sleep(0)
         while not self._waiting:
             self._ready.clear()
             await self._ready.wait()

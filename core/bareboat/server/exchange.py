@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+import zlib
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from bareboat.api.body import LIMIT
-from bareboat.api.request import ApiRequest, ApiResponse
+from bareboat.api.request import ApiRequest, ApiResponse, Pieces
 from bareboat.contracts.auth import Credentials, UserInfo
 from bareboat.models.status import BadRequest, RequestEntityTooLarge
 from bareboat.server.cycle import at_once, cycle_of
@@ -148,6 +149,9 @@ async def send_response(
     if response.stream is not None:
         await _send_stream(response, head, receive, send)
         return
+    if response.pieces is not None:
+        await _send_pieces(response.status, response.pieces, head, accepts_gzip, send)
+        return
     body = response.body
     if accepts_gzip and len(body) > GZIP_FROM:
         body = await asyncio.to_thread(gzip.compress, body, 1)
@@ -160,6 +164,25 @@ async def send_response(
         await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
     last = (len(body) - 1) // PIECE * PIECE if len(body) > PIECE else 0
     await send({"type": "http.response.body", "body": body[last:]})
+
+
+async def _send_pieces(status: int, pieces: Pieces, head: list[tuple[bytes, bytes]], accepts_gzip: bool, send: Any) -> None:
+    """A piece per turn of the loop; compressed as they go, in chunks then."""
+    cycle = cycle_of(send)
+    packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS) if accepts_gzip and cycle is not None else None
+    if packer is not None:
+        head += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+    else:
+        head.append((b"content-length", b"%d" % pieces.length))
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    for piece in pieces:
+        if cycle is not None and cycle.gone:
+            return
+        data = piece if packer is None else await asyncio.to_thread(packer.compress, piece)
+        if data:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": b"" if packer is None else packer.flush()})
 
 
 def warnings(texts: Sequence[str]) -> list[bytes]:

@@ -20,7 +20,7 @@ CAPACITY = 20_000
 AT_A_TIME = 24
 #: So many at least while changes come faster than they go out: the next change is then in time to go out with this one. As many more
 #: (at most so many) as it takes for everybody to be served while the loop did other things for so many seconds.
-IN_HASTE, AT_MOST, ROUND_SECONDS = 3, 96, 0.1
+IN_HASTE, AT_MOST, ROUND_SECONDS = 3, 64, 0.1
 
 
 class SlowSubscriber(Exception):

@@ -8,6 +8,7 @@ Only the served bytes are kept in memory; they are what GET returns, LIST joins 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 PREFIX = b'{"metadata":{'
@@ -40,6 +41,7 @@ class Change(NamedTuple):
     previous: Entry | None
 
 
+@lru_cache(4096)
 def head(kind: str, api_version: str) -> bytes:
     """What served bytes of a kind start with."""
     return f'{{"kind":"{kind}","apiVersion":"{api_version}",'.encode()

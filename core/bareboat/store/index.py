@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
+from itertools import islice
 
 from bareboat.store.entry import Entry, resource_of
 
@@ -42,13 +43,21 @@ class Index:
         entries = self.entries
         for keys in self._lists(prefix):
             start = bisect.bisect_right(keys, start_after) if start_after else 0
-            for key in keys[start:] if start else keys:
+            for key in islice(keys, start, None) if start else keys:
                 entry = entries.get(key)
                 if entry is not None:
                     yield entry
 
-    def count(self, prefix: str) -> int:
-        return sum(len(keys) for keys in self._lists(prefix))
+    def listing(self, prefix: str) -> list[Entry]:
+        """All that ``scan`` gives, at once."""
+        found = self.entries
+        return [entry for keys in self._lists(prefix) for entry in map(found.__getitem__, keys)]
+
+    def count(self, prefix: str, start_after: str = "") -> int:
+        lists = self._lists(prefix)
+        if not start_after:
+            return sum(map(len, lists))
+        return sum(len(keys) - bisect.bisect_right(keys, start_after) for keys in lists)
 
     def resources(self) -> list[str]:
         return [resource for resource, spaces in self._keys.items() if spaces]

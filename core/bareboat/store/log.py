@@ -9,8 +9,11 @@ batch fails, its overlay and all that was built on it is dropped and every waite
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from bareboat.base.clock import Clock
@@ -37,6 +40,9 @@ BATCH = 512
 ENOUGH = 32
 #: Turns of the loop without a new write that end the waiting: what is read from a socket in one turn is a write in the next but one.
 QUIET_TURNS = 2
+
+
+_key = attrgetter("key")
 
 
 class CompareFailed(Exception):
@@ -113,6 +119,10 @@ class Log:
         """Live entries under ``prefix`` ("apps/deployments/" or "apps/deployments/ns/") in key order."""
         return self._index.scan(prefix, start_after)
 
+    def listing(self, prefix: str) -> list[Entry]:
+        """All of ``scan``."""
+        return self._index.listing(prefix)
+
     def count(self, prefix: str) -> int:
         return self._index.count(prefix)
 
@@ -187,13 +197,33 @@ class Log:
     async def snapshot(self, prefix: str, revision: int) -> list[Entry]:
         """The entries under ``prefix`` as they were at ``revision``, in key order. Raises Compacted."""
         if revision >= self.head:
-            return list(self.scan(prefix))
+            return self._index.listing(prefix)
         if revision >= self._window.start:
-            live = self._window.undo({e.key: e for e in self.scan(prefix)}, prefix, revision)
-            return [live[key] for key in sorted(live)]
+            return list(self._as_of(prefix, revision, ""))
         if revision < self.compacted:
             raise Compacted(self.compacted)
         return [self._entry(row) for row in await self.store.at(prefix, revision)]
+
+    async def page(self, prefix: str, revision: int, start_after: str, limit: int) -> tuple[list[Entry], int]:
+        """``limit`` entries of ``snapshot`` after a key, and how many more there are. Raises Compacted."""
+        if revision >= self.head:
+            found = list(islice(self.scan(prefix, start_after), limit))
+            return found, self._index.count(prefix, start_after) - len(found)
+        if revision >= self._window.start:
+            before = self._window.before(prefix, revision)
+            found = list(islice(self._as_of(prefix, revision, start_after), limit))
+            live = self._index.entries
+            difference = sum((entry is not None) - (key in live) for key, entry in before.items() if key > start_after)
+            return found, self._index.count(prefix, start_after) + difference - len(found)
+        rest = [entry for entry in await self.snapshot(prefix, revision) if entry.key > start_after]
+        return rest[:limit], max(0, len(rest) - limit)
+
+    def _as_of(self, prefix: str, revision: int, start_after: str) -> Iterator[Entry]:
+        """In key order, by what the window knows of later changes."""
+        before = self._window.before(prefix, revision)
+        unchanged = (entry for entry in self.scan(prefix, start_after) if entry.key not in before)
+        changed = sorted((e for e in before.values() if e is not None and e.key > start_after), key=_key)
+        return heapq.merge(unchanged, changed, key=_key) if changed else unchanged
 
     async def subscribe(self, prefix: str, after: int, capacity: int = CAPACITY) -> Subscription:
         """Exactly the changes under ``prefix`` (a resource, a namespace of one, or one key) after revision ``after``. Raises Compacted."""

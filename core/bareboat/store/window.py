@@ -27,12 +27,10 @@ class Window:
         first = bisect.bisect_right(self._changes, revision, key=lambda c: c.revision)
         return (self._changes[i] for i in range(first, len(self._changes)))
 
-    def undo(self, live: dict[str, Entry], prefix: str, revision: int) -> dict[str, Entry]:
-        """Turn ``live`` (the entries under ``prefix`` now) into what they were at ``revision``."""
-        for change in reversed(list(self.after(revision))):
-            if change.key.startswith(prefix):
-                if change.previous is None:
-                    live.pop(change.key, None)
-                else:
-                    live[change.key] = change.previous
-        return live
+    def before(self, prefix: str, revision: int) -> dict[str, Entry | None]:
+        """What the keys under ``prefix`` that changed after ``revision`` were at it; None: not there."""
+        found: dict[str, Entry | None] = {}
+        for change in self.after(revision):
+            if change.key.startswith(prefix) and change.key not in found:
+                found[change.key] = change.previous
+        return found

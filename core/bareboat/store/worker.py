@@ -54,12 +54,13 @@ class Worker:
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:
             call, loop, future = asked
-            result, error = None, None
+            result: Any = None
+            error: BaseException | None = None
             try:
                 result = call()
             except BaseException as raised:  # noqa: BLE001  whatever it is, it is for the one who waits
                 error = raised
-            if loop is None:
+            if loop is None or future is None:
                 if error is not None:
                     log.error("%s: %r", self._name, error, exc_info=error)
             else:

@@ -95,3 +95,26 @@ async def test_deletes_are_mutated_and_evictions_are_admitted_as_evictions(start
     eviction = policy_v1.Eviction(metadata=meta_v1.ObjectMeta(name="p", namespace="default"))
     await kernel.client.post("/api/v1/namespaces/default/pods/p/eviction", eviction)
     assert [t for t in told if t[0] == "mutate"] == [("mutate", "a", "CREATE", "eviction")]
+
+
+async def test_a_plugin_that_changes_what_lies_deep_does_not_reach_the_old_object(start):
+    class Renaming(Recorder):
+        async def mutate(self, request):
+            if request.operation == "UPDATE":
+                request.object.spec.containers[0].image = "deep"
+
+        async def validate(self, request):
+            if request.operation == "UPDATE":
+                self.told.append((request.object.spec.containers[0].image, request.old.spec.containers[0].image))
+
+    told = []
+    plugin = Renaming("a", 0, told)
+    plugin.handles = lambda operation, group, resource, subresource: resource == "pods"
+    kernel = await start(plugin)
+    spec = core_v1.PodSpec(containers=[core_v1.Container(name="c", image="x")])
+    await kernel.client.create(core_v1.Pod(metadata=meta_v1.ObjectMeta(name="p", namespace="default"), spec=spec))
+    path, body = "/api/v1/namespaces/default/pods/p", b'{"metadata":{"labels":{"a":"b"}}}'
+    answer = await kernel.client.transport.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+    assert answer.status == 200
+    assert told == [("deep", "x")]
+    assert (await kernel.client.get(core_v1.Pod, "p", "default")).metadata.generation == 2

@@ -1,8 +1,12 @@
 """The fine print of reading: which parameters go together, pages, revisions, and what a scrape counts."""
 
+import asyncio
+
 import pytest
 
+from bareboat.api.verbs import read
 from bareboat.cluster.metrics import LoopLag, ServerMetrics
+from bareboat.models import core_v1, meta_v1
 
 pytestmark = pytest.mark.virtual_time
 CM = "/api/v1/namespaces/default/configmaps"
@@ -66,3 +70,17 @@ async def test_a_scrape_shows_what_was_asked(kernel, send):
     assert 'apiserver_storage_objects{resource="configmaps"} 1.0' in lines
     assert 'apiserver_current_inflight_requests{request_kind="mutating"} 0.0' in lines
     assert any(line.startswith("apiserver_request_duration_seconds_bucket") for line in lines)
+
+
+async def test_a_list_that_is_read_in_portions_is_of_one_revision(kernel, monkeypatch):
+    monkeypatch.setattr(read, "PORTION", 7)
+    for number in range(30):
+        await kernel.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name=f"c{number:02}", namespace="default")))
+    at = kernel.log.head
+    listing = asyncio.ensure_future(kernel.client.list(core_v1.ConfigMap, "default"))
+    await asyncio.sleep(0)
+    await kernel.client.delete(core_v1.ConfigMap, "c29", "default")
+    await kernel.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name="c28a", namespace="default")))
+    found = await listing
+    assert [item.metadata.name for item in found.items] == [f"c{number:02}" for number in range(30)]
+    assert found.resource_version == str(at)

@@ -34,6 +34,12 @@ def pod_spec(chance: random.Random) -> dict:
     return {**spec, "nodeSelector": {"a": "b"}} if chance.random() < 0.5 else spec
 
 
+def config_map(chance: random.Random) -> dict:
+    data = {chance.choice("zyxcba") + str(i): "v" * i for i in range(chance.randrange(5))}
+    found: dict = {"data": data, "binaryData": {f"b.{i}": "Yg==" for i in range(chance.randrange(3))}}
+    return {**found, "immutable": chance.random() < 0.5} if chance.random() < 0.5 else found
+
+
 def objects(chance: random.Random, number: int):
     template = {"metadata": {"labels": {"a": "b"}}, "spec": pod_spec(chance)}
     yield core_v1.Pod, {"spec": pod_spec(chance)}
@@ -42,6 +48,9 @@ def objects(chance: random.Random, number: int):
     yield core_v1.Service, {"spec": {"ports": [{"port": 80 + i, "name": f"p{i}"} for i in range(chance.randrange(1, 3))]}}
     yield core_v1.Service, {"spec": {"ports": [{"port": 80}]}, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}}
     yield core_v1.ConfigMap, {"data": {"a": "b"}}
+    yield core_v1.ConfigMap, config_map(chance)
+    yield core_v1.Secret, {"type": chance.choice(["", "example.com/t"]), "stringData": {"b": "1", "a": ""}, "data": {"c": "Yg=="}}
+    yield core_v1.Endpoints, {"subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}] * chance.randrange(2)}
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -202,6 +202,14 @@ class TestPatch:
                 await client.patch(core_v1.ConfigMap, "a", patch, "default", type=kind)
             assert 400 <= caught.value.code < 500
 
+    @pytest.mark.parametrize(("kind", "status"), [("merge", 422), ("strategic-merge", 200)])
+    async def test_makes_no_other_kind_of_an_object(self, client, kind, status):
+        await client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name="k", namespace="default")))
+        path, media = "/api/v1/namespaces/default/configmaps/k", f"application/{kind}-patch+json"
+        answer = await client.transport.request("PATCH", path, body=b'{"kind":"Secret"}', content_type=media)
+        assert answer.status == status
+        assert (await client.get(core_v1.ConfigMap, "k", "default")).kind == "ConfigMap"
+
 
 class TestDelete:
     async def test_it_is_gone(self, client):

@@ -1,5 +1,7 @@
 """Syntax checks: what passes and what is said."""
 
+import random
+
 import pytest
 
 from bareboat.models import names
@@ -51,3 +53,11 @@ def test_faults_are_upstreams_words():
     assert names.port_number(0) == ["must be between 1 and 65535, inclusive"]
     assert names.config_map_key("..") == ["must not be '..'"]
     assert names.port_name("-1") == ["must contain at least one letter (a-z)", "must not begin or end with a hyphen"]
+
+
+def test_the_quick_look_at_a_config_key_says_what_the_long_one_says():
+    chance = random.Random(5)
+    keys = ["", ".", "..", "..a", ".a", "a..", "a" * 253, "a" * 254, ".\n", "a\n", "é"]
+    keys += ["".join(chance.choices(".-_aZ9 \n/", k=chance.randrange(5))) for _ in range(2000)]
+    for key in keys:
+        assert (names.is_config_map_key(key) is None) == bool(names.config_map_key(key)), repr(key)

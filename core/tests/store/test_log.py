@@ -1,6 +1,7 @@
 """The log: compare-and-swap, group commit, watches without gap or duplicate, snapshots, expiry, compaction."""
 
 import asyncio
+import random
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from bareboat.contracts.errors import Exhausted
 from bareboat.contracts.store import Compacted
 from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import head
-from bareboat.store.log import NO_CHANGE, CompareFailed, Log, StoreFailed
+from bareboat.store.log import ENOUGH, NO_CHANGE, QUIET_TURNS, CompareFailed, Log, StoreFailed
 from bareboat.store.memory import MemoryStore
 
 KEY = "core/configmaps/ns/a"
@@ -247,3 +248,77 @@ async def test_a_bug_in_a_driver_fails_its_batch_and_not_the_log(log, monkeypatc
         with pytest.raises(StoreFailed, match="a bug"):
             await log.write(KEY, stored("a"), expect=0)
     assert (await log.write(KEY, stored("a"), expect=0)).revision == 1
+
+
+async def test_a_page_is_a_part_of_the_snapshot_of_its_revision(log):
+    chance = random.Random(5)
+    for step in range(120):
+        space, name = chance.choice(["a", "a-b", "b"]), f"n{chance.randrange(12)}"
+        key = f"core/configmaps/{space}/{name}"
+        await log.write(key, None if log.get(key) and chance.random() < 0.4 else stored(name, step=str(step)))
+    for revision in range(log.head - 60, log.head + 1):
+        whole = await log.snapshot("core/configmaps/", revision)
+        assert [e.key for e in whole] == sorted(e.key for e in whole)
+        start, limit = chance.choice(["", *(e.key for e in whole)]), chance.choice([1, 5, 100])
+        rest = [e.data for e in whole if e.key > start]
+        page, more = await log.page("core/configmaps/", revision, start, limit)
+        assert ([e.data for e in page], more) == (rest[:limit], max(0, len(rest) - limit))
+
+
+class Batches(MemoryStore):
+    """Remembers how many rows came in each commit."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    async def append(self, rows):
+        self.sizes.append(len(rows))
+        await super().append(rows)
+
+
+@pytest.fixture
+async def batches():
+    store = Batches()
+    log = Log(store, LoopClock(), heads)
+    await log.start()
+    yield log, store.sizes
+    await log.stop()
+
+
+async def test_writes_that_come_in_turns_of_the_loop_right_after_each_other_share_a_commit(batches):
+    log, sizes = batches
+
+    async def later(turns):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await log.write(f"core/configmaps/ns/{turns}", stored(str(turns)), expect=0)
+
+    await asyncio.gather(*(later(turns) for turns in range(20)))
+    assert sizes == [20]
+
+
+async def test_a_write_that_is_alone_is_committed_after_a_few_turns_of_the_loop(batches):
+    log, sizes = batches
+    asked = asyncio.ensure_future(log.write(KEY, stored("a"), expect=0))
+    turns = 0
+    while not asked.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns <= QUIET_TURNS + 6
+    assert sizes == [1]
+
+
+async def test_a_batch_that_is_large_enough_waits_for_nothing_more(batches):
+    log, sizes = batches
+
+    async def trickle():
+        for number in range(4 * ENOUGH):
+            writes.append(asyncio.ensure_future(log.write(f"core/configmaps/ns/{number}", stored(str(number)), expect=0)))
+            await asyncio.sleep(0)
+
+    writes = []
+    await trickle()
+    await asyncio.gather(*writes)
+    assert sizes[0] in (ENOUGH, ENOUGH + 1)
+    assert len(sizes) >= 3

@@ -27,6 +27,7 @@ class AlwaysPullImages(AdmissionPlugin):
     """Who may not pull an image does not get to run it because it is there already."""
 
     name = "AlwaysPullImages"
+    shallow = True
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation in ("CREATE", "UPDATE") and not group and resource == "pods" and subresource in ("", "ephemeralcontainers")
@@ -104,6 +105,7 @@ class ExtendedResourceToleration(AdmissionPlugin):
     """Pods that ask for an extended resource tolerate the taint of its name."""
 
     name = "ExtendedResourceToleration"
+    shallow = True
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation in ("CREATE", "UPDATE") and not group and resource == "pods" and not subresource

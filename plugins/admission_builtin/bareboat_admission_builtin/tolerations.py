@@ -21,6 +21,7 @@ Tolerations = list[core_v1.Toleration]
 
 class PodTolerationRestriction(AdmissionPlugin):
     name = "PodTolerationRestriction"
+    shallow = True
 
     def __init__(self, reader: Reader, options: TolerationOptions) -> None:
         self._reader = reader

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from bareboat.contracts import nftables
 from bareboat.contracts.cni import Attachment, Capabilities, NetworkConfig, NetworkDriver, Result
 from bareboat.contracts.driver import Health, Host
 from bareboat.contracts.errors import Conflict, NotFound
@@ -103,7 +104,7 @@ class BridgeDriver(NetworkDriver):
                 await self._delete(key, keep_rules=True)
             await self._disconnect()
             await links.remove(self._bridge)
-            await rules.delete(self._table)
+            await nftables.delete(self._table)
             self._restore_forwarding()
             self._config = None
 
@@ -120,7 +121,7 @@ class BridgeDriver(NetworkDriver):
         if self._config is None:
             return
         ports = [(lease.address, port) for lease in self._book.leases.values() for port in lease.attachment.ports]
-        await rules.apply(rules.ruleset(self._table, self._config, ports, masquerade=self._options.masquerade))
+        await nftables.apply(rules.ruleset(self._table, self._config, ports, masquerade=self._options.masquerade))
 
     def _interface(self, key: str) -> str:
         """Fifteen characters at most: two, eight of the hash of instance and key, unique on the machine."""

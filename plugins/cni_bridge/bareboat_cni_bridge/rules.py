@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 from bareboat.contracts.cni import NetworkConfig
 from bareboat.contracts.cri import PortMapping
-from bareboat.contracts.errors import Unavailable
 
 #: Set on connections that must be masqueraded: they come back to the pod that opened them, or from an address that no pod could answer.
 HAIRPIN_MARK = "0x8000"
@@ -55,21 +53,3 @@ def _forward(address: str, port: PortMapping) -> list[str]:
         f"ip saddr {{ {address}, 127.0.0.0/8 }} {match} meta mark set meta mark or {HAIRPIN_MARK}",
         f"{match} dnat to {address}:{port.container_port}",
     ]
-
-
-async def apply(text: str) -> None:
-    """Run one nft transaction. Raises Unavailable with nft's own words."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "nft", "-f", "-", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-        )
-    except FileNotFoundError as error:
-        raise Unavailable("the nft command is missing: install the package nftables", reason="NftMissing") from error
-    _, errors = await process.communicate(text.encode())
-    if process.returncode:
-        raise Unavailable(f"nft refused the rules: {errors.decode(errors='replace').strip()}", reason="NftFailed")
-
-
-async def delete(table: str) -> None:
-    """Remove the table; it need not exist."""
-    await apply(f"table ip {table} {{}}\ndelete table ip {table}\n")

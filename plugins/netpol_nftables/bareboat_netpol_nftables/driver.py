@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from bareboat.contracts import nftables
 from bareboat.contracts.driver import Health, Host, NoOptions
 from bareboat.contracts.netpolicy import NetworkPolicyDriver, PolicyState
-from bareboat_netpol_nftables import nft
 from bareboat_netpol_nftables.ruleset import ruleset
 
 
@@ -20,7 +20,7 @@ class NftablesDriver(NetworkPolicyDriver):
         self._lock = asyncio.Lock()
 
     async def status(self) -> Health:
-        code, errors = await nft.run("list", "tables")
+        code, _, errors = await nftables.run("list", "tables")
         return Health(ready=True) if code == 0 else Health(ready=False, reason="NftFailed", message=errors)
 
     async def sync(self, state: PolicyState) -> None:
@@ -28,10 +28,10 @@ class NftablesDriver(NetworkPolicyDriver):
             if state == self._applied:
                 return
             self._applied = None
-            await nft.apply(ruleset(self._table, state))
+            await nftables.apply(ruleset(self._table, state))
             self._applied = state
 
     async def teardown(self) -> None:
         async with self._lock:
             self._applied = None
-            await nft.apply(ruleset(self._table, None))
+            await nftables.apply(ruleset(self._table, None))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from bareboat.contracts import nftables
 from bareboat.contracts.driver import Health, Host, NoOptions
 from bareboat.contracts.proxy import Capabilities, ProxyDriver, ProxyState
-from bareboat_proxy_nftables import nft
+from bareboat_proxy_nftables.contents import objects
 from bareboat_proxy_nftables.ruleset import Rules, build, transaction
 
 
@@ -22,7 +23,7 @@ class NftablesDriver(ProxyDriver):
         self._lock = asyncio.Lock()
 
     async def status(self) -> Health:
-        code, _, errors = await nft.run("list", "tables")
+        code, _, errors = await nftables.run("list", "tables")
         return Health(ready=True) if code == 0 else Health(ready=False, reason="NftFailed", message=errors)
 
     async def sync(self, state: ProxyState) -> None:
@@ -30,14 +31,14 @@ class NftablesDriver(ProxyDriver):
             rules = build(state)
             if rules == self._applied:
                 return
-            chains, sets = await nft.objects(self._table)
+            chains, sets = await objects(self._table)
             stale_chains = {c for c in chains if c.startswith(("svc-", "ext-", "ep-"))} - set(rules.chains)
             stale_sets = {s for s in sets if s.startswith("aff-")} - set(rules.affinity)
             self._applied = None
-            await nft.apply(transaction(self._table, rules, stale_chains, stale_sets))
+            await nftables.apply(transaction(self._table, rules, stale_chains, stale_sets))
             self._applied = rules
 
     async def teardown(self) -> None:
         async with self._lock:
             self._applied = None
-            await nft.apply(f"table ip {self._table} {{}}\ndelete table ip {self._table}\n")
+            await nftables.delete(self._table)

@@ -8,8 +8,8 @@ import uuid
 
 import pytest
 
+from bareboat.contracts import nftables
 from bareboat.testing.proxy_suite import ProxySuite
-from bareboat_proxy_nftables import nft
 from bareboat_proxy_nftables.plugin import NftablesProxy
 
 
@@ -23,7 +23,7 @@ def netns(monkeypatch):
     async def inside(*command, **options):
         return await original("ip", "netns", "exec", name, *command, **options)
 
-    monkeypatch.setattr(nft.asyncio, "create_subprocess_exec", inside)
+    monkeypatch.setattr(nftables.asyncio, "create_subprocess_exec", inside)
     yield name
     subprocess.run(["ip", "netns", "del", name], check=True)
 

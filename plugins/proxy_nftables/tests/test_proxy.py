@@ -8,9 +8,10 @@ from collections import Counter
 
 import pytest
 
+from bareboat.contracts import nftables
 from bareboat.contracts.driver import NoOptions
 from bareboat.contracts.proxy import Backend, ProxyState, ServicePort
-from bareboat_proxy_nftables import nft
+from bareboat_proxy_nftables.contents import objects
 from bareboat_proxy_nftables.plugin import NftablesProxy
 from bareboat_proxy_nftables.ruleset import build, transaction
 
@@ -108,7 +109,7 @@ async def node(pods, monkeypatch):
     class Host:
         instance = "testprox"
 
-    monkeypatch.setattr(nft.asyncio, "create_subprocess_exec", inside)
+    monkeypatch.setattr(nftables.asyncio, "create_subprocess_exec", inside)
     servers = [
         subprocess.Popen(["ip", "netns", "exec", pods[h], "python3", "-c", SERVER, str(h)], stdout=subprocess.PIPE) for h in (11, 12)
     ]
@@ -172,18 +173,18 @@ class TestOnThisMachine:
     async def test_a_repeated_sync_changes_nothing_and_a_restart_takes_over(self, node, pods):
         wanted = state(web(11, 12, affinity_seconds=60))
         await node.sync(wanted)
-        before = await nft.objects("bareboat-testprox-proxy")
+        before = await objects("bareboat-testprox-proxy")
         successor = NftablesProxy(NoOptions(), node.host)
         await successor.sync(wanted)
         await successor.sync(wanted)
-        assert await nft.objects("bareboat-testprox-proxy") == before
+        assert await objects("bareboat-testprox-proxy") == before
         await successor.sync(state())
-        chains, sets = await nft.objects("bareboat-testprox-proxy")
+        chains, sets = await objects("bareboat-testprox-proxy")
         assert not any(name.startswith(("svc-", "ep-", "ext-", "aff-")) for name in chains | sets)
 
     async def test_teardown_leaves_no_table(self, node):
         await node.sync(state(web(11)))
         for _ in range(2):
             await node.teardown()
-        _, tables, _ = await nft.run("list", "tables")
+        _, tables, _ = await nftables.run("list", "tables")
         assert b"testprox" not in tables

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
@@ -10,6 +12,14 @@ from bareboat.models.status import Forbidden, NotFound
 PROTECTED = frozenset({"default", "kube-system", "kube-public"})
 #: Access reviews ask about namespaces that need not exist.
 _REVIEWS = frozenset({"localsubjectaccessreviews"})
+
+
+class _Metadata(msgspec.Struct):
+    deletionTimestamp: str | None = None
+
+
+class _Namespace(msgspec.Struct):
+    metadata: _Metadata
 
 
 class NamespaceLifecycle(AdmissionPlugin):
@@ -27,7 +37,7 @@ class NamespaceLifecycle(AdmissionPlugin):
     async def mutate(self, request: AdmissionRequest) -> None:
         if request.resource == "namespaces" or not request.namespace:
             return
-        namespace = self._reader.get(core_v1.Namespace, request.namespace)
+        namespace = self._reader.view(core_v1.Namespace, _Namespace, request.namespace)
         if namespace is None:
             raise NotFound.of("namespaces", request.namespace)
         if namespace.metadata.deletionTimestamp and request.operation == "CREATE" and not request.subresource:

@@ -14,6 +14,7 @@ class Priority(AdmissionPlugin):
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._classes: dict[str, scheduling_v1.PriorityClass] = {}
+        self._default: scheduling_v1.PriorityClass | None = None
         reader.subscribe(scheduling_v1.PriorityClass, self._changed)
 
     def _changed(self, _namespace: str, name: str) -> None:
@@ -22,6 +23,7 @@ class Priority(AdmissionPlugin):
             self._classes.pop(name, None)
         else:
             self._classes[name] = found
+        self._default = min((c for c in self._classes.values() if c.globalDefault), key=lambda c: c.value, default=None)
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation == "CREATE" and not group and resource == "pods" and not subresource
@@ -47,5 +49,4 @@ class Priority(AdmissionPlugin):
             if found is None:
                 raise Forbidden.of("pods", request.name, because=f"no PriorityClass with name {name} was found")
             return found
-        defaults = [c for c in self._classes.values() if c.globalDefault]
-        return min(defaults, key=lambda c: c.value, default=None)
+        return self._default

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from bareboat.base.ids import SystemIds
 from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
@@ -13,6 +15,13 @@ from bareboat.models.status import Forbidden
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 PREFIX = "kube-api-access-"
 TOKEN_SECONDS = 3607
+
+
+class _Account(msgspec.Struct):
+    """What pods get of theirs."""
+
+    automountServiceAccountToken: bool | None = None
+    imagePullSecrets: list[core_v1.LocalObjectReference] = []
 
 
 class ServiceAccount(AdmissionPlugin):
@@ -32,7 +41,7 @@ class ServiceAccount(AdmissionPlugin):
         spec = pod.spec
         spec.serviceAccountName = spec.serviceAccountName or "default"
         spec.serviceAccount = spec.serviceAccountName
-        account = self._reader.get(core_v1.ServiceAccount, spec.serviceAccountName, request.namespace)
+        account = self._reader.view(core_v1.ServiceAccount, _Account, spec.serviceAccountName, request.namespace)
         if account is None:
             name = f"{request.namespace}/{spec.serviceAccountName}"
             because = f'error looking up service account {name}: serviceaccount "{spec.serviceAccountName}" not found'
@@ -40,9 +49,9 @@ class ServiceAccount(AdmissionPlugin):
         if self._wants_token(spec, account):
             self._mount(spec)
         if not spec.imagePullSecrets:
-            spec.imagePullSecrets = list(account.imagePullSecrets)
+            spec.imagePullSecrets = account.imagePullSecrets
 
-    def _wants_token(self, spec: Any, account: core_v1.ServiceAccount) -> bool:
+    def _wants_token(self, spec: Any, account: _Account) -> bool:
         if spec.automountServiceAccountToken is not None:
             return bool(spec.automountServiceAccountToken)
         return account.automountServiceAccountToken is not False

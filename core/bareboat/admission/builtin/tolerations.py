@@ -11,6 +11,7 @@ SECONDS = 300
 
 class DefaultTolerationSeconds(AdmissionPlugin):
     name = "DefaultTolerationSeconds"
+    shallow = True
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation in ("CREATE", "UPDATE") and not group and resource == "pods" and not subresource

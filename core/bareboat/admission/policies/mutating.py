@@ -28,6 +28,7 @@ def _compiled(spec: Any) -> list[tuple[str, Program]]:
 
 class MutatingAdmissionPolicy(AdmissionPlugin):
     name = "MutatingAdmissionPolicy"
+    shallow = True
     stage = POLICY
 
     def __init__(self, reader: Reader, host: AdmissionHost) -> None:

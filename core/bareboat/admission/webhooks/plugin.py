@@ -38,6 +38,7 @@ class _Webhooks(AdmissionPlugin):
 
 class MutatingAdmissionWebhook(_Webhooks):
     name = "MutatingAdmissionWebhook"
+    shallow = True
     kind = "mutating"
     configuration = admissionregistration_v1.MutatingWebhookConfiguration
 

@@ -24,7 +24,7 @@ class KindStrategy(Strategy):
             new.metadata.generation = old.metadata.generation + 1
 
     def reset_status(self, obj: Any) -> None:
-        if hasattr(obj, "status") and obj.status is not None:
+        if "status" in obj.__struct_fields__ and obj.status is not None:
             obj.status = type(obj.status)()
 
 

@@ -21,10 +21,11 @@ def validate_metadata_create(meta: Any, resource: Resource, strategy: Strategy) 
         causes += each("metadata.generateName", meta.generateName, strategy.validate_name(_masked(meta.generateName)))
     if not meta.name:
         causes.append(required("metadata.name", "name or generateName is required"))
-    else:
-        causes += each("metadata.name", meta.name, strategy.validate_name(meta.name))
+    elif faults := strategy.validate_name(meta.name):
+        causes += each("metadata.name", meta.name, faults)
     if resource.namespaced and meta.namespace:
-        causes += each("metadata.namespace", meta.namespace, dns1123_label(meta.namespace))
+        if not _is_namespace(meta.namespace):
+            causes += each("metadata.namespace", meta.namespace, dns1123_label(meta.namespace))
     elif resource.namespaced:
         causes.append(required("metadata.namespace"))
     return causes + _common(meta, strategy)
@@ -77,6 +78,11 @@ def _is_label(key: str, value: str) -> bool:
 
 
 @lru_cache(2048)
+def _is_namespace(name: str) -> bool:
+    return not dns1123_label(name)
+
+
+@lru_cache(2048)
 def _is_annotation(key: str) -> bool:
     return not qualified_name(key.lower())
 
@@ -86,9 +92,16 @@ def validate_annotations(annotations: dict[str, str], field: str) -> list[Cause]
     for key in annotations:
         if not _is_annotation(key):
             causes += each(field, key, qualified_name(key.lower()))
-    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_LIMIT:
+    if _are_too_large(annotations):
         causes.append(too_long(field, ANNOTATIONS_LIMIT))
     return causes
+
+
+def _are_too_large(annotations: dict[str, str]) -> bool:
+    """A character is four bytes at most, so mostly there is no need to look closer."""
+    if 4 * (sum(map(len, annotations)) + sum(map(len, annotations.values()))) <= ANNOTATIONS_LIMIT:
+        return False
+    return sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_LIMIT
 
 
 def validate_finalizer(finalizer: str, field: str, *, known: bool = True) -> list[Cause]:

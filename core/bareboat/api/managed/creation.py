@@ -13,6 +13,7 @@ import msgspec
 from bareboat.api.managed.entries import ordered
 from bareboat.api.managed.manager import FieldManager
 from bareboat.api.managed.sets import Node
+from bareboat.models import schema
 
 _encode = msgspec.json.Encoder().encode
 #: Specs that are remembered, and the size of the largest.
@@ -37,6 +38,39 @@ class Specs:
                     self._known.clear()
                 self._known[key] = known
         return known
+
+
+class Flat:
+    """A kind that has nothing beside its metadata but single values and maps of them (ConfigMap, Secret): no walk over a tree."""
+
+    def __init__(self, parts: list[tuple[str, str, Any, bool]]) -> None:
+        self._parts = parts
+
+    def fields(self, obj: Any) -> Node:
+        """What its creator owns beside metadata, in order."""
+        out: Node = {}
+        for attr, at, nothing, is_map in self._parts:
+            value = getattr(obj, attr)
+            if value != nothing:
+                out[at] = _map(value) if is_map else {}
+        return out
+
+
+def flat(cls: type[msgspec.Struct], empty: dict[str, Any], manager: FieldManager) -> Flat | None:
+    """``empty``: what is written of an object with nothing in it, beside its metadata. None for a kind that is not flat."""
+    nothing, parts = cls(), []
+    for field in schema.by_key(schema.key_of(cls)):
+        name = field.json_name
+        if name in ("apiVersion", "kind", "metadata"):
+            continue
+        atom = manager.atom.fields.get(name)
+        if atom is None:
+            return None
+        is_map = atom.kind == "map" and not atom.fields and atom.element is not None and atom.element.kind == "leaf"
+        if name in empty or f"f:{name}" in manager.reset or not (is_map or atom.kind == "leaf"):
+            return None
+        parts.append((field.attr, f"f:{name}", getattr(nothing, field.attr), is_map))
+    return Flat(sorted(parts, key=lambda part: part[1]))
 
 
 def of_metadata(meta: Any) -> Node | None:

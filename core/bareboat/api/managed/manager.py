@@ -57,12 +57,15 @@ class FieldManager:
             return managed
         if not change:
             return managed
-        books = self._taken(managed, change, None)
-        gained = _gained(change)
+        gained, before = _gained(change), managed.get(owner)
+        books = self._taken(managed, change, owner)
+        left = sets.difference(before.fields, change.removed) if before else sets.EMPTY
         if gained:
-            before = books.get(owner)
-            gained = ordered(gained)
-            books[owner] = Owned(sets.union(before.fields, gained) if before else gained, now)
+            books[owner] = Owned(sets.union(left, ordered(gained)), now)
+        elif before and not left:
+            del books[owner]
+        elif before and left is not before.fields:
+            books[owner] = Owned(left, before.time)
         return books
 
     def gained(self, live: dict[str, Any], new: dict[str, Any]) -> Node:
@@ -74,10 +77,11 @@ class FieldManager:
     ) -> tuple[dict[str, Any], Managed]:
         """The object with the configuration in it, and the books. Raises Conflicts unless forced."""
         last = managed.get(owner)
-        mine = sets.difference(sets.without(named(config, self.atom), self.reset), _STRIPPED)
+        asked = sets.without(named(config, self.atom), self.reset)
+        mine = sets.difference(asked, _STRIPPED)
         merged = merge(live, config, self.atom)
         if last and sets.difference(last.fields, mine):  # something that it named it names no longer
-            owned = mine
+            owned = asked  # its name among them, or metadata would go with the last label
             for key, other in managed.items():
                 owned = owned if key == owner else sets.union(owned, other.fields)
             merged = prune(merged, last.fields, owned, self.atom)

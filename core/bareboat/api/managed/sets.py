@@ -23,26 +23,27 @@ def member(node: Node) -> bool:
 
 
 def union(a: Node, b: Node) -> Node:
-    """Of two roots."""
+    """Of two roots; ``a`` itself if ``b`` adds nothing."""
     if not a or not b or a is b:
         return a or b
     return _merged(a, b)
 
 
 def _merged(a: Node, b: Node) -> Node:
-    out = dict(a)
+    out = a
     for key, right in b.items():
-        left = out.get(key)
-        out[key] = right if left is None else _union(left, right)
+        left = a.get(key)
+        node = right if left is None else _union(left, right)
+        if node is not left:
+            out = dict(a) if out is a else out
+            out[key] = node
     return out if len(out) == len(a) else dict(sorted(out.items()))
 
 
 def _union(a: Node, b: Node) -> Node:
-    if a is b:
-        return a
     if a and b:
         return _merged(a, b)
-    return _with_self(a or b)
+    return _with_self(b) if b else _with_self(a)
 
 
 def _with_self(node: Node) -> Node:

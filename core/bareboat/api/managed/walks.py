@@ -74,7 +74,7 @@ def whole(value: Any, atom: Atom) -> Node:
 
 def compare(old: dict[str, Any], new: dict[str, Any], atom: Atom) -> Comparison:
     """Of two objects of one kind."""
-    out = Comparison()
+    out = Comparison({}, {}, {})
     _maps(old, new, atom, out)
     return out
 
@@ -97,7 +97,7 @@ def _changed(at: str, old: Any, new: Any, atom: Atom, out: Comparison) -> None:
     if atom.kind == "leaf" or not (old or new) or not _alike(old, new, dict if atom.kind == "map" else list):
         out.modified[at] = EMPTY
         return
-    below = Comparison()
+    below = Comparison({}, {}, {})
     if atom.kind == "map":
         _maps(old, new, atom, below)
     else:

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -31,9 +31,6 @@ class Touched:
     names: frozenset[str]
     below: frozenset[str] | None = frozenset()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.names
-
 
 def of_trees(*trees: Tree) -> Touched:
     """What these trees, which may be less than a whole object, speak of."""
@@ -44,13 +41,13 @@ def of_trees(*trees: Tree) -> Touched:
 
 def of_merge(document: Tree) -> Touched | None:
     """Of a merge patch or a strategic one; None for one with a directive about the whole object."""
-    if any(name.startswith("$") for name in document):
+    if "$" in "".join(document):
         return None
     found = of_trees(document)
-    if found.below and any(name.startswith("$") for name in found.below):
-        whole = DIRECTIVE in found.below or RETAIN in found.below
-        return Touched(found.names, None if whole else frozenset(name.rpartition("/")[2] for name in found.below))
-    return found
+    if not found.below or "$" not in "".join(found.below):
+        return found
+    whole = DIRECTIVE in found.below or RETAIN in found.below
+    return Touched(found.names, None if whole else frozenset(name.rpartition("/")[2] for name in found.below))
 
 
 def of_json_patch(operations: list[Any]) -> Touched | None:
@@ -79,63 +76,91 @@ def plain(cls: Any) -> bool:
 
 
 def tree_of(obj: Any, touched: Touched) -> Tree:
-    """The touched parts of an object, where they are written at all."""
+    """The touched parts of an object, where they are written at all, in its order."""
     tree: Tree = {}
-    beside = []
-    for name in touched.names:
-        part = getattr(obj, name, None)
-        if name == META:
-            tree[META] = _tree_of_metadata(part, touched.below)
-        elif isinstance(part, msgspec.Struct):
-            tree[name] = to_tree(part)
-        else:
-            beside.append(name)
-    return tree | _only(obj, beside) if beside else tree
-
-
-def _tree_of_metadata(meta: Any, names: Iterable[str] | None) -> Tree:
-    tree = {}
-    for name in meta.__struct_fields__ if names is None else names:
-        value = getattr(meta, name, None)
-        if value not in _ABSENT and (value or name != "generation"):
-            tree[name] = msgspec.to_builtins(value)
+    for name in obj.__struct_fields__:
+        if name in touched.names:
+            part = getattr(obj, name)
+            if name == META:
+                tree[META] = _tree_of_metadata(part, touched.below)
+            elif isinstance(part, msgspec.Struct):
+                tree[name] = to_tree(part)
+            elif isinstance(part, str) and part:
+                tree[name] = part
+            else:
+                tree.update(_alone(obj, name))
     return tree
 
 
-def _only(obj: Any, names: list[str]) -> Tree:
-    """Of an object that has nothing else: whether a part is written when it is empty is up to the object."""
+def _tree_of_metadata(meta: Any, names: Collection[str] | None) -> Tree:
+    tree = {}
+    for name in meta.__struct_fields__:
+        if names is None or name in names:
+            value = getattr(meta, name)
+            if value not in _ABSENT and (value or name != "generation"):
+                tree[name] = msgspec.to_builtins(value)
+    return tree
+
+
+def _alone(obj: Any, name: str) -> Tree:
+    """One part, of an object that has no other: whether it is written when it is empty is up to the object."""
     lean = type(obj)()
-    for name in names:
-        if hasattr(obj, name):
-            setattr(lean, name, getattr(obj, name))
+    setattr(lean, name, getattr(obj, name))
     tree = to_tree(lean)
-    return {name: tree[name] for name in names if name in tree}
+    return {name: tree[name]} if name in tree else {}
 
 
 def complete(new: Any, old: Any, touched: Touched) -> None:
     """Give ``new``, which has the touched parts, the others."""
     for name in old.__struct_fields__:
-        if name == META:
-            _complete_metadata(new.metadata, old.metadata, touched.below if META in touched else frozenset())
-        elif name not in touched:
+        if name not in touched.names and name != META:
             setattr(new, name, _taken_over(getattr(old, name)))
+    below = touched.below if META in touched.names else frozenset()
+    if below is not None:
+        new.metadata = _metadata(new.metadata, old.metadata, below)
 
 
-def _complete_metadata(new: Any, old: Any, names: frozenset[str] | None) -> None:
+def _metadata(new: Any, old: Any, below: frozenset[str]) -> Any:
     """The list of managedFields is shared: nobody changes it, and that it is the same says that nothing was said about it."""
-    for name in old.__struct_fields__ if names is not None else ():
-        if name not in (names or ()):
-            value = getattr(old, name)
-            setattr(new, name, value if name == "managedFields" else _taken_over(value))
+    taken = copy.copy(old)
+    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
+        setattr(taken, name, getattr(old, name).copy())
+    for name in below:
+        if hasattr(new, name):
+            setattr(taken, name, getattr(new, name))
+    return taken
 
 
 def _taken_over(part: Any) -> Any:
-    return copy.copy(part) if isinstance(part, (msgspec.Struct, dict, list)) else part
+    if isinstance(part, (dict, list)):
+        return part.copy()
+    return copy.copy(part) if isinstance(part, msgspec.Struct) else part
 
 
-def what_differs(old: Any, new: Any, below: Iterable[str]) -> tuple[Tree, Tree]:
-    """The parts that differ, those of metadata only if they are ``below``."""
-    metas = frozenset(name for name in below if getattr(old.metadata, name) != getattr(new.metadata, name))
-    names = {name for name in old.__struct_fields__ if name != META and getattr(old, name) != getattr(new, name)}
-    touched = Touched(frozenset(names | {META}), metas)
-    return tree_of(old, touched), tree_of(new, touched)
+def what_differs(old: Any, new: Any, below: Collection[str]) -> tuple[Tree, Tree]:
+    """The parts that differ, and of those only the fields that do; of metadata those among ``below``."""
+    before: Tree = {META: {}}
+    after: Tree = {META: {}}
+    metas = [name for name in below if getattr(old.metadata, name) != getattr(new.metadata, name)]
+    if metas:
+        before[META], after[META] = _tree_of_metadata(old.metadata, metas), _tree_of_metadata(new.metadata, metas)
+    for name in old.__struct_fields__:
+        was, mine = getattr(old, name), getattr(new, name)
+        if name == META or was == mine:
+            continue
+        if isinstance(was, msgspec.Struct) and isinstance(mine, msgspec.Struct):
+            before[name], after[name] = _fields_that_differ(was, mine)
+        else:
+            before |= _alone(old, name)
+            after |= _alone(new, name)
+    return before, after
+
+
+def _fields_that_differ(old: Any, new: Any) -> tuple[Tree, Tree]:
+    before, after = type(old)(), type(new)()
+    for name in old.__struct_fields__:
+        was, mine = getattr(old, name), getattr(new, name)
+        if was != mine:
+            setattr(before, name, was)
+            setattr(after, name, mine)
+    return to_tree(before), to_tree(after)

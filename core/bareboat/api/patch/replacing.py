@@ -17,7 +17,6 @@ from bareboat.models.codec import DecodeError, decode_strict
 
 Raws = dict[str, msgspec.Raw]
 _split = msgspec.json.Decoder(Raws).decode
-_MANAGED = "managedFields"
 
 
 def replacement(op: Operation, old: Any, stored: bytes) -> Any | None:
@@ -27,10 +26,10 @@ def replacement(op: Operation, old: Any, stored: bytes) -> Any | None:
     plain = op.custom is None and op.same_version and parts.plain(cls)
     if not plain or op.field_validation == "Ignore" or body.media_type(op.request.content_type) != body.JSON:
         return None
-    theirs, ours = _members(data), _members(stored)
-    if theirs is None or ours is None or any(theirs.get(name) != ours[name] for name in ("kind", "apiVersion")):
+    theirs, ours = _members(data), _split(stored)
+    if theirs is None or any(theirs.get(name) != ours[name] for name in ("kind", "apiVersion")):
         return None
-    changed, touched = _changed(theirs, ours, cls)
+    changed, touched = _changed(theirs, ours)
     left = _joined(changed)
     if not touched or body.has_empty_list(left) is not None:
         return None
@@ -45,7 +44,7 @@ def replacement(op: Operation, old: Any, stored: bytes) -> Any | None:
     return new
 
 
-def _members(data: bytes) -> Raws | None:
+def _members(data: bytes | msgspec.Raw) -> Raws | None:
     """The members of an object that has each once and no space between them; None for anything else."""
     try:
         found = _split(data)
@@ -55,18 +54,23 @@ def _members(data: bytes) -> Raws | None:
     return found if len(data) == size + 4 * len(found) + 1 and found else None
 
 
-def _changed(theirs: Raws, ours: Raws, cls: Any) -> tuple[Raws, parts.Touched | None]:
+def _changed(theirs: Raws, ours: Raws) -> tuple[Raws, parts.Touched | None]:
     """Their members that are not ours, and the parts that may differ."""
-    names = {name for name in (*cls.__struct_fields__, *theirs) if theirs.get(name) != ours.get(name)}
-    changed = {name: theirs[name] for name in theirs if name in names}
-    if "metadata" not in changed:
-        return changed, None if "metadata" in names else parts.Touched(frozenset(names))
-    mine, was = _members(changed["metadata"]), _members(ours["metadata"])
-    if mine is None or was is None:
+    changed, names = _differing(theirs, ours)
+    if "metadata" not in names:
+        return changed, parts.Touched(names)
+    mine = _members(changed["metadata"]) if "metadata" in changed else None
+    if mine is None:
         return changed, None
-    below = {name for name in (*mine, *was) if mine.get(name) != was.get(name)}
-    changed["metadata"] = msgspec.Raw(_joined({name: mine[name] for name in mine if name in below}))
-    return changed, parts.Touched(frozenset(names), frozenset(below))
+    kept, below = _differing(mine, _split(ours["metadata"]))
+    changed["metadata"] = msgspec.Raw(_joined(kept))
+    return changed, parts.Touched(names, below)
+
+
+def _differing(theirs: Raws, ours: Raws) -> tuple[Raws, frozenset[str]]:
+    """Their members that are not ours, and the names of those and of ours that they have not."""
+    changed = {name: value for name, value in theirs.items() if ours.get(name) != value}
+    return changed, frozenset(changed) | (ours.keys() - theirs.keys())
 
 
 def _joined(members: Raws) -> bytes:

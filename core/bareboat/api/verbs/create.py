@@ -8,7 +8,7 @@ from bareboat.api import answers, body
 from bareboat.api.conversion import convert_object
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
-from bareboat.api.writing import check_name, write_new
+from bareboat.api.writing import check_name, new_row, write_new
 from bareboat.models.codec import decode, encode, to_tree
 from bareboat.models.status import AlreadyExists, BadRequest
 from bareboat.store.entry import Entry
@@ -24,12 +24,17 @@ NAME_BASE = 58
 
 async def create(service: Service, op: Operation) -> ApiResponse:
     form = answers.negotiate(op.request)
+    entry = await create_object(service, op, _named(op))
+    return answers.one(op, op.served(entry) if op.custom is None else await op.shown(entry), form, 201)
+
+
+def _named(op: Operation) -> Any:
+    """The body's object, for the place that the path names."""
     obj = read_object(op)
     check_name(op, obj)
     if op.resource.namespaced and not op.info.namespace:
         raise BadRequest("an empty namespace may not be set during creation")
-    entry = await create_object(service, op, obj)
-    return answers.one(op, await op.shown(entry), form, 201)
+    return obj
 
 
 def read_object(op: Operation) -> Any:
@@ -49,20 +54,33 @@ async def create_object(service: Service, op: Operation, obj: Any, *, tracked: b
     """A decoded and defaulted object → its entry. ``tracked``: it has its managedFields already."""
     if op.request.trail is not None:
         op.request.trail.saw(obj)
+    _stamp(op, obj)
+    if not obj.metadata.name and obj.metadata.generateName:
+        return await _under_a_free_name(service, op, obj, tracked=tracked)
+    new = await new_row(service, op, obj, tracked=tracked)
+    del obj  # see NewRow
+    return await write_new(service, op, new)
+
+
+def _stamp(op: Operation, obj: Any) -> None:
+    """What the server says of an object that begins."""
     meta = obj.metadata
     meta.uid = op.ids.uid()
     meta.creationTimestamp = op.clock.timestamp()
     meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
     meta.selfLink = meta.resourceVersion = ""
     meta.generation = 0
-    if meta.name or not meta.generateName:
-        return await write_new(service, op, obj, tracked=tracked)
-    kept = encode(obj)
+
+
+async def _under_a_free_name(service: Service, op: Operation, obj: Any, *, tracked: bool) -> Entry:
+    """Names are made until one is free."""
+    kept, cls, start = encode(obj), type(obj), obj.metadata.generateName[:NAME_BASE]
     for attempt in range(NAME_TRIES):
-        candidate = obj if not attempt else decode(type(obj), kept)
-        candidate.metadata.name = meta.generateName[:NAME_BASE] + op.ids.suffix(5)
+        if attempt:
+            obj = decode(cls, kept)
+        obj.metadata.name = start + op.ids.suffix(5)
         try:
-            return await write_new(service, op, candidate, tracked=tracked)
+            return await write_new(service, op, await new_row(service, op, obj, tracked=tracked))
         except AlreadyExists:
             if attempt == NAME_TRIES - 1:
                 raise

@@ -139,17 +139,16 @@ async def delete_object(
         if not admitted:
             await service.admission.admit(admission_request(op, "DELETE", None, old, name))
         try:
-            return await _delete_once(service, op, current, old, options)
+            return await _delete_once(service, op, current, old, options)  # nobody looks at the old one any more: it is marked
         except CompareFailed:
             continue
     raise conflict(op, name, "too many writers at once; try again")
 
 
 async def _delete_once(
-    service: Service, op: Operation, current: Entry, old: Any, options: meta_v1.DeleteOptions
+    service: Service, op: Operation, current: Entry, new: Any, options: meta_v1.DeleteOptions
 ) -> tuple[Entry, bool, str]:
-    uid = old.metadata.uid
-    new = await load(op, current)
+    uid = new.metadata.uid
     mark(op, new, options)
     gone = finished(op, new) if new.metadata.deletionTimestamp else True
     if op.dry_run:

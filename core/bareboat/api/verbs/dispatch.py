@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from bareboat.api.operation import Operation
@@ -33,7 +34,6 @@ class Verbs:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def run(self, op: Operation) -> ApiResponse:
-        if op.info.subresource:
-            return await run_subresource(self._service, op)
-        return await _VERBS[op.info.verb](self._service, op)
+    def of(self, op: Operation) -> Awaitable[ApiResponse]:
+        """To be awaited: what the operation's verb answers."""
+        return run_subresource(self._service, op) if op.info.subresource else _VERBS[op.info.verb](self._service, op)

@@ -117,10 +117,12 @@ def patched(op: Operation, old: Any, media: str, document: Any) -> Any:
     touched = _touched(op, media, document)
     if touched is not None:
         new = _decoded(op, cls, apply_document(op, cls, parts.tree_of(old, touched), media, document))
+        _check_type(op, new, media)
         parts.complete(new, old, touched)
     else:
         base = old if op.same_version else convert_object(to_tree(old), op.stored, op.resource)
         new = _decoded(op, cls, apply_document(op, cls, msgspec.json.decode(encode(base)), media, document))
+        _check_type(op, new, media)
     check_name(op, new)
     if not op.same_version:
         new = convert_object(to_tree(new), op.resource, op.stored)
@@ -148,6 +150,14 @@ def _decoded(op: Operation, cls: Any, tree: dict[str, Any]) -> Any:
     if op.field_validation == "Warn":
         op.warnings.extend(f for f in faults if f not in op.warnings)
     return new
+
+
+def _check_type(op: Operation, new: Any, media: str) -> None:
+    """No patch makes another kind of an object: one is refused, or by strategic merge without effect. Raises Invalid."""
+    kind, version = op.resource.kind, op.resource.api_version
+    if (new.kind, new.apiVersion) != (kind, version) and media != STRATEGIC_PATCH:
+        raise _misfit(op, f'Invalid value: "": no kind "{new.kind}" is registered for version "{new.apiVersion}" at this path')
+    new.kind, new.apiVersion = kind, version
 
 
 def _misfit(op: Operation, message: str) -> Invalid:

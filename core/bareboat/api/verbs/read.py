@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +19,10 @@ from bareboat.store.entry import Entry
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service
+
+
+#: Entries that are read in one turn of the loop.
+PORTION = 2_500
 
 
 class _Token(msgspec.Struct):
@@ -66,18 +72,51 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
     selecting = "labelSelector" in op.request.query or "fieldSelector" in op.request.query
     selected = _selected(service, op, at) if selecting else None
     test = matcher(op) if selecting and selected is None else None
-    entries = await _entries(service, op, at) if selected is None else selected
-    entries = [e for e in entries if e.key > start] if start else entries
-    if test is not None:
-        entries = [e for e in await op.seen(entries) if test(e.data)]
+    more, plain = 0, test is None and selected is None
+    if plain and (limit or start):
+        entries, more = await _page(service, op, at, start, limit or sys.maxsize)
+    elif plain and at == service.log.head and service.log.count(op.prefix) > PORTION:
+        entries = await _portions(service, op, at)
+    else:
+        entries = await _entries(service, op, at) if selected is None else selected
+        entries = [e for e in entries if e.key > start] if start else entries
+        if test is not None:
+            entries = [e for e in await op.seen(entries) if test(e.data)]
+        if limit:
+            entries, more = entries[:limit], max(0, len(entries) - limit)
     meta: dict[str, Any] = {"resourceVersion": str(at)}
-    if limit and len(entries) > limit:
-        more = len(entries) - limit
-        entries = entries[:limit]
+    if more:
         meta["continue"] = _encode_token(at, entries[-1].key)
-        if test is None and selected is None:
+        if plain:
             meta["remainingItemCount"] = more
-    return answers.many(op, [op.served(e) for e in await op.seen(entries)], meta, form)
+    seen = await op.seen(entries)
+    bodies: list[bytes] = []
+    size = 0
+    for first in range(0, len(seen), PORTION):
+        some = [op.served(e) for e in seen[first : first + PORTION]]
+        bodies += some
+        size += sum(map(len, some))
+        if first:
+            await asyncio.sleep(0)
+    return answers.many(op, bodies, meta, form, size)
+
+
+async def _page(service: Service, op: Operation, at: int, start: str, limit: int) -> tuple[list[Entry], int]:
+    try:
+        return await service.log.page(op.prefix, at, start, limit)
+    except Compacted as error:
+        raise expired(at, error.compacted) from error
+
+
+async def _portions(service: Service, op: Operation, at: int) -> list[Entry]:
+    """All of a large resource, and others have their turn meanwhile."""
+    found: list[Entry] = []
+    more = 1
+    while more:
+        entries, more = await _page(service, op, at, found[-1].key if found else "", PORTION)
+        found += entries
+        await asyncio.sleep(0)
+    return found
 
 
 def _selected(service: Service, op: Operation, at: int) -> list[Entry] | None:
@@ -93,7 +132,7 @@ async def _entries(service: Service, op: Operation, at: int) -> list[Entry]:
         if name:
             entry = service.log.get(op.key(name))
             return [entry] if entry else []
-        return list(service.log.scan(op.prefix))
+        return service.log.listing(op.prefix)
     try:
         return await service.log.snapshot(op.prefix, at)
     except Compacted as error:

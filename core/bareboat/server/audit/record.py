@@ -97,8 +97,8 @@ class Record:
                 response.follow = partial(self._followed, response.follow)
             return response
         self._status = _status(response)
-        if self.wants_response and response.body and response.content_type == "application/json":
-            self._answer = self._plain(response.body)
+        if self.wants_response and response.content_type == "application/json" and (body := response.whole()):
+            self._answer = self._plain(body)
         self._emit("Panic" if self.panicked else "ResponseComplete", self._clock.micro())
         return response
 

@@ -246,6 +246,13 @@ class TestMigration:
         assert code == 409
         assert '"before-first-apply"' in answer["message"]
 
+    async def test_the_last_label_that_is_named_no_longer_takes_no_more_than_itself(self, apply):
+        await apply(f"{CM}/a", configmap(labels={"l": "m"}))
+        code, answer = await apply(f"{CM}/a", configmap())
+        assert code == 200
+        assert answer["metadata"]["name"] == "a"
+        assert "labels" not in answer["metadata"]
+
 
 async def test_checked_client_errors_carry_the_conflicts(kernel, send, apply):
     await send("POST", CM, configmap({"k": "v"}), fieldManager="creator")

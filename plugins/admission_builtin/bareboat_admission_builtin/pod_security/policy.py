@@ -36,7 +36,8 @@ class Policy(NamedTuple):
 
     @property
     def idle(self) -> bool:
-        return not (self.enforce.rank or self.audit.rank or self.warn.rank)
+        """Whether every level is the first, which asks for nothing."""
+        return self.enforce.level == self.audit.level == self.warn.level == LEVELS[0]
 
 
 def version(text: str) -> int | None:

@@ -33,6 +33,7 @@ _UNCOUNTED = frozenset(
 
 class ResourceQuota(AdmissionPlugin):
     name = "ResourceQuota"
+    shallow = True
     stage = QUOTA
 
     def __init__(self, reader: Reader, host: AdmissionHost) -> None:

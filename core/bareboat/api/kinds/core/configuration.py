@@ -9,7 +9,7 @@ from typing import Any
 from bareboat.api.kinds.base import PlainStrategy
 from bareboat.api.kinds.causes import each, forbidden, immutable, invalid, required, too_long
 from bareboat.api.strategy import Strategy, WriteContext
-from bareboat.models.names import config_map_key
+from bareboat.models.names import config_map_key, is_config_map_key
 from bareboat.models.status import Cause
 
 #: Bytes of all values of one ConfigMap or Secret.
@@ -26,7 +26,7 @@ _FROZEN = "field is immutable when `immutable` is set"
 
 
 def _keys(data: dict[str, str], field: str) -> list[Cause]:
-    return [cause for key in data for cause in each(f"{field}[{key}]", key, config_map_key(key))]
+    return [c for key in data if is_config_map_key(key) is None for c in each(f"{field}[{key}]", key, config_map_key(key))]
 
 
 def _frozen(new: Any, old: Any, fields: tuple[str, ...]) -> list[Cause]:
@@ -41,13 +41,18 @@ def _decoded(text: str) -> int:
     return len(text) * 3 // 4 - text[-2:].count("=")
 
 
+def _is_too_large(config_map: Any) -> bool:
+    """A character is four bytes at most, so mostly there is no need to look closer."""
+    text, binary = config_map.data.values(), sum(map(_decoded, config_map.binaryData.values()))
+    return 4 * sum(map(len, text)) + binary > SIZE_LIMIT and sum(len(v.encode()) for v in text) + binary > SIZE_LIMIT
+
+
 class ConfigMapStrategy(PlainStrategy):
     def validate_create(self, obj: Any) -> list[Cause]:
         causes = _keys(obj.data, "data") + _keys(obj.binaryData, "binaryData")
         for key in obj.data.keys() & obj.binaryData.keys():
             causes.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
-        size = sum(len(v.encode()) for v in obj.data.values()) + sum(_decoded(v) for v in obj.binaryData.values())
-        return causes + ([too_long("", SIZE_LIMIT)] if size > SIZE_LIMIT else [])
+        return causes + ([too_long("", SIZE_LIMIT)] if _is_too_large(obj) else [])
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return self.validate_create(new) + _frozen(new, old, ("data", "binaryData"))

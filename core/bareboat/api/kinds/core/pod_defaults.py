@@ -96,11 +96,16 @@ def _default_http(action: Any) -> None:
     action.scheme = action.scheme or "HTTP"
 
 
-_SOURCES = tuple(f for f in core_v1.Volume.__struct_fields__ if f != "name")
+_COMMON = ("configMap", "projected", "secret", "emptyDir")
+_SOURCES = (*_COMMON, *(f for f in core_v1.Volume.__struct_fields__ if f not in ("name", *_COMMON)))
+
+
+def _has_source(volume: Any) -> bool:
+    return any(getattr(volume, source) is not None for source in _SOURCES)
 
 
 def default_volume(volume: Any) -> None:
-    if not any(getattr(volume, source) is not None for source in _SOURCES):
+    if volume.configMap is None and volume.projected is None and volume.secret is None and not _has_source(volume):
         volume.emptyDir = core_v1.EmptyDirVolumeSource()
     for source in filter(None, (volume.secret, volume.configMap, volume.projected, volume.downwardAPI)):
         if source.defaultMode is None:

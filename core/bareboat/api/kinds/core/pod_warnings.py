@@ -26,6 +26,7 @@ _PREFIXES = {
     "container.apparmor.security.beta.kubernetes.io/": 'deprecated since v1.30; use the "appArmorProfile" field instead',
     "container.seccomp.security.alpha.kubernetes.io/": 'non-functional in v1.27+; use the "seccompProfile" field instead',
 }
+_BEGINNINGS = tuple(_PREFIXES)
 _VOLUMES = {
     "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
     "glusterfs": "deprecated in v1.25, non-functional in v1.26+",
@@ -82,6 +83,8 @@ def _not_honoured(spec: Any, at: str) -> list[str]:
 def annotation_warnings(annotations: dict[str, str], at: str) -> list[str]:
     place = f"{at.removesuffix('spec')}metadata.annotations"
     texts = [f"{place}[{k}]: {_ANNOTATIONS[k]}" for k in annotations if k in _ANNOTATIONS]
+    if not any(k.startswith(_BEGINNINGS) for k in annotations):
+        return texts
     return texts + [f"{place}[{k}]: {text}" for k in annotations for prefix, text in _PREFIXES.items() if k.startswith(prefix)]
 
 

@@ -28,17 +28,18 @@ _flawless, _harmless = Spotless(), Spotless()
 
 def qos_class(spec: Any) -> str:
     """Guaranteed, Burstable or BestEffort from the containers' cpu and memory (KEP-free: upstream's qos rules)."""
-    requests, limits = False, True
-    equal = True
+    best, guaranteed = True, True
     for container in [*spec.containers, *spec.initContainers]:
-        asked = {k: v for k, v in container.resources.requests.items() if k in _COMPUTE and _milli(v)}
-        bound = {k: v for k, v in container.resources.limits.items() if k in _COMPUTE and _milli(v)}
-        requests = requests or bool(asked) or bool(bound)
-        limits = limits and len(bound) == len(_COMPUTE)
-        equal = equal and all(asked.get(k, v) == v or Quantity.parse(asked[k]) == Quantity.parse(v) for k, v in bound.items())
-    if not requests:
-        return "BestEffort"
-    return "Guaranteed" if limits and equal else "Burstable"
+        asked, bound = container.resources.requests, container.resources.limits
+        for name in _COMPUTE:
+            request, limit = _milli(asked.get(name, "0")), _milli(bound.get(name, "0"))
+            best = best and not request and not limit
+            guaranteed = guaranteed and limit != 0 and (not request or (request == limit and _same(asked[name], bound[name])))
+    return "BestEffort" if best else "Guaranteed" if guaranteed else "Burstable"
+
+
+def _same(one: str, other: str) -> bool:
+    return one == other or Quantity.parse(one) == Quantity.parse(other)
 
 
 @lru_cache(1024)
@@ -108,11 +109,17 @@ class Resize(SubresourceStrategy):
         return causes + validate_resize(new.spec, old.spec)
 
 
-def validate_pod(pod: Any) -> list[Cause]:
-    """A pod at any time of its life. Tokens without an account and padded images are faults of pods, not of templates."""
+def validate_pod(pod: Any, known: bytes | None = None) -> list[Cause]:
+    """A pod at any time of its life. Tokens without an account and padded images are faults of pods, not of templates. ``known``:
+    what its spec is known as."""
     spec = pod.spec
-    causes = validate_pod_annotations(pod.metadata.annotations, spec, "metadata.annotations") if pod.metadata.annotations else []
-    return causes + _flawless.ask(known_as(spec), partial(_spec_of_pod, pod.metadata.name, spec))
+    ask = partial(_spec_of_pod, pod.metadata.name, spec)
+    return _annotations_of(pod) + _flawless.ask(known_as(spec) if known is None else known, ask)
+
+
+def _annotations_of(pod: Any) -> list[Cause]:
+    annotations = pod.metadata.annotations
+    return validate_pod_annotations(annotations, pod.spec, "metadata.annotations") if annotations else []
 
 
 def _spec_of_pod(name: str, spec: Any) -> list[Cause]:
@@ -154,8 +161,16 @@ class PodStrategy(KindStrategy):
             message = "Scheduling is blocked due to non-empty scheduling gates"
             obj.status.conditions = [core_v1.PodCondition(type="PodScheduled", status="False", reason="SchedulingGated", message=message)]
 
+    def judge(self, obj: Any) -> tuple[list[Cause], list[str]]:
+        known = known_as(obj.spec)
+        causes = self._faults(obj, known)
+        return causes, [] if causes else self._texts(obj, known)
+
     def validate_create(self, obj: Any) -> list[Cause]:
-        causes = validate_pod(obj)
+        return self._faults(obj, known_as(obj.spec))
+
+    def _faults(self, obj: Any, known: bytes) -> list[Cause]:
+        causes = validate_pod(obj, known)
         if obj.spec.ephemeralContainers:
             causes.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
         if obj.spec.nodeName and obj.spec.schedulingGates:
@@ -164,13 +179,16 @@ class PodStrategy(KindStrategy):
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         annotations = validate_pod_annotation_updates(new.metadata.annotations, old.metadata.annotations, "metadata.annotations")
+        if new.spec == old.spec:  # nothing was wrong with it when it was written
+            return _annotations_of(new) + annotations
         return validate_pod(new) + annotations + validate_spec_update(new.spec, old.spec)
 
     def warnings(self, obj: Any, old: Any | None) -> list[str]:
-        if old is not None:
-            return []
+        return [] if old is not None else self._texts(obj, known_as(obj.spec))
+
+    def _texts(self, obj: Any, known: bytes) -> list[str]:
         texts = annotation_warnings(obj.metadata.annotations, "spec") if obj.metadata.annotations else []
-        return texts + _harmless.ask(known_as(obj.spec), partial(spec_warnings, obj.spec, "spec"))
+        return texts + _harmless.ask(known, partial(spec_warnings, obj.spec, "spec"))
 
     def grace_seconds(self, obj: Any, requested: int | None) -> int:
         if not obj.spec.nodeName or obj.status.phase in ("Succeeded", "Failed"):

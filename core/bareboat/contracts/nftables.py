@@ -1,22 +1,30 @@
-"""The nft command: run a transaction, list what our table holds. Knows nothing of Services."""
+"""For drivers that write packet filter rules: the nft command, one transaction at a time.
+
+Whoever gives up waiting may rely on it that nothing more happens: a command that went on would undo what is written after it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-
-import msgspec
+from contextlib import suppress
 
 from bareboat.contracts.errors import Unavailable
 
 
 async def run(*arguments: str, text: str = "") -> tuple[int, bytes, str]:
-    """Exit code, output, errors. Raises Unavailable if there is no nft."""
+    """Exit code, output, errors. Raises Unavailable if there is no nft. Ended, and waited for, if the caller is cancelled."""
     pipe = asyncio.subprocess.PIPE
     try:
         process = await asyncio.create_subprocess_exec("nft", *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
     except FileNotFoundError as error:
         raise Unavailable("the nft command is missing: install the package nftables", reason="NftMissing") from error
-    output, errors = await process.communicate(text.encode())
+    try:
+        output, errors = await process.communicate(text.encode())
+    except BaseException:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
     return process.returncode or 0, output, errors.decode(errors="replace").strip()
 
 
@@ -27,12 +35,6 @@ async def apply(text: str) -> None:
         raise Unavailable(f"nft refused the rules: {errors}", reason="NftFailed")
 
 
-async def objects(table: str) -> tuple[set[str], set[str]]:
-    """Names of the chains and sets of our table; empty if there is no table."""
-    code, output, _ = await run("-j", "-t", "list", "table", "ip", table)
-    if code:
-        return set(), set()
-    listed = msgspec.json.decode(output)["nftables"]
-    chains = {entry["chain"]["name"] for entry in listed if "chain" in entry}
-    sets = {entry["set"]["name"] for entry in listed if "set" in entry}
-    return chains, sets
+async def delete(table: str) -> None:
+    """Remove a table (of the family ip); it need not exist."""
+    await apply(f"table ip {table} {{}}\ndelete table ip {table}\n")
