@@ -44,6 +44,8 @@ class Subscription:
         self.patient = False
         #: of a patient one: called in place of waking its reader, and takes what there is; it must not raise
         self.deliver: Callable[[], None] | None = None
+        #: False for a change that its reader would pass over: it is not even woken then
+        self.concerns: Callable[[Change], bool] | None = None
         #: called when it fails, as its reader may be waiting for something else
         self.failing: Callable[[], None] | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -166,8 +168,9 @@ class Broadcast:
                 tap(change)
             for prefix in (resource, change.key[: change.key.rindex("/") + 1], change.key):
                 for subscription in tuple(self._subscribers.get(prefix, ())):
-                    subscription.push(change)
-                    touched.add(subscription)
+                    if subscription.concerns is None or subscription.concerns(change):
+                        subscription.push(change)
+                        touched.add(subscription)
         self._hasty = bool(self._patient)
         for subscription in touched:
             if not subscription.patient:

@@ -10,6 +10,7 @@ import pytest
 from bareboat.api.request import ApiRequest
 from bareboat.contracts.auth import UserInfo
 from bareboat.models import core_v1, meta_v1
+from bareboat.models.codec import from_tree
 from bareboat.testing.kernel import Kernel
 
 ADMIN = UserInfo(name="admin", groups=("system:masters",))
@@ -159,3 +160,30 @@ async def test_events_are_written_without_a_turn_of_the_watch_s_own_task(kernel,
     monkeypatch.undo()
     connection.leave()
     await task
+
+
+async def test_who_watches_by_field_is_not_woken_for_what_others_watch(kernel):
+    path = "/api/v1/namespaces/default/pods"
+    asked = {"watch": ["1"], "fieldSelector": ["spec.nodeName=n1"], "resourceVersion": [str(kernel.log.head)]}
+    stream = (await kernel.service.handle(ApiRequest(ADMIN, "GET", path, asked))).stream
+    lines: list[bytes] = []
+
+    async def read() -> None:
+        async for line in stream:
+            lines.append(line)
+
+    reading = asyncio.ensure_future(read())
+    await until(lambda: kernel.log.watchers("core/pods/default/"))
+    await asyncio.sleep(0)
+    subscription = next(iter(kernel.log._broadcast._subscribers["core/pods/default/"]))
+    pushed: list[str] = []
+    push = subscription.push
+    subscription.push = lambda change: (pushed.append(change.key), push(change))
+    for name, node in (("a", "n1"), ("b", "n2"), ("c", "n1")):
+        spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": node}
+        await kernel.client.create(from_tree(core_v1.Pod, {"metadata": {"name": name, "namespace": "default"}, "spec": spec}))
+    await until(lambda: len(lines) == 2)
+    assert pushed == ["core/pods/default/a", "core/pods/default/c"]
+    await kernel.client.delete(core_v1.Pod, "c", "default", grace_seconds=0)
+    await until(lambda: lines[-1].startswith(b'{"type":"DELETED"'))
+    reading.cancel()

@@ -12,6 +12,7 @@ from bareboat.models.codec import decode
 from bareboat.models.custom import CustomObject
 from bareboat.models.selectors import Selector, parse_fields, parse_labels
 from bareboat.models.status import BadRequest
+from bareboat.store.entry import Change
 
 Match = Callable[[bytes], bool]
 
@@ -59,6 +60,16 @@ def field_terms(op: Operation) -> list[tuple[str, str, str]]:
         return parse_fields(text)
     except ValueError as error:
         raise BadRequest(str(error)) from error
+
+
+def concerns(op: Operation) -> Callable[[Change], bool] | None:
+    """Whether a change may matter to who watches by fields: a look for the value in the bytes, before and after. Thousands of
+    nodes watch their own pods, and nearly every change is none of theirs."""
+    wanted = [f'"{value}"'.encode() for _, operator, value in field_terms(op) if operator != "!=" and value]
+    if not wanted or op.custom is not None:
+        return None
+    needle = wanted[0]
+    return lambda change: needle in change.entry.data or (change.previous is not None and needle in change.previous.data)
 
 
 def _labels(op: Operation) -> Match | None:

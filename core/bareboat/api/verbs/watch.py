@@ -17,7 +17,7 @@ from bareboat.api import answers
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.verbs.read import check_match_mode, expired, revision
-from bareboat.api.verbs.select import Match, matcher, single_name
+from bareboat.api.verbs.select import Match, concerns, matcher, single_name
 from bareboat.api.verbs.stream import Bookmark, Stream
 from bareboat.client.transport import EventType
 from bareboat.contracts.store import Compacted
@@ -99,6 +99,7 @@ async def _current(service: Service, op: Operation, prefix: str, name: str, at: 
 async def events(service: Service, op: Operation, subscription: Subscription, initial: list[Event]) -> AsyncIterator[list[Event]]:
     """Batches of events until the timeout. Raises ApiError when the watch cannot go on."""
     test = matcher(op)
+    subscription.concerns = concerns(op)
     if op.custom is not None:
         op.custom.watched(subscription)
     seconds = float(op.number("timeoutSeconds")) or TIMEOUT * (1.0 + service.ids.fraction())
