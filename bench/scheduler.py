@@ -72,7 +72,7 @@ async def measure(nodes: int, pods: int, rules: str, *, as_json: bool = False) -
     for number in range(pods):
         await kernel.client.create(pod(number, rules))
     informers = InformerFactory(kernel.client)
-    events = EventRecorder(kernel.client, "bench", kernel.clock, kernel.ids)
+    events = EventRecorder(kernel.client, "bench", kernel.clock, kernel.ids, limited=False)
     policies = [(LeastAllocated(), 1), (BalancedAllocation(), 1)]
     scheduler = Scheduler(kernel.client, informers, policies, clock=kernel.clock, ids=kernel.ids, events=events)
     bound: set[str] = set()

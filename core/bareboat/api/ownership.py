@@ -6,7 +6,7 @@ managedFields. `api.managed` does the work; this knows requests, versions and st
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from bareboat.api.managed.walks import NoKey
 from bareboat.api.operation import Operation
 from bareboat.api.patch import parts
 from bareboat.api.strategy import SubresourceStrategy
+from bareboat.base.memo import remembered
 from bareboat.models.codec import to_tree
 from bareboat.models.scheme import Resource, load_type
 from bareboat.models.status import Cause, Invalid
@@ -49,7 +50,7 @@ def owner(op: Operation, operation: str = "Update") -> Owner:
     return Owner(name, operation, op.resource.api_version, op.info.subresource)
 
 
-@lru_cache(1024)
+@remembered(1024)
 def _named_by(user_agent: str) -> str:
     return "".join(c for c in user_agent.split("/")[0] if c.isprintable())[:MOST]
 

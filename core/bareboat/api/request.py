@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 from bareboat.api.trail import Trail
+from bareboat.base.memo import remembered
 from bareboat.contracts.auth import Attributes, UserInfo
 from bareboat.contracts.selection import field_requirements, label_requirements
 from bareboat.models.status import BadRequest
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
-#: Characters of a path at most for its meaning to be remembered: what strangers make up takes no memory.
-LONGEST = 256
 _COLLECTIONS = frozenset({"list", "watch", "deletecollection"})
 _NAMESPACE_PARTS = frozenset({"status", "finalize"})
 
@@ -134,10 +132,10 @@ class RequestInfo:
 
 def parse(method: str, path: str, query: dict[str, list[str]]) -> RequestInfo:
     """Never fails: what is no resource path is a non-resource request."""
-    return _posted(path) if method == "POST" and not query and len(path) <= LONGEST else _parsed(method, path, query)
+    return _posted(path) if method == "POST" and not query else _parsed(method, path, query)
 
 
-@lru_cache(1024)
+@remembered(1024)
 def _posted(path: str) -> RequestInfo:
     """Creates name collections, so the same few paths come again and again."""
     return _parsed("POST", path, {})

@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
+from bareboat.base.memo import remembered
 from bareboat.contracts.auth import Required
-from bareboat.models.selectors import LONGEST, SelectorError, parse_fields, parse_labels
+from bareboat.models.selectors import SelectorError, parse_fields, parse_labels
 
 _OF_LABELS = {"=": "In", "==": "In", "in": "In", "!=": "NotIn", "notin": "NotIn", "exists": "Exists", "!": "DoesNotExist"}
 _OF_FIELDS = {"=": "In", "!=": "NotIn"}
 _KNOWN = frozenset(_OF_LABELS.values())
 
 
+@remembered(1024, longest=512)
 def field_requirements(text: str) -> tuple[Required, ...]:
-    return (_short_fields if len(text) <= LONGEST else _fields)(text)
-
-
-def label_requirements(text: str) -> tuple[Required, ...]:
-    """Requirements with an operator that reviews do not know (``gt``, ``lt``) are left out: less is known, never more."""
-    return (_short_labels if len(text) <= LONGEST else _labels)(text)
-
-
-def _fields(text: str) -> tuple[Required, ...]:
     try:
         return tuple(Required(path, _OF_FIELDS[operator], (value,)) for path, operator, value in parse_fields(text))
     except SelectorError:
         return ()
 
 
-def _labels(text: str) -> tuple[Required, ...]:
+@remembered(1024, longest=512)
+def label_requirements(text: str) -> tuple[Required, ...]:
+    """Requirements with an operator that reviews do not know (``gt``, ``lt``) are left out: less is known, never more."""
     try:
         found = parse_labels(text).requirements
     except SelectorError:
         return ()
     return tuple(Required(r.key, _OF_LABELS[r.operator], tuple(r.values)) for r in found if r.operator in _OF_LABELS)
-
-
-#: Asked with every list and watch that selects.
-_short_fields, _short_labels = lru_cache(1024)(_fields), lru_cache(1024)(_labels)
 
 
 def reviewed(selector: Any, *, labels: bool) -> tuple[Required, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
+from bareboat.base.memo import remembered
 from bareboat.models import core_v1
 from bareboat.models.selectors import Selector
 from bareboat.reconcile.facts import PodFacts
@@ -34,6 +34,6 @@ def _label_set(pod: Any) -> Iterable[str]:
     return (_BETWEEN.join([pod.metadata.namespace, *pairs]),)
 
 
-@lru_cache(maxsize=16384)
+@remembered(16384, longest=1024)
 def _labels(value: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in value.split(_BETWEEN)[1:])

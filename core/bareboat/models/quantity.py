@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any, Final
+
+from bareboat.base.memo import remembered
 
 FORMAT_ERROR: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 NUMERIC_ERROR: Final = "unable to parse numeric part of quantity"
@@ -126,7 +127,7 @@ def _decimal(nanos: int, *, exponent: bool) -> str:
     return f"{nanos}{_DECIMAL_SUFFIX[power]}"
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _parse(text: str) -> Quantity:
     found = _SHAPE.fullmatch(text)
     if not text or found is None:

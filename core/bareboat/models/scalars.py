@@ -18,6 +18,8 @@ Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Double: TypeAlias = int | float  # a whole number is written without its point, as Go does
 IntOrString: TypeAlias = Int32 | str
+#: Characters of a text at most that is remembered: data of Secrets is not.
+LONGEST = 40
 
 if TYPE_CHECKING:
     Quantity: TypeAlias = str
@@ -49,12 +51,15 @@ _CANONICAL: dict[Any, Callable[[Any], str]] = {
 
 
 @lru_cache(8192, typed=True)
-def _canonical(kind: Any, value: Any) -> str:
+def _known(kind: Any, value: Any) -> str:
     return _CANONICAL[kind](value)
 
 
-#: The msgspec hook: raises ValueError with upstream's message. Objects repeat the same few texts: the last are remembered.
-canonical: Callable[[Any, Any], str] = _canonical
+def canonical(kind: Any, value: Any) -> str:
+    """The msgspec hook: raises ValueError with upstream's message. Objects repeat the same few texts: short ones are remembered."""
+    if value.__class__ is str and len(value) > LONGEST:
+        return _CANONICAL[kind](value)
+    return _known(kind, value)
 
 
 def nothing() -> None:

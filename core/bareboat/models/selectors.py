@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from bareboat.base.memo import remembered
 from bareboat.models import label_grammar
 from bareboat.models.label_grammar import Requirement, SelectorError
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVERYTHING",
-    "LONGEST",
     "NOTHING",
     "Requirement",
     "Selector",
@@ -29,8 +28,6 @@ __all__ = [
     "parse_labels",
 ]
 
-#: Characters of a selector at most for what it says to be remembered.
-LONGEST: Final = 512
 OPERATORS: Final = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
 
@@ -75,10 +72,10 @@ def parse_labels(text: str) -> Selector:
     """Raises SelectorError with upstream's message."""
     if not text:
         return EVERYTHING
-    return _known(text) if len(text) <= LONGEST else _sorted(label_grammar.parse(text))
+    return _known(text)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024, longest=512)
 def _known(text: str) -> Selector:
     """Clients ask for the same again and again."""
     return _sorted(label_grammar.parse(text))
@@ -103,14 +100,12 @@ def from_labels(labels: Mapping[str, str]) -> Selector:
 
 def parse_fields(text: str) -> list[tuple[str, str, str]]:
     """(path, `=` or `!=`, value) of each term. Raises SelectorError with upstream's message."""
-    return list((_short_fields if len(text) <= LONGEST else _fields)(text))
+    return list(_fields(text))
 
 
+@remembered(1024, longest=512)
 def _fields(text: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(_field_term(term, text) for term in _split_terms(text) if term)
-
-
-_short_fields = lru_cache(maxsize=1024)(_fields)
 
 
 def _sorted(requirements: Iterable[Requirement]) -> Selector:

@@ -7,10 +7,10 @@ before it) if that is more, plus overhead. Units: cpu in millicores, everything 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 
 import msgspec
 
+from bareboat.base.memo import remembered
 from bareboat.contracts.scheduling import PodRequest
 from bareboat.models import core_v1
 from bareboat.models.quantity import Quantity
@@ -32,7 +32,7 @@ class PodUse(msgspec.Struct, frozen=True, kw_only=True):
     ports: frozenset[HostPort] = frozenset()
 
 
-@lru_cache(4096)
+@remembered(4096)
 def amount(resource: str, quantity: str) -> float:
     """A quantity in the scheduler's unit."""
     parsed = Quantity.parse(quantity)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from bareboat.api.kinds.causes import each, forbidden, immutable, invalid, required, too_long
 from bareboat.api.strategy import Strategy
+from bareboat.base.memo import remembered
 from bareboat.models.names import dns1123_label, label_value, qualified_name
 from bareboat.models.scheme import Resource
 from bareboat.models.status import Cause
@@ -71,18 +71,18 @@ def validate_labels(labels: dict[str, str], field: str) -> list[Cause]:
     return causes
 
 
-@lru_cache(8192)
+@remembered(8192)
 def _is_label(key: str, value: str) -> bool:
     """The same few labels come with every object."""
     return not qualified_name(key) and not label_value(value)
 
 
-@lru_cache(2048)
+@remembered(2048)
 def _is_namespace(name: str) -> bool:
     return not dns1123_label(name)
 
 
-@lru_cache(2048)
+@remembered(2048)
 def _is_annotation(key: str) -> bool:
     return not qualified_name(key.lower())
 

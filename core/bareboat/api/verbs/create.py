@@ -51,15 +51,25 @@ def read_object(op: Operation) -> Any:
 
 
 async def create_object(service: Service, op: Operation, obj: Any, *, tracked: bool = False) -> Entry:
-    """A decoded and defaulted object → its entry. ``tracked``: it has its managedFields already."""
+    """A decoded and defaulted object → its entry; names are made until one is free. ``tracked``: it has its managedFields already."""
     if op.request.trail is not None:
         op.request.trail.saw(obj)
     _stamp(op, obj)
-    if not obj.metadata.name and obj.metadata.generateName:
-        return await _under_a_free_name(service, op, obj, tracked=tracked)
-    new = await new_row(service, op, obj, tracked=tracked)
-    del obj  # see NewRow
-    return await write_new(service, op, new)
+    start = "" if obj.metadata.name else obj.metadata.generateName[:NAME_BASE]
+    cls, kept = type(obj), encode(obj) if start else b""
+    for attempt in range(NAME_TRIES):
+        if attempt:
+            obj = decode(cls, kept)
+        if start:
+            obj.metadata.name = start + op.ids.suffix(5)
+        try:
+            new = await new_row(service, op, obj, tracked=tracked)
+            del obj  # see NewRow
+            return await write_new(service, op, new)
+        except AlreadyExists:
+            if not start or attempt == NAME_TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _stamp(op: Operation, obj: Any) -> None:
@@ -70,18 +80,3 @@ def _stamp(op: Operation, obj: Any) -> None:
     meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
     meta.selfLink = meta.resourceVersion = ""
     meta.generation = 0
-
-
-async def _under_a_free_name(service: Service, op: Operation, obj: Any, *, tracked: bool) -> Entry:
-    """Names are made until one is free."""
-    kept, cls, start = encode(obj), type(obj), obj.metadata.generateName[:NAME_BASE]
-    for attempt in range(NAME_TRIES):
-        if attempt:
-            obj = decode(cls, kept)
-        obj.metadata.name = start + op.ids.suffix(5)
-        try:
-            return await write_new(service, op, await new_row(service, op, obj, tracked=tracked))
-        except AlreadyExists:
-            if attempt == NAME_TRIES - 1:
-                raise
-    raise AssertionError("unreachable")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from bareboat.base.memo import remembered
 
 _COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
@@ -17,7 +18,7 @@ _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a
 _ID = re.compile("[a-f0-9]{64}")
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def pull_policy(image: str) -> str:
     """Always for what is named or taken to be ``latest``; IfNotPresent for the rest, and for what is no name."""
     return "Always" if _tag(image) == "latest" else "IfNotPresent"

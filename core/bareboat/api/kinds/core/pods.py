@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy, PlainStrategy
@@ -17,6 +17,7 @@ from bareboat.api.kinds.core.pod_update import validate_resize, validate_spec_up
 from bareboat.api.kinds.core.pod_warnings import annotation_warnings, pod_warnings, spec_warnings
 from bareboat.api.kinds.core.verdicts import Spotless, known_as
 from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
+from bareboat.base.memo import remembered
 from bareboat.models import core_v1
 from bareboat.models.codec import copy
 from bareboat.models.quantity import Quantity
@@ -42,7 +43,7 @@ def _same(one: str, other: str) -> bool:
     return one == other or Quantity.parse(one) == Quantity.parse(other)
 
 
-@lru_cache(1024)
+@remembered(1024)
 def _milli(amount: str) -> int:
     return Quantity.parse(amount).milli()
 
