@@ -220,7 +220,7 @@ async def test_reads_of_a_flood_are_carried_out_over_many_turns(kept):
     place = kept.fairness.place(user("a", "system:serviceaccounts"), parse("GET", f"{CONFIGMAPS}/a", {}))
     request = ApiRequest(user("a"), "GET", f"{CONFIGMAPS}/a")
     seats = [kept.fairness.enter(place, request, parse("GET", request.path, {})) for _ in range(100)]
-    assert sum(seat is not None for seat in seats) == level.turns == 26
+    assert sum(seat is not None for seat in seats) == level.turns == 52
     for seat in seats:
         if seat is not None:
             seat.release()

@@ -20,8 +20,8 @@ from typing import Final
 from bareboat.models import flowcontrol_v1 as v1
 from bareboat.server.fairness.queues import Flow, Queue, Queues, Ticket
 
-#: Requests that all levels together may begin in one turn: some five milliseconds.
-TURN: Final = 64
+#: Requests that all levels together may begin in one turn: some ten milliseconds.
+TURN: Final = 128
 #: A level may always begin so many.
 LEAST_TURN: Final = 4
 #: What a read counts that is answered before its connection has been left.
