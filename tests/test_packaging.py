@@ -60,7 +60,10 @@ def install(wheels, place, extras):
     run(*UV, "venv", "-q", "--python", sys.executable, str(place))
     constraints = ["-c", str(ROOT / "constraints.txt")]
     python = ["--python", str(place / "bin" / "python")]
-    run(*UV, "pip", "install", "-q", *python, *constraints, "--find-links", str(wheels), f"bareboat[{extras}]", cwd="/", timeout=280)
+    ours = {wheel.name.partition("-")[0].replace("_", "-") for wheel in wheels.glob("*.whl")}
+    fresh = [word for name in sorted(ours) for word in ("--refresh-package", name)]  # not those that uv knows from an earlier build
+    source = ["--find-links", str(wheels), *fresh]
+    run(*UV, "pip", "install", "-q", *python, *constraints, *source, f"bareboat[{extras}]", cwd="/", timeout=280)
     return place
 
 
