@@ -236,16 +236,16 @@ def test_parts_of_volumes(cluster):
     ],
 )
 def test_a_path_of_the_node_is_what_it_is_said_to_be(cluster, tmp_path, kind, make, fits):
-    place = tmp_path / "x"
+    place, name = tmp_path / "x", f"host-{kind}-{fits}".lower()
     cluster.host("sh", "-c", make.format(p=place))
-    create(cluster, pod("host", [shell("ls -d /v", ("v", "/v", {}))], [{"name": "v", "hostPath": {"path": str(place), "type": kind}}]))
+    create(cluster, pod(name, [shell("ls -d /v", ("v", "/v", {}))], [{"name": "v", "hostPath": {"path": str(place), "type": kind}}]))
     if fits:
-        assert logs(cluster, "host") == "/v\n"
+        assert logs(cluster, name) == "/v\n"
     else:
-        cluster.until(lambda: "hostPath type check failed" in cluster.kubectl("get", "events").stdout)
-        assert status(cluster, "host")["phase"] == "Pending"
-    delete(cluster, "pod/host")
-    cluster.kubectl("delete", "events", "--all")
+        about = f"involvedObject.name={name}"
+        cluster.until(lambda: "hostPath type check failed" in cluster.kubectl("get", "events", "--field-selector", about).stdout)
+        assert status(cluster, name)["phase"] == "Pending"
+    delete(cluster, f"pod/{name}")
 
 
 def test_many_volumes_of_many_pods_at_once(cluster):
