@@ -53,13 +53,15 @@ class Plan:
 class Heading:
     """A header block that came more than once, with a body of ``length``, and what was worked out for requests that have it."""
 
-    __slots__ = ("length", "plans", "scope", "seen")
+    __slots__ = ("length", "plans", "scope", "seen", "usual")
 
     def __init__(self, scope: Scope, length: int = 0) -> None:
         self.scope = scope
         self.length = length
         self.plans: dict[bytes, Plan] = {}
         self.seen: set[bytes] = set()
+        #: collections for which there can be no plan: nobody tries again on this connection
+        self.usual: set[bytes] = set()
 
 
 class Immediate:
@@ -102,41 +104,48 @@ class Immediate:
 
     def _missed(self, heading: Heading, collection: bytes, target: bytes) -> None:
         """The second request under a path is worth a plan."""
-        if not self.able or b"?" in target or b"%" in target:
+        if not self.able or collection in heading.usual or b"?" in target or b"%" in target:
             return
         if collection not in heading.seen:
             if len(heading.seen) < KEPT:
                 heading.seen.add(collection)
             return
         heading.seen.discard(collection)
-        if len(heading.plans) < KEPT:
-            self._tasks.spawn(self._make(heading, collection, target), name="plan")
+        if len(heading.plans) + len(heading.usual) < KEPT:
+            self._tasks.spawn(self._settle(heading, collection, target), name="plan")
 
-    async def _make(self, heading: Heading, collection: bytes, target: bytes) -> None:
-        """What the usual way finds out one step after the other. Without a plan in the end for whatever is not quite usual."""
+    async def _settle(self, heading: Heading, collection: bytes, target: bytes) -> None:
+        plan = await self._plan(heading, target)
+        if plan is not None:
+            heading.plans[collection] = plan
+        else:
+            heading.usual.add(collection)
+
+    async def _plan(self, heading: Heading, target: bytes) -> Plan | None:
+        """What the usual way finds out one step after the other; None for whatever is not quite usual."""
         path = target.decode("ascii")
         scope = {**heading.scope, "method": "GET", "path": path, "raw_path": target, "query_string": b""}
         info = parse("GET", path, {})
         if info.verb != "get" or info.subresource or info.rest or info.resource == "namespaces" or path != _spelled(info):
-            return
+            return None
         headers = headers_of(scope)
         if any(name.startswith(_SINGULAR) for name in headers):
-            return
+            return None
         try:
             who = await self._authenticators.identify(credentials_of(scope, headers))
             rules = self._authority.stamp(who.user)
             if who.until == 0.0 or rules is None or not await self._may_get_all(who, info):
-                return
+                return None
             request = request_of(scope, headers, who.user, b"")
             op = self._service.operation(request, info)
-            if answers.negotiate(request) != answers.PLAIN:
-                return
+            plain = answers.negotiate(request) == answers.PLAIN
         except ApiError:
-            return
+            return None
         place = self._fairness.place(who.user, info)
-        if place.width == 0 and self._stored_as_served(op):
-            tail = b"\r\n%bcontent-length: " % b"".join(b"%b: %b\r\n" % header for header in place.headers)
-            heading.plans[collection] = Plan(who, rules, self._fairness.changes, place, op.key(""), labels_of(info), tail)
+        if not plain or place.width or not self._stored_as_served(op):
+            return None
+        tail = b"\r\n%bcontent-length: " % b"".join(b"%b: %b\r\n" % header for header in place.headers)
+        return Plan(who, rules, self._fairness.changes, place, op.key(""), labels_of(info), tail)
 
     async def _may_get_all(self, who: Authenticated, info: RequestInfo) -> bool:
         decision = await self._authority.authorize(replace(info, name="").attributes(who.user))

@@ -21,7 +21,7 @@ _END: Final = b"\r\n\r\n"
 #: Header blocks that are kept per connection (bodies differ in length), and the longest that is.
 BLOCKS, LONGEST = 8, 4096
 #: With any of these a request is not over with its head and body, or the connection is not as before.
-_UNUSUAL = frozenset({b"connection", b"expect", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
+_UNUSUAL = frozenset({"expect", "te", "trailer", "transfer-encoding", "upgrade"})
 
 
 class AtOnce(Protocol):
@@ -103,15 +103,15 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
         """From the second request on: most connections that ask but once watch."""
         if len(block) > LONGEST or _LINE.fullmatch(line) is None:
             return
-        for name, value in self.headers:
-            if (name in _UNUSUAL and value.lower() != b"keep-alive") or (name == b"content-length" and int(value) != length):
-                return
         scope: Scope = {**self.scope}
-        if length and b"content-length" not in dict(self.headers):
+        named = headers_of(scope)
+        if not _UNUSUAL.isdisjoint(named) or named.get("connection", "keep-alive").lower() != "keep-alive":
+            return
+        if int(named.get("content-length", 0)) != length:
             return
         if len(self._blocks) >= BLOCKS:
             self._blocks.clear()
-        self._blocks[block] = Heading({**scope, NAMED: headers_of(scope)}, length)
+        self._blocks[block] = Heading({**scope, NAMED: named}, length)
 
     def timeout_keep_alive_handler(self) -> None:
         """The time runs from the last answer, whoever gave it."""
