@@ -44,3 +44,16 @@ def test_nor_three_servers_over_one_database(capsys):
 def test_a_fault_that_there_is_not_is_named():
     with pytest.raises(SystemExit, match=r"no fault is called sunshine; there are: kill -9, "):
         torture.main(["--faults", "sunshine"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--store", "postgres", "--command", "server"], "--command is for one server on local files"),
+        (["--store", "sqlite", "--faults", "3 servers: pause"], "names none of the faults of --store sqlite"),
+        (["--command", "server", "--faults", "3 servers: pause"], "names none of the faults of --store all"),
+    ],
+)
+def test_what_would_strike_nothing_is_refused(words, told):
+    with pytest.raises(SystemExit, match=told):
+        torture.main(words)

@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(words)
+    check(arguments)
     seed = arguments.seed or 1 + int(SystemIds().fraction() * 1_000_000)
     report = Report(seed=seed)
     try:
@@ -71,11 +72,27 @@ def main(words: Sequence[str] | None = None) -> int:
     return 3 if report.violations else 0
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """Ends the program for what would strike nothing."""
+    if arguments.command and arguments.store == "postgres":
+        raise SystemExit("--command is for one server on local files: it cannot be had with --store postgres")
+    wanted = [chosen(FAULTS, arguments.faults) if arguments.store != "postgres" else []]
+    wanted += [chosen(FLEET_FAULTS, arguments.faults) if arguments.store != "sqlite" and not arguments.command else []]
+    if not any(wanted):
+        raise SystemExit(f"--faults {arguments.faults!r} names none of the faults of --store {arguments.store}")
+    if arguments.store == "postgres" and programs() is None:
+        raise SystemExit("PostgreSQL is not installed (Debian: postgresql)")
+
+
 def _files(arguments: argparse.Namespace, report: Report) -> None:
     """One server on local files."""
     with _disk(arguments.size) as (data, disk):
         subject = Subject(data, tuple(shlex.split(arguments.command)) if arguments.command else COMMAND, disk)
-        faults = [fault() for fault in chosen(FAULTS, arguments.faults) if possible(fault, subject)]
+        wanted = chosen(FAULTS, arguments.faults)
+        faults = [fault() for fault in wanted if possible(fault, subject)]
+        missing = ", ".join(fault.name for fault in wanted if not possible(fault, subject))
+        if missing:
+            print(f"left out, as this machine has not what they need (root, strace): {missing}", file=sys.stderr)
         if faults:
             order = schedule(faults, arguments.rounds)
             asyncio.run(Torture(subject, report=report, clients=arguments.clients, tell=_teller(arguments, len(order))).run(order))
