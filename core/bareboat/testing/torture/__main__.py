@@ -76,9 +76,9 @@ def check(arguments: argparse.Namespace) -> None:
     """Ends the program for what would strike nothing."""
     if arguments.command and arguments.store == "postgres":
         raise SystemExit("--command is for one server on local files: it cannot be had with --store postgres")
-    wanted = [chosen(FAULTS, arguments.faults) if arguments.store != "postgres" else []]
-    wanted += [chosen(FLEET_FAULTS, arguments.faults) if arguments.store != "sqlite" and not arguments.command else []]
-    if not any(wanted):
+    one = arguments.store != "postgres" and bool(chosen(FAULTS, arguments.faults))
+    several = arguments.store != "sqlite" and not arguments.command and bool(chosen(FLEET_FAULTS, arguments.faults))
+    if not one and not several:
         raise SystemExit(f"--faults {arguments.faults!r} names none of the faults of --store {arguments.store}")
     if arguments.store == "postgres" and programs() is None:
         raise SystemExit("PostgreSQL is not installed (Debian: postgresql)")
