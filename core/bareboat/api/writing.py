@@ -15,7 +15,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy, WriteContext
 from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
-from bareboat.models.codec import DecodeError, decode, encode
+from bareboat.models.codec import DecodeError, decode, encode, encode_with
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
 from bareboat.store.entry import PREFIX, Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
@@ -67,12 +67,13 @@ def _options(op: Operation, verb: AdmissionOperation) -> dict[str, Any]:
     return found
 
 
-async def stored_bytes(op: Operation, obj: Any) -> bytes:
-    """Canonical bytes without kind, apiVersion and resourceVersion."""
+async def stored_bytes(op: Operation, obj: Any, spec: bytes = b"") -> bytes:
+    """Canonical bytes without kind, apiVersion and resourceVersion. ``spec``: that of the object, encoded."""
     if op.custom is not None:
         return await op.custom.row(obj)
     obj.metadata.resourceVersion = ""
-    return b"{" + encode(obj)[len(head(op.stored.kind, op.stored.api_version)) :]
+    data = encode_with(obj, "spec", spec) if spec else encode(obj)
+    return b"{" + data[len(head(op.stored.kind, op.stored.api_version)) :]
 
 
 def shown(op: Operation, stored: bytes, revision: int, created: int, key: str) -> Entry:
@@ -127,14 +128,14 @@ async def new_row(service: Service, op: Operation, obj: Any, *, tracked: bool = 
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, obj, None)
     causes = allocation.causes
-    texts: list[str] = []
-    if not causes:
-        found, texts = op.strategy.judge(obj)
-        causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + found
     if causes:
         raise invalid(op, obj.metadata.name, causes)
-    op.warnings.extend(texts)
-    key, stored = op.key(obj.metadata.name, obj.metadata.namespace), await stored_bytes(op, obj)
+    verdict = op.strategy.judge(obj)
+    causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + verdict.causes
+    if causes:
+        raise invalid(op, obj.metadata.name, causes)
+    op.warnings.extend(verdict.warnings)
+    key, stored = op.key(obj.metadata.name, obj.metadata.namespace), await stored_bytes(op, obj, verdict.spec)
     # what validators do to the object is too late: the bytes are made
     checked = request if request.name == obj.metadata.name else admission_request(op, "CREATE", obj, None)
     try:

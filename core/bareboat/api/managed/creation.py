@@ -40,6 +40,18 @@ class Specs:
         return known
 
 
+def spelled(fields: Node) -> bytes:
+    """What is owned of a spec, as JSON."""
+    return _encode(fields)
+
+
+def joined(metadata: Node, spec: bytes) -> msgspec.Raw:
+    """What is owned of both, in order: of what kinds with a spec have, metadata is the first."""
+    if not metadata:
+        return msgspec.Raw(spec)
+    return msgspec.Raw(b'{"f:metadata":%b%b%b' % (_encode(metadata), b"," if len(spec) > 2 else b"", spec[1:]))
+
+
 class Flat:
     """A kind that has nothing beside its metadata but single values and maps of them (ConfigMap, Secret): no walk over a tree."""
 
