@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from bareboat.api import body
+from bareboat.api.managed.creation import Parts
 from bareboat.api.operation import Operation
 from bareboat.models.codec import DecodeError, decode_exactly, encode
 from bareboat.models.repeats import repeats_in, split
@@ -25,13 +26,13 @@ _NOTHING: Final = msgspec.Raw(b"{}")
 
 
 class Template:
-    """``spec`` is canonical and has its defaults. ``fields`` is what its creator owns of it, as JSON; None: nobody has asked yet."""
+    """``spec`` is canonical and has its defaults. ``fields`` is what its creator owns of it; None: nobody has asked yet."""
 
     __slots__ = ("fields", "spec")
 
     def __init__(self, spec: bytes) -> None:
         self.spec = spec
-        self.fields: bytes | None = None
+        self.fields: Parts | None = None
 
 
 class Templates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from bareboat.models.status import Forbidden
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 PREFIX = "kube-api-access-"
 TOKEN_SECONDS = 3607
+#: Accounts that are remembered.
+MOST = 1024
 
 
 class _Account(msgspec.Struct):
@@ -30,6 +33,8 @@ class ServiceAccount(AdmissionPlugin):
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._ids = SystemIds()
+        #: accounts, each with whether it is as it was
+        self._known: dict[tuple[str, str], tuple[Callable[[], bool], _Account]] = {}
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation == "CREATE" and not group and resource == "pods" and not subresource
@@ -41,7 +46,7 @@ class ServiceAccount(AdmissionPlugin):
         spec = pod.spec
         spec.serviceAccountName = spec.serviceAccountName or "default"
         spec.serviceAccount = spec.serviceAccountName
-        account = self._reader.view(core_v1.ServiceAccount, _Account, spec.serviceAccountName, request.namespace)
+        account = self._account(spec.serviceAccountName, request.namespace)
         if account is None:
             name = f"{request.namespace}/{spec.serviceAccountName}"
             because = f'error looking up service account {name}: serviceaccount "{spec.serviceAccountName}" not found'
@@ -49,7 +54,19 @@ class ServiceAccount(AdmissionPlugin):
         if self._wants_token(spec, account):
             self._mount(spec)
         if not spec.imagePullSecrets:
-            spec.imagePullSecrets = account.imagePullSecrets
+            spec.imagePullSecrets = [core_v1.LocalObjectReference(name=secret.name) for secret in account.imagePullSecrets]
+
+    def _account(self, name: str, namespace: str) -> _Account | None:
+        known = self._known.get((namespace, name))
+        if known is not None and known[0]():
+            return known[1]
+        as_it_is = self._reader.mark(core_v1.ServiceAccount, name, namespace)
+        account = self._reader.view(core_v1.ServiceAccount, _Account, name, namespace)
+        if account is not None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[namespace, name] = as_it_is, account
+        return account
 
     def _wants_token(self, spec: Any, account: _Account) -> bool:
         if spec.automountServiceAccountToken is not None:
