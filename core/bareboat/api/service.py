@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from bareboat.admission.chain import Chain as AdmissionChain
-from bareboat.api import answers, body
+from bareboat.api import answers
 from bareboat.api.custom.kinds import CustomKinds
 from bareboat.api.custom.rows import head_of
 from bareboat.api.decisions import Authority, Decisions
@@ -128,7 +128,9 @@ class Service:
         for _ in range(TRIES):
             op = self.operation(request, info)
             try:
-                response = await self._run(op)
+                if self.log.shared and info.verb != "watch":
+                    await self.caught_up(op)
+                response = await (self.virtual.get((op.resource.key, info.subresource)) or self._verbs.run)(op)
             except ApiError as error:
                 response = answers.failure(error)
             except Raced as error:
@@ -193,17 +195,6 @@ class Service:
         if found is None:
             found = self._heads[key] = head_of(self.scheme, key)
         return found
-
-    async def _run(self, op: Operation) -> ApiResponse:
-        info = op.info
-        if self.log.shared and info.verb != "watch":
-            await self.caught_up(op)
-        virtual = self.virtual.get((op.resource.key, info.subresource))
-        if virtual is not None:
-            return await virtual(op)
-        if info.verb in ("create", "update", "patch", "delete", "deletecollection"):
-            body.check_size(op.request.body)
-        return await self._verbs.of(op)
 
     def _check_verb(self, resource: Resource, info: RequestInfo) -> None:
         if not info.subresource:
