@@ -50,8 +50,6 @@ def admission_request(op: Operation, verb: AdmissionOperation, obj: Any, old: An
 
 
 _BARE = {f"{name}Options": {"kind": f"{name}Options", "apiVersion": "meta.k8s.io/v1"} for name in ("Create", "Update", "Patch", "Delete")}
-    kind: {"kind": kind, "apiVersion": "meta.k8s.io/v1"} for kind in ("CreateOptions", "UpdateOptions", "PatchOptions", "DeleteOptions")
-}
 _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
 
 
