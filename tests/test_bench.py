@@ -8,8 +8,6 @@ import shutil
 import subprocess
 
 import pytest
-
-from bareboat.models import codec, core_v1, protobuf
 from bench import objects
 from bench.__main__ import _carrying
 from bench.bench import PODS, WRITES, Bench, namespaces, token_of
@@ -19,6 +17,8 @@ from bench.row import Result
 from bench.rows import ROWS
 from bench.server import OwnServer, free_port, listening
 from bench.wire import PLAIN, WIRES, offers_http2
+
+from bareboat.models import codec, core_v1, protobuf
 
 EVERY = pytest.mark.parametrize("wire", WIRES.values(), ids=str)
 COUNT = 24
