@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from bareboat.contracts.driver import Health, Host, PluginInfo
 from bareboat.contracts.errors import DriverError
-from bareboat.contracts.store import GROUP, Row, SharedStore, StoreStats
+from bareboat.contracts.store import GROUP, Maintained, Row, SharedStore, StoreStats
 from bareboat_store_etcd.options import EtcdOptions
 
 if TYPE_CHECKING:
     from bareboat_store_etcd.driver import Database
 
 
-class EtcdStore(SharedStore):
-    """See contracts.store.SharedStore."""
+class EtcdStore(SharedStore, Maintained):
+    """See contracts.store.SharedStore and Maintained."""
 
     info = PluginInfo(name="etcd", summary="etcd, for several servers over one etcd cluster", contract=GROUP)
     Options = EtcdOptions
@@ -76,6 +76,17 @@ class EtcdStore(SharedStore):
 
     async def compact(self, revision: int, limit: int) -> int:
         return await self._database.compact(revision, limit)
+
+    async def check(self) -> list[str]:
+        return await self._database.check()
+
+    async def shrink(self, limit: int) -> int:
+        """Nothing: only ``etcdctl defrag`` gives space back, and it holds up everything that the member does."""
+        del limit
+        return 0
+
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        await self._database.restore(compacted, rows)
 
     async def stats(self) -> StoreStats:
         return await self._database.stats()
