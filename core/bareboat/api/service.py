@@ -13,7 +13,6 @@ from typing import NamedTuple
 from bareboat.admission.chain import Chain as AdmissionChain
 from bareboat.api import answers
 from bareboat.api.custom.kinds import CustomKinds
-from bareboat.api.custom.rows import head_of
 from bareboat.api.decisions import Authority, Decisions
 from bareboat.api.documents import Documents
 from bareboat.api.indexes import Indexes
@@ -78,7 +77,6 @@ class Service:
         scheme.subscribe(self.documents.forget)
         self._verbs = Verbs(self)
         self._targets: dict[tuple[str, str, str], Target] = {}
-        self._heads: dict[str, bytes] = {}
         self._generation = scheme.generation
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
@@ -186,15 +184,6 @@ class Service:
         if self._generation != self.scheme.generation:
             self._generation = self.scheme.generation
             self._targets.clear()
-            self._heads.clear()
-
-    def heads(self, key: str) -> bytes:
-        """For the log: what served bytes of a storage key's resource start with."""
-        self._forget_if_changed()
-        found = self._heads.get(key)
-        if found is None:
-            found = self._heads[key] = head_of(self.scheme, key)
-        return found
 
     def _check_verb(self, resource: Resource, info: RequestInfo) -> None:
         if not info.subresource:

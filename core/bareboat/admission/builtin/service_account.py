@@ -11,11 +11,18 @@ from bareboat.base.ids import SystemIds
 from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
+from bareboat.models.codec import decode
 from bareboat.models.status import Forbidden
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 PREFIX = "kube-api-access-"
 TOKEN_SECONDS = 3607
+_TOKEN_VOLUME = (
+    b'{"name":"%%b","projected":{"sources":[{"serviceAccountToken":{"expirationSeconds":%d,"path":"token"}},'
+    b'{"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},'
+    b'{"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}]}}],'
+    b'"defaultMode":%d}}' % (TOKEN_SECONDS, 0o644)
+)
 #: Accounts that are remembered.
 MOST = 1024
 
@@ -82,20 +89,4 @@ class ServiceAccount(AdmissionPlugin):
         for container in containers:
             container.volumeMounts = [*container.volumeMounts, core_v1.VolumeMount(name=name, readOnly=True, mountPath=MOUNT_PATH)]
         if not known:
-            self._add_volume(spec, name)
-
-    def _add_volume(self, spec: Any, name: str) -> None:
-        field = core_v1.DownwardAPIVolumeFile(
-            path="namespace", fieldRef=core_v1.ObjectFieldSelector(apiVersion="v1", fieldPath="metadata.namespace")
-        )
-        sources = [
-            core_v1.VolumeProjection(
-                serviceAccountToken=core_v1.ServiceAccountTokenProjection(expirationSeconds=TOKEN_SECONDS, path="token")
-            ),
-            core_v1.VolumeProjection(
-                configMap=core_v1.ConfigMapProjection(name="kube-root-ca.crt", items=[core_v1.KeyToPath(key="ca.crt", path="ca.crt")])
-            ),
-            core_v1.VolumeProjection(downwardAPI=core_v1.DownwardAPIProjection(items=[field])),
-        ]
-        projected = core_v1.ProjectedVolumeSource(sources=sources, defaultMode=0o644)
-        spec.volumes = [*spec.volumes, core_v1.Volume(name=name, projected=projected)]
+            spec.volumes = [*spec.volumes, decode(core_v1.Volume, _TOKEN_VOLUME % name.encode())]
