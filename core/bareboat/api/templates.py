@@ -54,12 +54,14 @@ class Templates:
         if found is None or start != head(op.resource.kind, op.resource.api_version):
             return None
         meta = bytes(parts["metadata"])
-        if body.has_empty_list(meta) is not None or (not op.request.ours and repeats_in(parts, op.request.body)):
+        if body.has_empty_list(meta) is not None or b'"managedFields"' in meta:
             return None
         cls: Any = op.resource.type
         try:
             obj = decode_exactly(cls, b'%b"metadata":%b,"spec":%b}' % (start, meta, found.spec))
         except DecodeError:
+            return None
+        if not op.request.ours and repeats_in(parts, op.request.body):
             return None
         op.template = found
         return obj

@@ -158,3 +158,16 @@ async def test_only_so_many_are_remembered(post, monkeypatch):
     for number in range(10):
         await post(pod(f"p{number}", {**SPEC, "hostname": f"h{number}"}))
         assert len(create._templates._known) <= 3
+
+
+async def test_bodies_that_are_no_text_are_refused(post):
+    await known(post)
+    for wrong in (b'"a":"\xff"', b'"a":"\\ud800"', b'"\xff":"a"'):
+        assert (await post(msgspec.json.encode(pod("p")).replace(b'"a":"b"', wrong)))[0] in (400, 422)
+    owned = {"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:here": {}}}
+    body = msgspec.json.encode(pod("p", managedFields=[owned]))
+    for wrong in (b"f:\xff", b"f:\\ud800"):
+        status, tree, _ = await post(body.replace(b"f:here", wrong))
+        assert status == 400 or "here" not in str(tree)
+    status, tree, _ = await post(body)
+    assert (status, [entry["manager"] for entry in tree["metadata"]["managedFields"]]) == (201, ["m", "tests"])
