@@ -15,6 +15,7 @@ from bareboat.api.verbs.watch import begin, events
 from bareboat.client.transport import NO_QUERY, Answer, Listed, RawEvent, raw_event
 from bareboat.contracts.auth import UserInfo
 from bareboat.models.status import ApiError, ServiceUnavailable
+from bareboat.store.entry import Change
 from bareboat.store.log import StoreFailed
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ async def recorded(request: ApiRequest) -> AsyncIterator[None]:
         if stream is not None:
             async for _ in stream:
                 continue
+
+
+def _whose(change: Change) -> tuple[str, str, int]:
+    """Namespace, name and revision: nothing has to be decoded for them."""
+    _, _, namespace, name = change.key.split("/", 3)
+    return namespace, name, change.revision
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -87,9 +94,9 @@ class InProcessTransport:
             op = self._service.operation(request, info)
             subscription, initial = await begin(self._service, op)
             async with recorded(request):
-                async for batch in events(self._service, op, subscription, initial):
-                    for kind, data in batch:
-                        yield raw_event(kind, data)
+                async for batch in events(self._service, op, subscription, initial, _whose):
+                    for kind, data, whose in batch:
+                        yield raw_event(kind, data) if whose is None else RawEvent(kind, data, *whose)
         except ApiError as error:
             if request.trail is not None:
                 request.trail.answered(answers.failure(error))

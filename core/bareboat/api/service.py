@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from bareboat.admission.chain import Chain as AdmissionChain
 from bareboat.api import answers, body
 from bareboat.api.custom.kinds import CustomKinds
 from bareboat.api.custom.rows import head_of
+from bareboat.api.decisions import Authority, Decisions
 from bareboat.api.documents import Documents
 from bareboat.api.indexes import Indexes
 from bareboat.api.kinds.registry import deprecations, strategy_for
@@ -24,7 +25,6 @@ from bareboat.api.strategy import Strategy
 from bareboat.api.trail import Recorder
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
-from bareboat.contracts.auth import Attributes, Decision
 from bareboat.models.scheme import Resource, Scheme
 from bareboat.models.status import ApiError, Conflict, Forbidden, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable, Timeout
 from bareboat.store.log import Log, Raced, StoreFailed
@@ -34,12 +34,6 @@ log = logging.getLogger("bareboat.api")
 #: Decisions of one request that may be overtaken by other servers.
 TRIES = 20
 READS = ("get", "list", "watch")
-
-
-class Authority(Protocol):
-    """Who may do what: the authorizers as one."""
-
-    async def authorize(self, attributes: Attributes) -> Decision: ...
 
 
 class Target(NamedTuple):
@@ -68,6 +62,7 @@ class Service:
         self.event_seconds = 3600.0
         self.documents = Documents(scheme)
         self.requests = RequestMetrics()
+        self._decisions = Decisions(authority)
         #: answers for the groups of other servers; None from it: it is ours
         self.remote: Callable[[ApiRequest], Awaitable[ApiResponse | None]] | None = None
         self.virtual: dict[tuple[str, str], Virtual] = {}
@@ -153,7 +148,7 @@ class Service:
 
     async def authorize(self, request: ApiRequest, info: RequestInfo) -> None:
         """Raises Forbidden with upstream's sentence."""
-        decision = await self.authority.authorize(info.attributes(request.user))
+        decision = await self._decisions.of(request.user, info)
         if request.trail is not None:
             request.trail.decided(decision)
         if decision.verdict != "Allow":

@@ -78,7 +78,7 @@ INITIAL_END = "k8s.io/initial-events-end"
 
 
 def raw_event(kind: EventType, data: bytes) -> RawEvent:
-    """An event from the object's bytes; only its metadata is decoded."""
+    """An event from the object's bytes alone; only its metadata is decoded."""
     meta = _decode_partial(data).metadata
     ended = kind == "BOOKMARK" and meta.annotations.get(INITIAL_END) == "true"
     return RawEvent(kind, data, meta.namespace, meta.name, int(meta.resourceVersion or 0), ended)

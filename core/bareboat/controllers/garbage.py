@@ -1,6 +1,7 @@
 """Garbage collection: what has no owner left goes; foreground and orphan finalizers do what they promise.
 
-The graph is metadata only: uid, owners, finalizers and key of every object of every kind, from one watch per kind.
+The graph is metadata only: uid, owners, finalizers and key of every object of every kind, from one watch per kind; of pods, which
+change most, from the informer that others look at, too.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import msgspec
 
 from bareboat.client.client import Client, collection
 from bareboat.client.transport import RawEvent
+from bareboat.models import core_v1
 from bareboat.models.scheme import Resource
 from bareboat.models.status import ApiError, Gone
 from bareboat.reconcile.controller import ControllerContext
+from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.queue import WorkQueue
 
 log = logging.getLogger("bareboat.garbage")
@@ -54,6 +57,12 @@ def _same(old: Meta, new: Meta) -> bool:
     )
 
 
+def _meta_of(pod: PodFacts) -> Meta:
+    meta = pod.metadata
+    owners = [Owner(o.apiVersion, o.kind, o.name, o.uid, o.blockOwnerDeletion) for o in meta.ownerReferences]
+    return Meta(meta.uid, meta.name, meta.namespace, meta.deletionTimestamp, meta.finalizers, owners)
+
+
 class GarbageCollector:
     """Not keyed by name but by uid, so it is no ``Controller``; same queue, same rules."""
 
@@ -62,13 +71,17 @@ class GarbageCollector:
     def __init__(self, context: ControllerContext) -> None:
         self._client: Client = context.client
         self._queue = WorkQueue(context.ids.fraction)
+        self._pod = context.client.scheme.by_type(core_v1.Pod)
+        self._pods = context.informers.of(core_v1.Pod)
         self._nodes: dict[str, tuple[Resource, Meta]] = {}
         self._dependents: dict[str, set[str]] = {}
         self._uids: dict[tuple[str, str, str], str] = {}
         self._synced: dict[str, asyncio.Event] = {}
         self._followed: dict[str, tuple[Resource, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
+        self._working = False
         context.client.scheme.subscribe(self._changed.set)
+        self._pods.on_view(self._pod_changed, PodFacts)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -76,6 +89,8 @@ class GarbageCollector:
             self._follow_all(group)
             for synced in list(self._synced.values()):
                 await synced.wait()
+            await self._pods.synced()
+            self._working = True
             for number in range(4):
                 group.create_task(self._work(), name=f"gc-{number}")
             while True:
@@ -107,7 +122,7 @@ class GarbageCollector:
     def _resources(self) -> list[Resource]:
         found: dict[str, Resource] = {}
         for resource in self._client.scheme.resources():
-            if {"delete", "list", "watch"} <= set(resource.verbs) and resource.plural not in _SKIPPED:
+            if {"delete", "list", "watch"} <= set(resource.verbs) and resource.plural not in _SKIPPED and resource.key != self._pod.key:
                 stored = self._client.scheme.storage(resource.group, resource.plural)
                 found.setdefault(stored.key, stored)
         return list(found.values())
@@ -124,6 +139,7 @@ class GarbageCollector:
                         if number % 256 == 255:
                             await asyncio.sleep(0)
                     self._synced[resource.key].set()
+                    self._look_again()
                 async for event in self._client.watch_raw(resource, resource_version=revision):
                     revision = str(event.resource_version)
                     self._event(resource, event)
@@ -140,14 +156,33 @@ class GarbageCollector:
         elif event.type != "BOOKMARK":
             self._put(resource, _decode(event.object).metadata)
 
+    def _pod_changed(self, _key: str, old: PodFacts | None, new: PodFacts | None) -> None:
+        if old is new:
+            return
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self._remove(_meta_of(old))
+        if new is not None:
+            self._put(self._pod, _meta_of(new))
+
+    def _look_again(self) -> None:
+        """A kind that came later may have the owners that were not found."""
+        if self._working:
+            for uid, dependents in self._dependents.items():
+                if uid not in self._nodes:
+                    for dependent in dependents:
+                        self._queue.add(dependent)
+
     def _put(self, resource: Resource, meta: Meta) -> None:
         known = self._nodes.get(meta.uid)
-        if known is None or known[0] is not resource or not _same(known[1], meta):
-            if known is not None:
-                self._unlink(known[1])
-            self._nodes[meta.uid] = (resource, meta)
-            for owner in meta.ownerReferences:
-                self._dependents.setdefault(owner.uid, set()).add(meta.uid)
+        if known is not None and known[0] is resource and _same(known[1], meta):
+            if meta.deletionTimestamp:
+                self._queue.add(meta.uid)
+            return
+        if known is not None:
+            self._unlink(known[1])
+        self._nodes[meta.uid] = (resource, meta)
+        for owner in meta.ownerReferences:
+            self._dependents.setdefault(owner.uid, set()).add(meta.uid)
         if meta.ownerReferences or meta.deletionTimestamp:
             self._queue.add(meta.uid)
 

@@ -13,10 +13,12 @@ from bareboat.models import meta_v1
 
 
 class Owner(msgspec.Struct):
+    apiVersion: str = ""
     kind: str = ""
     name: str = ""
     uid: str = ""
     controller: bool | None = None
+    blockOwnerDeletion: bool | None = None
 
 
 class Metadata(msgspec.Struct):
@@ -64,14 +66,36 @@ class _Spec(msgspec.Struct):
     volumes: list[Volume] = []
 
 
+class Resources(msgspec.Struct):
+    requests: dict[str, str] = {}
+
+
+class Granted(msgspec.Struct):
+    """What a container has, which while it is resized is not what it asks for."""
+
+    name: str = ""
+    resources: Resources | None = None
+
+
 class _Status(msgspec.Struct):
     phase: str = ""
     nominatedNodeName: str = ""
+    startTime: str | None = None
+    containerStatuses: list[Granted] = []
+    initContainerStatuses: list[Granted] = []
+
+
+class PodMetadata(Metadata):
+    generation: int = 0
 
 
 class PodFacts(Dependent):
-    """And of a pod: its node or who is to find it one, its claims, and how far it is."""
+    """And of a pod: its node or who is to find it one, its claims, how far it is and what it takes.
 
+    Its generation stands for the rest of its spec: where that is the same, nothing in the spec has changed but the node.
+    """
+
+    metadata: PodMetadata
     spec: _Spec = msgspec.field(default_factory=_Spec)
     status: _Status = msgspec.field(default_factory=_Status)
 

@@ -34,6 +34,10 @@ class State:
             found = self._known[view] = self._decoded(view)
         return found
 
+    def alone(self, view: Any) -> Any:
+        """As ``of``, for who does not ask whether anything of it changed."""
+        return None if self.data is None else self._known.get(view) or msgspec.json.decode(self.data, type=view)
+
     def _decoded(self, view: Any) -> Any:
         if view is self._cls:
             return decode(self._cls, self.data or b"")

@@ -90,7 +90,8 @@ class Changes:
         if pod is None or pod.status.phase in ENDED:
             self._gone(key)
         elif pod.spec.nodeName:
-            self._placed(key, after.of(Placed))
+            if pod is not before.of(PodFacts) or pod.metadata.deletionTimestamp or key not in self._columns.placed():
+                self._placed(key, after.alone(Placed))
         elif key in self._columns.placed():
             return  # assumed; the binding will tell
         elif self._wants(pod):

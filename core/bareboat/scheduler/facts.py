@@ -8,11 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from bareboat.models import core_v1
-from bareboat.reconcile.facts import Metadata, Volume
-
-
-class _Resources(msgspec.Struct):
-    requests: dict[str, str] = {}
+from bareboat.reconcile.facts import Granted, Metadata, Resources, Volume
 
 
 class _Port(msgspec.Struct):
@@ -24,7 +20,7 @@ class _Port(msgspec.Struct):
 class _Container(msgspec.Struct):
     name: str = ""
     ports: list[_Port] = []
-    resources: _Resources = msgspec.field(default_factory=_Resources)
+    resources: Resources = msgspec.field(default_factory=Resources)
     restartPolicy: str | None = None
 
 
@@ -34,7 +30,7 @@ class _Spec(msgspec.Struct):
     volumes: list[Volume] = []
     initContainers: list[_Container] = []
     containers: list[_Container] = []
-    resources: _Resources | None = None
+    resources: Resources | None = None
     overhead: dict[str, str] = {}
     affinity: core_v1.Affinity | None = None
 
@@ -45,16 +41,11 @@ class _Condition(msgspec.Struct):
     reason: str = ""
 
 
-class _Granted(msgspec.Struct):
-    name: str = ""
-    resources: _Resources | None = None
-
-
 class _Status(msgspec.Struct):
     startTime: str | None = None
     conditions: list[_Condition] = []
-    containerStatuses: list[_Granted] = []
-    initContainerStatuses: list[_Granted] = []
+    containerStatuses: list[Granted] = []
+    initContainerStatuses: list[Granted] = []
 
 
 class Placed(msgspec.Struct):

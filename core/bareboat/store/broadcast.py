@@ -102,7 +102,9 @@ class Subscription:
             return
 
     async def woken(self, seconds: float) -> None:
-        """Until ``wake`` is called, or ``seconds`` have passed; for one that waits, and has taken what was there."""
+        """Until ``wake`` is called, or ``seconds`` have passed; at once if something came since it was taken from."""
+        if self._wake.is_set():
+            return
         loop = asyncio.get_running_loop()
         if (
             self._timer is None

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from bareboat.admission.chain import Chain
 from bareboat.api.custom.lifecycle import Lifecycle
+from bareboat.api.decisions import Authority
 from bareboat.api.host import Host
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.reader import LogReader
-from bareboat.api.service import Authority, Service
+from bareboat.api.service import Service
 from bareboat.base.clock import Clock, LoopClock
 from bareboat.base.ids import Ids, SeededIds
 from bareboat.base.tasks import Tasks

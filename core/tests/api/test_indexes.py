@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 
-import pytest
-
 from bareboat.api import indexes
 from bareboat.api.verbs import read
 from bareboat.models import core_v1
@@ -14,13 +12,6 @@ from bareboat.models.codec import from_tree
 from bareboat.testing.kernel import Kernel
 
 SELECTORS = ["app=a", "app=a,tier=x", "app==b", "tier=none", "app=a,tier in (x,y)", "!tier,app=a"]
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 def pod(name: str, labels: dict[str, str], node: str = "", namespace: str = "default"):

@@ -6,7 +6,7 @@ import pytest
 
 from bareboat.controllers.registry import BUILTIN
 from bareboat.controllers.replicaset import ReplicaSetController
-from bareboat.models import apps_v1, core_v1, discovery_v1, meta_v1
+from bareboat.models import apiextensions_v1, apps_v1, core_v1, discovery_v1, meta_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.meta import set_condition
 from bareboat.models.status import Forbidden, NotFound
@@ -318,3 +318,31 @@ async def test_a_name_that_is_taken_gives_way_to_another(world):
     await world.client.create(deployment(1))
     await world.until(lambda: available(world, 1))
     assert (await world.client.get(apps_v1.Deployment, "web", "default")).status.collisionCount == 1
+
+
+async def test_what_has_lost_an_owner_of_a_kind_that_was_not_served_goes_once_it_is(world):
+    owner = {"apiVersion": "example.com/v1", "kind": "Boat", "name": "gone", "uid": "1"}
+    await world.client.create(
+        from_tree(core_v1.ConfigMap, {"metadata": {"name": "left", "namespace": "default", "ownerReferences": [owner]}})
+    )
+    await asyncio.sleep(30)
+    assert (await world.client.get(core_v1.ConfigMap, "left", "default")).metadata.uid
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    definition = {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "boats", "kind": "Boat"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+    }
+    await world.client.create(
+        from_tree(apiextensions_v1.CustomResourceDefinition, {"metadata": {"name": "boats.example.com"}, "spec": definition})
+    )
+
+    async def gone():
+        try:
+            await world.client.get(core_v1.ConfigMap, "left", "default")
+        except NotFound:
+            return True
+        return False
+
+    await world.until(gone)

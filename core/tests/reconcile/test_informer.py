@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
+from bareboat.client.transport import raw_event
 from bareboat.models import core_v1
 from bareboat.models.codec import from_tree
 from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
-from bareboat.testing.kernel import Kernel
+from bareboat.reconcile.state import State
 
 pytestmark = pytest.mark.virtual_time
 
@@ -16,13 +17,6 @@ pytestmark = pytest.mark.virtual_time
 def pod(name):
     spec = {"containers": [{"name": "c", "image": "web:1"}]}
     return from_tree(core_v1.Pod, {"metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}}, "spec": spec})
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 @pytest.fixture
@@ -100,3 +94,34 @@ async def test_who_comes_late_is_told_of_what_is_there(kernel, pods):
     pods.on_view(lambda key, old, new: told.append((key, old, new.metadata.name)), PodFacts)
     pods.on_state(lambda key, before, after: told.append((key, before.data, after.of(core_v1.Pod).metadata.name)))
     assert told == [("default/a", None, "a")] * 2
+
+
+async def test_an_event_names_its_object_as_the_object_itself_does(kernel):
+    seen = []
+
+    async def follow(cls, count):
+        async for event in kernel.client.watch_raw(kernel.scheme.by_type(cls), resource_version=str(kernel.log.head)):
+            seen.append(event)
+            if len(seen) == count:
+                return
+
+    for cls, count in ((core_v1.Pod, 3), (core_v1.Namespace, 1)):
+        seen.clear()
+        following = asyncio.ensure_future(follow(cls, count))
+        await asyncio.sleep(0.1)
+        if cls is core_v1.Pod:
+            await kernel.client.create(pod("a"))
+            await change(kernel, {"status": {"message": "x"}}, "status")
+            await kernel.client.delete(core_v1.Pod, "a", "default", grace_seconds=0)
+        else:
+            await kernel.client.create(from_tree(core_v1.Namespace, {"metadata": {"name": "more"}}))
+        await following
+        assert seen == [raw_event(event.type, event.object) for event in seen]
+
+
+async def test_a_view_is_shown_alone_without_a_look_at_the_state_before(kernel):
+    before = State(core_v1.Pod, b'{"metadata":{"name":"a"}}')
+    after = State(core_v1.Pod, b'{"metadata":{"name":"a"}}', before)
+    assert after.alone(PodFacts) is not before.of(PodFacts)
+    assert after.of(PodFacts) is before.of(PodFacts) is after.alone(PodFacts)
+    assert State(core_v1.Pod, None).alone(PodFacts) is None

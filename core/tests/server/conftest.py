@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from types import SimpleNamespace
 
 import msgspec
@@ -25,6 +26,9 @@ from bareboat.server.listening import Listener
 from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.testing.kernel import Kernel
+
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+POST = f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer tenant-a\r\nContent-Type: application/json\r\n"
 
 
 class Tokens(Authenticator):
@@ -159,5 +163,13 @@ async def serve(certificates):
         await server.stop()
 
 
-def configmap(name, namespace="default", **data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
+@pytest.fixture
+async def server(serve):
+    return await serve()
+
+
+async def fine(server):
+    """Somebody else is served as ever, and soon."""
+    began = time.perf_counter()
+    assert (await server.ask("GET", CONFIGMAPS, "tenant-b")).status == 200
+    assert time.perf_counter() - began < 2

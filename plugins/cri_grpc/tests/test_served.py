@@ -24,17 +24,7 @@ from bareboat_cri_process.plugin import ProcessRuntime
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="the process runtime needs root")
-class TestProcessBehindASocket(
-    features.LogRules,
-    features.TtyRules,
-    features.AttachRules,
-    features.PortForwardRules,
-    features.StatsRules,
-    features.EventRules,
-    features.ImageRemovalRules,
-    features.UpdateRules,
-    RuntimeSuite,
-):
+class TestProcessBehindASocket(features.AllFeatures, RuntimeSuite):
     image, other_image = "host", "host:other"
 
     def make_driver(self, host):

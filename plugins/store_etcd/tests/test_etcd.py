@@ -49,7 +49,7 @@ async def test_the_next_endpoint_is_asked_when_one_is_away(etcd):
 
 async def test_a_newer_schema_is_refused(etcd):
     store = await opened(etcd, "/newer")
-    await store._database._gateway.txn([], [{"request_put": {"key": "L25ld2VyL21ldGEvc2NoZW1h", "value": "OTk="}}])
+    await store.database._gateway.txn([], [{"request_put": {"key": "L25ld2VyL21ldGEvc2NoZW1h", "value": "OTk="}}])
     await store.close()
     with pytest.raises(InvalidConfig, match="schema 99"):
         await opened(etcd, "/newer")

@@ -7,9 +7,9 @@ stops matching the selectors is ADDED or DELETED for this watcher, whatever happ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -96,8 +96,13 @@ async def _current(service: Service, op: Operation, prefix: str, name: str, at: 
     return [("ADDED", op.served(e)) for e in entries if e.revision <= at and (test is None or test(e.data))]
 
 
-async def events(service: Service, op: Operation, subscription: Subscription, initial: list[Event]) -> AsyncIterator[list[Event]]:
-    """Batches of events until the timeout. Raises ApiError when the watch cannot go on."""
+async def events(
+    service: Service, op: Operation, subscription: Subscription, initial: list[Event], whose: Callable[[Change], Any] | None = None
+) -> AsyncIterator[list[tuple[EventType, bytes, Any]]]:
+    """Batches of events until the timeout; of each its type, its object, and of a change what ``whose`` says of it, else None.
+
+    Raises ApiError when the watch cannot go on.
+    """
     test = matcher(op)
     subscription.concerns = concerns(op)
     if op.custom is not None:
@@ -108,12 +113,16 @@ async def events(service: Service, op: Operation, subscription: Subscription, in
     next_bookmark = service.clock.monotonic() + BOOKMARK_EVERY
     try:
         if initial:
-            yield initial
+            yield [(kind, data, None) for kind, data in initial]
         while (now := service.clock.monotonic()) < deadline:
             seen = service.log.head
-            batch = [e for change in await _seen(op, subscription.take()) for e in _event(op, change, test)]
+            batch = [
+                (kind, data, None if whose is None else whose(change))
+                for change in await _seen(op, subscription.take())
+                for kind, data in _event(op, change, test)
+            ]
             if bookmarks and now >= next_bookmark:
-                batch.append(("BOOKMARK", _bookmark(op, seen)))
+                batch.append(("BOOKMARK", _bookmark(op, seen), None))
                 next_bookmark = now + BOOKMARK_EVERY
             if batch:
                 yield batch
@@ -121,9 +130,9 @@ async def events(service: Service, op: Operation, subscription: Subscription, in
             if op.custom is not None and op.custom.closed:
                 return  # the kind changed: clients watch again and see it as it is now
             until = min(deadline, next_bookmark) if bookmarks else deadline
-            await subscription.wait(max(0.0, until - now))
+            await subscription.woken(max(0.0, until - now))
         if bookmarks:
-            yield [("BOOKMARK", _bookmark(op, service.log.head))]
+            yield [("BOOKMARK", _bookmark(op, service.log.head), None)]
     except SlowSubscriber as error:
         raise expired(subscription.seen, service.log.head) from error
     finally:
@@ -182,7 +191,7 @@ async def _lines(
         async for batch in events(service, op, subscription, initial):
             gathered: list[bytes] = []
             size = 0
-            for kind, data in batch:
+            for kind, data, _ in batch:
                 line = b'{"type":"%b","object":%b}\n' % (kind.encode(), dress(kind, data))
                 gathered.append(line)
                 size += len(line)

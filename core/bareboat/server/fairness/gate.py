@@ -43,6 +43,8 @@ class Place:
     level: Level
     flow: Flow
     headers: Headers
+    #: the headers as they are sent
+    text: bytes
     width: int
 
 
@@ -107,7 +109,8 @@ class Fairness:
         names = (b"x-kubernetes-pf-flowschema-uid", b"x-kubernetes-pf-prioritylevel-uid")
         headers = ((names[0], schema.uid.encode()), (names[1], level.uid.encode()))
         flow = (schema.name, schema.distinguisher(user, info))
-        return Place(schema, level, flow, headers, self._widths.fixed(info))
+        text = b"".join([b"%b: %b\r\n" % header for header in headers])
+        return Place(schema, level, flow, headers, text, self._widths.fixed(info))
 
     def enter(self, place: Place, request: ApiRequest, info: RequestInfo) -> Seat | None:
         """The seat if the request may run now, else None: then ``wait``."""
