@@ -131,6 +131,6 @@ class Indexes:
             await asyncio.sleep(0)
         return tuple(terms)
 
-    def keys(self, resource: str, prefix: str, terms: Terms) -> set[str]:
-        """The keys under ``prefix`` that match now what ``select`` found."""
-        return {key for key in self._indexes[resource].keys(terms) if key.startswith(prefix)}
+    def keys(self, resource: str, terms: Terms) -> set[str]:
+        """The keys, of any namespace, that match now what ``select`` found."""
+        return self._indexes[resource].keys(terms)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
 from bareboat.api import indexes
 from bareboat.api.verbs import read
 from bareboat.models import core_v1

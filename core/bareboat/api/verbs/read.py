@@ -74,7 +74,7 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
         at, start = _decode_token(service, op, token)
     elif match_mode == "Exact" or (wanted and limit and match_mode != "NotOlderThan"):
         at = wanted
-    keys = service.indexes.keys(op.stored.key, op.prefix, terms) if terms and at == service.log.head else None
+    keys = service.indexes.keys(op.stored.key, terms) if terms and at == service.log.head else None
     test = matcher(op) if selecting and keys is None else None
     more, plain = 0, keys is None and test is None
     if plain and (limit or start):
@@ -111,9 +111,10 @@ async def _page(service: Service, op: Operation, at: int, start: str, limit: int
 
 
 async def _all(service: Service, op: Operation, at: int, keys: set[str] | None) -> list[Entry]:
-    """What is under the prefix, or of that what has one of the keys, which are those of now."""
+    """What is under the prefix, or of that what has one of the keys, which are those of now, in any namespace."""
     if keys is not None and len(keys) <= PORTION:
-        return [entry for entry in map(service.log.get, sorted(keys)) if entry is not None]
+        get, prefix = service.log.get, op.prefix
+        return [entry for key in sorted(keys) if key.startswith(prefix) and (entry := get(key)) is not None]
     if at == service.log.head and service.log.count(op.prefix) > PORTION and not single_name(op):
         return await _portions(service, op, at, keys)
     entries = await _entries(service, op, at)
