@@ -123,9 +123,9 @@ async def test_refusals_and_warnings_are_told(connected, short):
 
 async def test_what_is_withdrawn_is_withdrawn_at_once(connected):
     server = await connected()
-    server.rules.allowed = "nothing"
+    server.rules.allowed, server.rules.changes = "nothing", 1
     assert (await server.create("c0")).status == 403
-    server.rules.allowed = "everything"
+    server.rules.allowed, server.rules.changes = "everything", 2
     server.who.revoked = True
     assert (await server.create("c0")).status == 401
 
