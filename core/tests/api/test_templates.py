@@ -158,3 +158,10 @@ async def test_only_so_many_are_remembered(post, monkeypatch):
     for number in range(10):
         await post(pod(f"p{number}", {**SPEC, "hostname": f"h{number}"}))
         assert len(create._templates._known) <= 3
+
+
+@pytest.mark.parametrize("spec", [{}, {"containers": None}, {"containers": []}, {"nodeName": "n"}])
+async def test_a_spec_that_lacks_what_it_needs_is_refused_each_time(post, spec):
+    for number in range(4):
+        status, tree, _ = await post(pod(f"lacking-{number}", spec))
+        assert (status, tree["details"]["causes"][0]["field"]) == (422, "spec.containers")
