@@ -184,7 +184,17 @@ def conflict(op: Operation, name: str, because: str = MODIFIED) -> Conflict:
     return Conflict.of(op.resource.plural, name, group=op.resource.group, because=because)
 
 
-async def write_changed(
+class ChangedRow(NamedTuple):
+    """What is written over ``current``, as in NewRow. ``gone``: the object is removed by it."""
+
+    current: Entry
+    stored: bytes
+    gone: bool
+    allocation: Plan
+    ended: list[Callable[[], None]]
+
+
+async def changed_row(
     service: Service,
     op: Operation,
     new: Any,
@@ -194,17 +204,15 @@ async def write_changed(
     *,
     tracked: bool = False,
     admitted: bool = False,
-) -> Entry:
-    """The same for a changed object. Raises CompareFailed if ``current`` is no longer the newest; the verb decides what then.
-
-    ``admitted``: as the object that the subresource takes.
-    """
+) -> ChangedRow:
+    """``new_row`` for a changed object. ``admitted``: as the object that the subresource takes."""
     name = current.key.rpartition("/")[2]
     _keep_identity(op, new, old)
     if not tracked:
         ownership.track_change(op, new, old, part)
     if op.request.trail is not None:
         op.request.trail.saw(new)
+    request = None
     if not admitted:
         request = admission_request(op, "UPDATE", new, old, name)
         await service.admission.mutate(request)
@@ -223,13 +231,22 @@ async def write_changed(
         op.warnings.extend(op.strategy.warnings(new, old))
     gone = finished(op, new)
     stored = await _bytes_of_change(op, new)
-    checked = admission_request(op, "UPDATE", new, old, name)  # what it does to the object is too late: the bytes are made
+    if request is None:
+        return ChangedRow(current, stored, gone, allocation, [])
+    try:  # what validators do to the object is too late: the bytes are made
+        await service.admission.validate(request)
+    except BaseException:
+        _end(request.ended)
+        raise
+    return ChangedRow(current, stored, gone, allocation, request.ended)
+
+
+async def write_changed(service: Service, op: Operation, row: ChangedRow) -> Entry:
+    """The log for it. Raises CompareFailed if ``current`` is no longer the newest; the verb decides what then."""
     try:
-        if not admitted:
-            await service.admission.validate(checked)
-        return await _put_changed(service, op, stored, current, allocation, gone=gone)
+        return await _put_changed(service, op, row)
     finally:
-        _end(checked.ended)
+        _end(row.ended)
 
 
 async def _bytes_of_change(op: Operation, new: Any) -> bytes:
@@ -240,7 +257,8 @@ async def _bytes_of_change(op: Operation, new: Any) -> bytes:
     return stored
 
 
-async def _put_changed(service: Service, op: Operation, stored: bytes, current: Entry, allocation: Plan, *, gone: bool) -> Entry:
+async def _put_changed(service: Service, op: Operation, row: ChangedRow) -> Entry:
+    current, stored, gone, allocation, _ = row
     if op.dry_run or (not service.log.stale(current.key) and unchanged(op, stored, current)):
         current = await service.log.settled(current)
         return shown(op, stored, current.revision, current.created, current.key) if op.dry_run else current

@@ -171,3 +171,10 @@ async def test_bodies_that_are_no_text_are_refused(post):
         assert status == 400 or "here" not in str(tree)
     status, tree, _ = await post(pod("q", managedFields=[owned]))
     assert (status, [entry["manager"] for entry in tree["metadata"]["managedFields"]]) == (201, ["m", "tests"])
+
+
+@pytest.mark.parametrize("spec", [{}, {"containers": None}, {"containers": []}, {"nodeName": "n"}])
+async def test_a_spec_that_lacks_what_it_needs_is_refused_each_time(post, spec):
+    for number in range(4):
+        status, tree, _ = await post(pod(f"lacking-{number}", spec))
+        assert (status, tree["details"]["causes"][0]["field"]) == (422, "spec.containers")
