@@ -144,7 +144,7 @@ class App:
         found = self._health.answer(request.path, query) or self._edge.page(request.path, query)
         if found is not None:
             return found
-        await self._shell.get()(scope, receive, marked(send, visit))
+        await (await self._shell.get())(scope, receive, marked(send, visit))
         return None
 
     async def _request(self, visit: _Visit, scope: Scope, headers: dict[str, str]) -> ApiRequest:

@@ -57,7 +57,7 @@ async def live(store):
 
 async def keys_of(store):
     """What etcd has below the prefix, but for the writers."""
-    found = await store._database._gateway.range(store._options.prefix, store._options.prefix + "0")
+    found = await store.database._gateway.range(store._options.prefix, store._options.prefix + "0")
     return [pair.key.removeprefix(store._options.prefix) for pair in found.pairs if "/writers/" not in pair.key]
 
 
@@ -152,7 +152,7 @@ async def test_revisions_that_do_not_move_past_the_newest_are_refused(opened):
 @pytest.mark.parametrize("happened", [True, False])
 async def test_a_last_step_that_nobody_answered_is_asked_about(opened, monkeypatch, happened):
     store = await opened()
-    gateway = store._database._gateway
+    gateway = store.database._gateway
     txn = gateway.txn
 
     async def lost(compare, success, failure=()):
