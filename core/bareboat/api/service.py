@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from bareboat.admission.chain import Chain as AdmissionChain
-from bareboat.api import answers, body
+from bareboat.api import answers
 from bareboat.api.custom.kinds import CustomKinds
-from bareboat.api.custom.rows import head_of
 from bareboat.api.decisions import Authority, Decisions
 from bareboat.api.documents import Documents
 from bareboat.api.indexes import Indexes
@@ -78,7 +77,6 @@ class Service:
         scheme.subscribe(self.documents.forget)
         self._verbs = Verbs(self)
         self._targets: dict[tuple[str, str, str], Target] = {}
-        self._heads: dict[str, bytes] = {}
         self._generation = scheme.generation
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
@@ -128,7 +126,9 @@ class Service:
         for _ in range(TRIES):
             op = self.operation(request, info)
             try:
-                response = await self._run(op)
+                if self.log.shared and info.verb != "watch":
+                    await self.caught_up(op)
+                response = await (self.virtual.get((op.resource.key, info.subresource)) or self._verbs.run)(op)
             except ApiError as error:
                 response = answers.failure(error)
             except Raced as error:
@@ -184,26 +184,6 @@ class Service:
         if self._generation != self.scheme.generation:
             self._generation = self.scheme.generation
             self._targets.clear()
-            self._heads.clear()
-
-    def heads(self, key: str) -> bytes:
-        """For the log: what served bytes of a storage key's resource start with."""
-        self._forget_if_changed()
-        found = self._heads.get(key)
-        if found is None:
-            found = self._heads[key] = head_of(self.scheme, key)
-        return found
-
-    async def _run(self, op: Operation) -> ApiResponse:
-        info = op.info
-        if self.log.shared and info.verb != "watch":
-            await self.caught_up(op)
-        virtual = self.virtual.get((op.resource.key, info.subresource))
-        if virtual is not None:
-            return await virtual(op)
-        if info.verb in ("create", "update", "patch", "delete", "deletecollection"):
-            body.check_size(op.request.body)
-        return await self._verbs.of(op)
 
     def _check_verb(self, resource: Resource, info: RequestInfo) -> None:
         if not info.subresource:

@@ -15,7 +15,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy, WriteContext
 from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
-from bareboat.models.codec import DecodeError, decode, encode
+from bareboat.models.codec import DecodeError, decode, encode, encode_with
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
 from bareboat.store.entry import PREFIX, Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
@@ -49,15 +49,18 @@ def admission_request(op: Operation, verb: AdmissionOperation, obj: Any, old: An
     )
 
 
+_BARE = {f"{name}Options": {"kind": f"{name}Options", "apiVersion": "meta.k8s.io/v1"} for name in ("Create", "Update", "Patch", "Delete")}
 _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
 
 
 def _options(op: Operation, verb: AdmissionOperation) -> dict[str, Any]:
-    """The verb's options as webhooks see them."""
+    """The verb's options as webhooks see them; nobody writes to them."""
     kind = "PatchOptions" if op.info.verb == "patch" and verb == "UPDATE" else _OPTIONS.get(verb)
     if kind is None:
         return {}
     query = op.request.query
+    if not query:
+        return _BARE[kind]
     found: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
     if "dryRun" in query:
         found["dryRun"] = query["dryRun"]
@@ -69,10 +72,14 @@ def _options(op: Operation, verb: AdmissionOperation) -> dict[str, Any]:
 
 async def stored_bytes(op: Operation, obj: Any) -> bytes:
     """Canonical bytes without kind, apiVersion and resourceVersion."""
-    if op.custom is not None:
-        return await op.custom.row(obj)
+    return _stored(op, obj) if op.custom is None else await op.custom.row(obj)
+
+
+def _stored(op: Operation, obj: Any, spec: bytes = b"") -> bytes:
+    """Of a built-in kind. ``spec``: that of the object, encoded."""
     obj.metadata.resourceVersion = ""
-    return b"{" + encode(obj)[len(head(op.stored.kind, op.stored.api_version)) :]
+    data = encode_with(obj, "spec", spec) if spec else encode(obj)
+    return b"{" + data[len(head(op.stored.kind, op.stored.api_version)) :]
 
 
 def shown(op: Operation, stored: bytes, revision: int, created: int, key: str) -> Entry:
@@ -127,14 +134,15 @@ async def new_row(service: Service, op: Operation, obj: Any, *, tracked: bool = 
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, obj, None)
     causes = allocation.causes
-    texts: list[str] = []
-    if not causes:
-        found, texts = op.strategy.judge(obj)
-        causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + found
     if causes:
         raise invalid(op, obj.metadata.name, causes)
-    op.warnings.extend(texts)
-    key, stored = op.key(obj.metadata.name, obj.metadata.namespace), await stored_bytes(op, obj)
+    verdict = op.strategy.judge(obj)
+    causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + verdict.causes
+    if causes:
+        raise invalid(op, obj.metadata.name, causes)
+    op.warnings.extend(verdict.warnings)
+    key = op.key(obj.metadata.name, obj.metadata.namespace)
+    stored = _stored(op, obj, verdict.spec) if op.custom is None else await op.custom.row(obj)
     # what validators do to the object is too late: the bytes are made
     checked = request if request.name == obj.metadata.name else admission_request(op, "CREATE", obj, None)
     try:
@@ -147,23 +155,19 @@ async def new_row(service: Service, op: Operation, obj: Any, *, tracked: bool = 
 
 async def write_new(service: Service, op: Operation, new: NewRow) -> Entry:
     """The log for a new object. Raises AlreadyExists (retried by generateName)."""
+    key, stored, allocation, ended = new
     try:
-        return await _put_new(service, op, new)
+        if op.dry_run:
+            if service.log.newest(key) is not None:
+                raise already_exists(op, key)
+            return shown(op, stored, 0, 0, key)
+        expires = op.clock.now().timestamp() + service.event_seconds if op.stored.key == "core/events" else 0.0
+        with allocation:
+            return await service.log.write(key, stored, expect=0, expires_at=expires, guards=allocation.guards)
     except CompareFailed as error:
-        raise already_exists(op, new.key) from error
+        raise already_exists(op, key) from error
     finally:
-        _end(new.ended)
-
-
-async def _put_new(service: Service, op: Operation, new: NewRow) -> Entry:
-    key, stored, allocation, _ = new
-    if op.dry_run:
-        if service.log.newest(key) is not None:
-            raise already_exists(op, key)
-        return shown(op, stored, 0, 0, key)
-    expires = op.clock.now().timestamp() + service.event_seconds if op.stored.key == "core/events" else 0.0
-    with allocation:
-        return await service.log.write(key, stored, expect=0, expires_at=expires, guards=allocation.guards)
+        _end(ended)
 
 
 def _end(ended: list[Callable[[], None]]) -> None:
@@ -180,7 +184,17 @@ def conflict(op: Operation, name: str, because: str = MODIFIED) -> Conflict:
     return Conflict.of(op.resource.plural, name, group=op.resource.group, because=because)
 
 
-async def write_changed(
+class ChangedRow(NamedTuple):
+    """What is written over ``current``, as in NewRow. ``gone``: the object is removed by it."""
+
+    current: Entry
+    stored: bytes
+    gone: bool
+    allocation: Plan
+    ended: list[Callable[[], None]]
+
+
+async def changed_row(
     service: Service,
     op: Operation,
     new: Any,
@@ -190,17 +204,15 @@ async def write_changed(
     *,
     tracked: bool = False,
     admitted: bool = False,
-) -> Entry:
-    """The same for a changed object. Raises CompareFailed if ``current`` is no longer the newest; the verb decides what then.
-
-    ``admitted``: as the object that the subresource takes.
-    """
+) -> ChangedRow:
+    """``new_row`` for a changed object. ``admitted``: as the object that the subresource takes."""
     name = current.key.rpartition("/")[2]
     _keep_identity(op, new, old)
     if not tracked:
         ownership.track_change(op, new, old, part)
     if op.request.trail is not None:
         op.request.trail.saw(new)
+    request = None
     if not admitted:
         request = admission_request(op, "UPDATE", new, old, name)
         await service.admission.mutate(request)
@@ -219,13 +231,22 @@ async def write_changed(
         op.warnings.extend(op.strategy.warnings(new, old))
     gone = finished(op, new)
     stored = await _bytes_of_change(op, new)
-    checked = admission_request(op, "UPDATE", new, old, name)  # what it does to the object is too late: the bytes are made
+    if request is None:
+        return ChangedRow(current, stored, gone, allocation, [])
+    try:  # what validators do to the object is too late: the bytes are made
+        await service.admission.validate(request)
+    except BaseException:
+        _end(request.ended)
+        raise
+    return ChangedRow(current, stored, gone, allocation, request.ended)
+
+
+async def write_changed(service: Service, op: Operation, row: ChangedRow) -> Entry:
+    """The log for it. Raises CompareFailed if ``current`` is no longer the newest; the verb decides what then."""
     try:
-        if not admitted:
-            await service.admission.validate(checked)
-        return await _put_changed(service, op, stored, current, allocation, gone=gone)
+        return await _put_changed(service, op, row)
     finally:
-        _end(checked.ended)
+        _end(row.ended)
 
 
 async def _bytes_of_change(op: Operation, new: Any) -> bytes:
@@ -236,7 +257,8 @@ async def _bytes_of_change(op: Operation, new: Any) -> bytes:
     return stored
 
 
-async def _put_changed(service: Service, op: Operation, stored: bytes, current: Entry, allocation: Plan, *, gone: bool) -> Entry:
+async def _put_changed(service: Service, op: Operation, row: ChangedRow) -> Entry:
+    current, stored, gone, allocation, _ = row
     if op.dry_run or (not service.log.stale(current.key) and unchanged(op, stored, current)):
         current = await service.log.settled(current)
         return shown(op, stored, current.revision, current.created, current.key) if op.dry_run else current

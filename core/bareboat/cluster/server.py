@@ -13,7 +13,7 @@ from typing import Any
 from bareboat.admission.builtin import builtin as builtin_admission
 from bareboat.admission.chain import Chain
 from bareboat.api.custom.lifecycle import Lifecycle
-from bareboat.api.custom.rows import head_of
+from bareboat.api.custom.rows import Heads
 from bareboat.api.host import KERNEL, Host
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.kinds import capabilities
@@ -177,7 +177,7 @@ class ControlPlane:
     async def _start_store(self) -> None:
         whose = owner(self._cluster, self._layout, self.ids)
         store, self._host = prepare(self._cluster, self._layout, self._plugins.store, self.clock)
-        self.log = log_over(store, self.clock, lambda key: head_of(self.scheme, key))
+        self.log = log_over(store, self.clock, Heads(self.scheme))
         await self.log.start()
         keeping = Maintenance(self.log, self.scheme, self.clock, cluster=whose.name, instance=whose.id)
         self._store_socket = StoreSocket(self._layout, keeping)

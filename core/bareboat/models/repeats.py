@@ -12,7 +12,7 @@ import msgspec
 
 #: Parts that are remembered, and their size: a smaller one is looked at as fast.
 MOST, SMALLEST, LARGEST = 256, 128, 16 * 1024
-_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _tree = msgspec.json.Decoder(Any).decode
 _encode = msgspec.json.Encoder().encode
 _known: dict[bytes, int] = {}
@@ -21,9 +21,13 @@ _known: dict[bytes, int] = {}
 def has_duplicates(data: bytes) -> bool:
     """Of a body that is an object; of anything else whatever the tree says."""
     try:
-        parts = _split(data)
+        return repeats_in(split(data), data)
     except msgspec.ValidationError:
         return _colons(data) < 0
+
+
+def repeats_in(parts: dict[str, msgspec.Raw], data: bytes) -> bool:
+    """The same of a body and its parts."""
     count = len(parts)
     for name, value in parts.items():
         part = bytes(value)

@@ -34,7 +34,7 @@ async def run(service: Service, op: Operation) -> ApiResponse:
     from bareboat.api.verbs.read import find
     from bareboat.api.verbs.scale import admitted
     from bareboat.api.verbs.update import TRIES
-    from bareboat.api.writing import conflict, load, write_changed
+    from bareboat.api.writing import changed_row, conflict, load, write_changed
 
     form = answers.negotiate(op.request)
     if op.info.verb == "get":
@@ -53,7 +53,7 @@ async def run(service: Service, op: Operation) -> ApiResponse:
         if asked.spec.replicas != replicas:
             _put(new.content, _paths(op)["specReplicasPath"], asked.spec.replicas or 0)
         try:
-            entry = await write_changed(service, op, new, old, current, tracked=applying, admitted=True)
+            entry = await write_changed(service, op, await changed_row(service, op, new, old, current, tracked=applying, admitted=True))
         except CompareFailed:
             continue
         return answers.data(encode(_scale(op, await load(op, entry), entry)), form)

@@ -95,8 +95,8 @@ def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
     return [owned.written or entry(owner, owned.time, owned.fields) for owner, owned in sorted(_capped(managed).items(), key=_rank)]
 
 
-def entry(owner: Owner, time: str | None, fields: Node) -> meta_v1.ManagedFieldsEntry:
-    """``fields`` in order."""
+def entry(owner: Owner, time: str | None, fields: Node | msgspec.Raw) -> meta_v1.ManagedFieldsEntry:
+    """``fields`` in order, as a tree or as JSON."""
     return meta_v1.ManagedFieldsEntry(
         manager=owner.manager,
         operation=owner.operation,

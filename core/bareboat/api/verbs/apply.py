@@ -24,7 +24,7 @@ from bareboat.api.strategy import SubresourceStrategy
 from bareboat.api.verbs.create import create_object
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
-from bareboat.api.writing import check_name, conflict, load, write_changed
+from bareboat.api.writing import ChangedRow, changed_row, check_name, conflict, load, write_changed
 from bareboat.api.yaml_body import as_one, repeated_keys, yaml_to_json
 from bareboat.models.codec import DecodeError, decode, has_duplicates
 from bareboat.models.status import AlreadyExists, ApiError, BadRequest, Conflict
@@ -54,15 +54,22 @@ async def apply(service: Service, op: Operation, part: SubresourceStrategy | Non
                 return await _begin(service, op, config), True
             except AlreadyExists:
                 continue
-        old = await load(op, current)
-        new = applied(op, old, config, part, force=force)
-        if new.metadata.resourceVersion and new.metadata.resourceVersion != str(current.revision):
-            raise conflict(op, op.info.name)
+        row = await _applied_row(service, op, current, config, part, force=force)
         try:
-            return await write_changed(service, op, new, old, current, part, tracked=True), False
+            return await write_changed(service, op, row), False
         except CompareFailed:
             continue
     raise conflict(op, op.info.name, "too many writers at once; try again")
+
+
+async def _applied_row(
+    service: Service, op: Operation, current: Entry, config: Tree, part: SubresourceStrategy | None, *, force: bool
+) -> ChangedRow:
+    old = await load(op, current)
+    new = applied(op, old, config, part, force=force)
+    if new.metadata.resourceVersion and new.metadata.resourceVersion != str(current.revision):
+        raise conflict(op, op.info.name)
+    return await changed_row(service, op, new, old, current, part, tracked=True)
 
 
 def read_config(op: Operation) -> Tree:

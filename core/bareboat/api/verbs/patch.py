@@ -22,7 +22,7 @@ from bareboat.api.strategy import SubresourceStrategy
 from bareboat.api.verbs.apply import APPLY_PATCH, apply
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
-from bareboat.api.writing import check_name, conflict, invalid, load, write_changed
+from bareboat.api.writing import ChangedRow, changed_row, check_name, conflict, invalid, load, write_changed
 from bareboat.models.codec import DecodeError, decode_strict, encode, to_tree
 from bareboat.models.status import BadRequest, Cause, Invalid, UnsupportedMediaType
 from bareboat.store.entry import Entry
@@ -97,16 +97,23 @@ async def _apply(service: Service, op: Operation, media: str, document: Any, par
         current = service.log.newest(op.key(op.info.name))
         if current is None:
             raise not_found(op)
-        old = await load(op, current)
-        new = patched(op, old, media, document)
-        if new.metadata.resourceVersion and new.metadata.resourceVersion != str(current.revision):
-            raise conflict(op, op.info.name)
+        row = await _patched_row(service, op, current, media, document, part)
         try:
-            return await write_changed(service, op, new, old, current, part)
+            return await write_changed(service, op, row)
         except CompareFailed as error:
             if pinned:
                 raise conflict(op, op.info.name) from error
     raise conflict(op, op.info.name, "too many writers at once; try again")
+
+
+async def _patched_row(
+    service: Service, op: Operation, current: Entry, media: str, document: Any, part: SubresourceStrategy | None
+) -> ChangedRow:
+    old = await load(op, current)
+    new = patched(op, old, media, document)
+    if new.metadata.resourceVersion and new.metadata.resourceVersion != str(current.revision):
+        raise conflict(op, op.info.name)
+    return await changed_row(service, op, new, old, current, part)
 
 
 def patched(op: Operation, old: Any, media: str, document: Any) -> Any:

@@ -12,7 +12,7 @@ from bareboat.api.verbs.apply import APPLY_PATCH, applied, parse_config
 from bareboat.api.verbs.patch import apply_document, check_options, read_patch
 from bareboat.api.verbs.read import not_found
 from bareboat.api.verbs.update import TRIES
-from bareboat.api.writing import admission_request, check_name, conflict, decode_tree, load, write_changed
+from bareboat.api.writing import admission_request, changed_row, check_name, conflict, decode_tree, load, write_changed
 from bareboat.models import autoscaling_v1, meta_v1
 from bareboat.models.codec import copy, encode, to_tree
 from bareboat.models.selectors import from_label_selector, from_labels
@@ -58,7 +58,7 @@ async def run(service: Service, op: Operation) -> ApiResponse:
             new = copy(old)
         new.spec.replicas = wanted.spec.replicas
         try:
-            entry = await write_changed(service, op, new, old, current, tracked=applying, admitted=True)
+            entry = await write_changed(service, op, await changed_row(service, op, new, old, current, tracked=applying, admitted=True))
         except CompareFailed:
             continue
         return answers.data(encode(_scale(await load(op, entry), entry)), form)

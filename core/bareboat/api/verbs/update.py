@@ -15,7 +15,7 @@ from bareboat.api.request import ApiResponse
 from bareboat.api.strategy import SubresourceStrategy
 from bareboat.api.verbs.create import create_object, read_object
 from bareboat.api.verbs.read import not_found
-from bareboat.api.writing import check_name, conflict, invalid, load, write_changed
+from bareboat.api.writing import ChangedRow, changed_row, check_name, conflict, invalid, load, write_changed
 from bareboat.models.status import BadRequest, Cause, Conflict
 from bareboat.store.entry import Entry
 from bareboat.store.log import CompareFailed
@@ -52,19 +52,25 @@ async def _replace(service: Service, op: Operation, current: Entry | None, part:
         if current is None:
             raise not_found(op)
         del op.warnings[warned:]
-        old = await load(op, current)
-        obj = replacement(op, old, current.data) or read_object(op)
-        check_name(op, obj)
-        wanted = _wanted_revision(op, obj, part)
-        if wanted and wanted != current.revision:
-            raise conflict(op, op.info.name)
+        row, wanted = await _replacing_row(service, op, current, part)
         try:
-            return await write_changed(service, op, obj, old, current, part)
+            return await write_changed(service, op, row)
         except CompareFailed as error:
             if wanted:
                 raise conflict(op, op.info.name) from error
         current = service.log.newest(op.key(op.info.name))
     raise Conflict.of(op.resource.plural, op.info.name, group=op.resource.group, because="too many writers at once; try again")
+
+
+async def _replacing_row(service: Service, op: Operation, current: Entry, part: SubresourceStrategy | None) -> tuple[ChangedRow, int]:
+    """And the revision that the body names, 0 if it names none."""
+    old = await load(op, current)
+    obj = replacement(op, old, current.data) or read_object(op)
+    check_name(op, obj)
+    wanted = _wanted_revision(op, obj, part)
+    if wanted and wanted != current.revision:
+        raise conflict(op, op.info.name)
+    return await changed_row(service, op, obj, old, current, part), wanted
 
 
 def _wanted_revision(op: Operation, obj: Any, part: SubresourceStrategy | None) -> int:
