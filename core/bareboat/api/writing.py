@@ -17,6 +17,7 @@ from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
 from bareboat.models.codec import DecodeError, decode, encode
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
+from bareboat.models.unread import decode_unread
 from bareboat.store.entry import PREFIX, Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
 
@@ -83,11 +84,11 @@ def shown(op: Operation, stored: bytes, revision: int, created: int, key: str) -
 
 
 async def load(op: Operation, entry: Entry) -> Any:
-    """The stored object, decoded."""
+    """The stored object, decoded but for its managedFields."""
     if op.custom is not None:
         return await op.custom.load(entry)
     cls: Any = op.stored.type
-    return decode(cls, entry.data)
+    return decode_unread(cls, entry.data)
 
 
 def unchanged(op: Operation, stored: bytes, current: Entry) -> bool:

@@ -19,12 +19,13 @@ from bareboat.models.custom import CustomObject
 from bareboat.models.lenient import DecodeError
 from bareboat.models.repeats import has_duplicates
 
-__all__ = ["DecodeError", "copy", "decode", "decode_strict", "encode", "from_tree", "has_duplicates", "to_tree"]
+__all__ = ["REFUSED", "DecodeError", "builtins", "copy", "decode", "decode_strict", "encode", "from_tree", "has_duplicates", "to_tree"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _DECODERS: dict[type, Callable[[bytes], Any]] = {CustomObject: custom.decode}
-_REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+#: What msgspec says of bytes that it does not take.
+REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _has_brackets = re.compile(rb"\[\]").search
 _encode = msgspec.json.Encoder().encode
 
@@ -33,7 +34,7 @@ def decode(cls: type[T], data: bytes) -> T:
     """Lenient: unknown fields are dropped, nulls are zeros. Raises DecodeError with upstream's message."""
     try:
         return _decoder(cls)(data)  # type: ignore[no-any-return]
-    except _REFUSED:
+    except REFUSED:
         return lenient.decode(cls, data)[0]
 
 
@@ -41,7 +42,7 @@ def decode_strict(cls: type[T], data: bytes, *, ours: bool = False) -> tuple[T, 
     """Also lists unknown and duplicate fields, as upstream words and orders them. ``ours``: encoded here, so no field is twice."""
     try:
         decoded = _decoder(cls)(data)
-    except _REFUSED:
+    except REFUSED:
         return lenient.decode(cls, data)
     if not ours and has_duplicates(data):
         return lenient.decode(cls, data)
@@ -63,16 +64,23 @@ def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
     """The plain tree of what `encode` writes."""
     if type(obj) is CustomObject:
         return custom.to_tree(obj)
-    with _as_nulls(presence.empty_lists(obj)):
-        tree: dict[str, Any] = msgspec.to_builtins(obj)
-    return tree
+    emptied = presence.empty_lists(obj)
+    if not emptied:
+        return builtins(obj)  # type: ignore[no-any-return]
+    with _as_nulls(emptied):
+        return builtins(obj)  # type: ignore[no-any-return]
+
+
+def builtins(value: Any) -> Any:
+    """Structs as plain trees, and what was left unread as what it says."""
+    return msgspec.to_builtins(value, enc_hook=msgspec.json.decode)
 
 
 def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
     """Raises DecodeError as `decode` does. What is in free-form fields, such as fieldsV1, is shared with the tree."""
     try:
         return msgspec.convert(tree, cls, dec_hook=scalars.canonical)
-    except _REFUSED:
+    except REFUSED:
         return lenient.decode(cls, _encode(tree))[0]
 
 

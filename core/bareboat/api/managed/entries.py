@@ -6,23 +6,28 @@ time. More than ten updaters are too many: the oldest are joined under one name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from bareboat.api.managed.sets import Node, union
+from bareboat.api.managed.sets import Node, difference, union
 from bareboat.models import meta_v1
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
+#: Fields that are remembered by their bytes, and the size of the largest.
+MOST, LARGEST = 512, 8 * 1024
 #: Updaters of one object that are kept apart.
 MOST_UPDATERS = 10
 #: Who owns what the oldest updaters owned.
 ANCIENT = "ancient-changes"
 #: Who owns what an object had before the first apply, where nobody kept book.
 BEFORE = "before-first-apply"
+
+
+Entry = meta_v1.ManagedFieldsEntry
 
 
 class Owner(NamedTuple):
@@ -41,13 +46,59 @@ class Owner(NamedTuple):
         return f"{text} using {self.api_version}" if self.operation == "Update" else text
 
 
-@dataclass(frozen=True, slots=True)
 class Owned:
-    """``fields`` in order; ``written`` is the entry that says just this, if there is one."""
+    """What one owner has: ``fields`` in order, and when that was new; ``written`` is the entry that says just this, if there is one.
 
-    fields: Node
-    time: str | None
-    written: meta_v1.ManagedFieldsEntry | None = None
+    Fields that come as bytes are read when they are asked for, and written as those bytes.
+    """
+
+    __slots__ = ("_fields", "spelled", "time", "written")
+
+    def __init__(self, fields: Node | msgspec.Raw, time: str | None, written: Entry | None = None) -> None:
+        self.spelled = fields
+        self._fields = None if isinstance(fields, msgspec.Raw) else fields
+        self.time = time
+        self.written = written
+
+    @property
+    def fields(self) -> Node:
+        """Nobody writes to it."""
+        if self._fields is None:
+            self._fields = _nodes.of(bytes(self.spelled))  # type: ignore[arg-type]
+        return self._fields
+
+    def having(self, fields: Node, time: str | None) -> Owned:
+        """With these fields, which may be the same, from then on."""
+        return Owned(self.spelled if fields is self._fields else fields, time)
+
+    def less(self, lost: Node, names: Sequence[bytes]) -> Node | None:
+        """What is left without ``lost``, whose members have the last ``names``; None: all of it. Bytes without them are not read."""
+        if self._fields is None:
+            text = bytes(self.spelled)  # type: ignore[arg-type]
+            if text != b"{}" and not any(name in text for name in names):
+                return None
+        left = difference(self.fields, lost)
+        return None if left and left is self.fields else left
+
+
+class _Nodes:
+    """What bytes say: objects of one template have owners of the same fields."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Node] = {}
+
+    def of(self, data: bytes) -> Node:
+        found = self._known.get(data)
+        if found is None:
+            found = _decode(data)
+            if len(data) <= LARGEST:
+                if len(self._known) >= MOST:
+                    self._known.clear()
+                self._known[data] = found
+        return found
+
+
+_nodes = _Nodes()
 
 
 Managed = dict[Owner, Owned]
@@ -57,7 +108,7 @@ class BadEntry(ValueError):
     """An entry that says nothing that can be understood."""
 
 
-def read(entries: list[meta_v1.ManagedFieldsEntry], *, ours: bool = False) -> Managed:
+def read(entries: Sequence[Entry], *, ours: bool = False) -> Managed:
     """``ours``: written here, so that fields are in order. Raises BadEntry."""
     found: Managed = {}
     for entry in entries:
@@ -66,14 +117,20 @@ def read(entries: list[meta_v1.ManagedFieldsEntry], *, ours: bool = False) -> Ma
         if entry.fieldsType != "FieldsV1":
             raise BadEntry(f'fieldsType: "{entry.fieldsType}" is not FieldsV1')
         fields = entry.fieldsV1
-        if not isinstance(fields, dict):
+        if not (bytes(fields).startswith(b"{") if isinstance(fields, msgspec.Raw) else isinstance(fields, dict)):
             raise BadEntry("fieldsV1: not an object")
         owner = Owner(entry.manager, entry.operation, entry.apiVersion, entry.subresource)
-        known = found.get(owner)
+        owned = Owned(fields, entry.time, entry)
         if not ours:
-            fields = ordered(fields)
-        found[owner] = Owned(union(known.fields, fields), entry.time) if known else Owned(fields, entry.time, entry if ours else None)
+            owned = Owned(ordered(owned.fields), entry.time)
+        known = found.get(owner)
+        found[owner] = Owned(union(known.fields, owned.fields), owned.time) if known else owned
     return found
+
+
+def spelled(names: Iterable[str]) -> list[bytes]:
+    """As they stand in an entry."""
+    return [_encode(name) for name in names]
 
 
 def ordered(node: Node) -> Node:
@@ -81,21 +138,39 @@ def ordered(node: Node) -> Node:
     return _decode(_encode(node))
 
 
-def is_reset(entries: list[meta_v1.ManagedFieldsEntry]) -> bool:
+def is_reset(entries: Sequence[Entry]) -> bool:
     """One empty entry: the client wants the books thrown away."""
     return len(entries) == 1 and entries[0] == meta_v1.ManagedFieldsEntry()
 
 
-def timeless(entries: list[meta_v1.ManagedFieldsEntry]) -> list[tuple[Any, ...]]:
-    """What entries say, but for when."""
-    return [(e.manager, e.operation, e.apiVersion, e.subresource, e.fieldsV1) for e in entries]
+def alike(mine: Sequence[Entry], theirs: Sequence[Entry], *, timeless: bool = False) -> bool:
+    """Whether they say the same; ``timeless``: but for when."""
+    if mine is theirs:
+        return True
+    return len(mine) == len(theirs) and all(a is b or _agree(a, b, timeless) for a, b in zip(mine, theirs, strict=True))
 
 
-def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
-    return [owned.written or entry(owner, owned.time, owned.fields) for owner, owned in sorted(_capped(managed).items(), key=_rank)]
+def _agree(a: Entry, b: Entry, timeless: bool) -> bool:
+    """Fields are read only if all else is the same."""
+    same = (a.manager, a.operation, a.apiVersion, a.subresource) == (b.manager, b.operation, b.apiVersion, b.subresource)
+    if not same or (not timeless and (a.time, a.fieldsType) != (b.time, b.fieldsType)):
+        return False
+    return a.fieldsV1 == b.fieldsV1 or _spelled_fields(a) == _spelled_fields(b)
 
 
-def entry(owner: Owner, time: str | None, fields: Node) -> meta_v1.ManagedFieldsEntry:
+def _spelled_fields(entry: Entry) -> bytes:
+    fields = entry.fieldsV1
+    return bytes(fields) if isinstance(fields, msgspec.Raw) else _encode(fields)
+
+
+def write(managed: Managed) -> list[Entry]:
+    return [
+        owned.written if owned.written is not None else entry(owner, owned.time, owned.spelled)
+        for owner, owned in sorted(_capped(managed).items(), key=_rank)
+    ]
+
+
+def entry(owner: Owner, time: str | None, fields: Node | msgspec.Raw) -> meta_v1.ManagedFieldsEntry:
     """``fields`` in order."""
     return meta_v1.ManagedFieldsEntry(
         manager=owner.manager,

@@ -22,6 +22,7 @@ from bareboat.api.writing import admission_request, check_name
 from bareboat.models import core_v1
 from bareboat.models.meta import set_condition
 from bareboat.models.status import BadRequest, Conflict, NotFound, ServiceUnavailable
+from bareboat.models.unread import decode_unread
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         current = service.log.newest(key)
         if current is None:
             raise NotFound.of("pods", pod_name)
-        pod = _load_pod(current.data)
+        pod = decode_unread(core_v1.Pod, current.data)
         _check_bindable(pod, binding)
         pod.spec.nodeName = binding.target.name
         pod.status.nominatedNodeName = ""
@@ -83,12 +84,6 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         except CompareFailed:
             continue
     return answers.tree({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, status=201)
-
-
-def _load_pod(data: bytes) -> core_v1.Pod:
-    from bareboat.models.codec import decode
-
-    return decode(core_v1.Pod, data)
 
 
 def _pod_bytes(pod: core_v1.Pod) -> bytes:
