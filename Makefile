@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 EXAMPLES := $(wildcard examples/plugins/*)
+# Tests of whole systems wait most of their time, so three side by side keep two cores busy.
+PROCESSES ?= 3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 help:  ## list the targets
@@ -16,8 +18,8 @@ help:  ## list the targets
 demo: $(BIN)/bareboat host-tools  ## bring up a cluster, run examples/hello on it, show it working, clean up
 	@$(BIN)/bareboat demo --examples examples/hello
 
-test: $(VENV)/.dev test-tools  ## run the tests: everything that this machine can run
-	@$(BIN)/python -m pytest
+test: $(VENV)/.dev test-tools  ## run the tests: everything that this machine can run; `make test PROCESSES=0` one after the other
+	@$(BIN)/python -m pytest -n $(PROCESSES)
 
 torture: $(VENV)/.dev test-tools  ## strike servers with faults, some 450 rounds, and check what their clients saw (25 minutes)
 	@$(BIN)/python -m bareboat.testing.torture $(TORTURE)

@@ -2,6 +2,7 @@
 
     python -m bench [--row create-pod …] [--seconds 3] [--output table|json] [--file F.json] [--plot F.svg]
     python -m bench --server https://10.0.0.1:6443 --token …          any Kubernetes API server
+    python -m bench --wire http1/json http2/protobuf                  rows of requests over each of these, beside each other
     python -m bench --stages                                          what each stage of a create and of a change costs, in process
 
 ``--row`` takes the beginning of a row's name. Without ``--server`` each run has servers of its own in a temporary folder.
@@ -20,9 +21,10 @@ from bench.bench import Bench
 from bench.connection import Refused
 from bench.load import NoLoad
 from bench.report import document, geometric_mean, plot, table
-from bench.row import Result, Row
+from bench.row import Measured, Result, Row
 from bench.rows import ROWS
 from bench.server import NotStarted
+from bench.wire import PLAIN, WIRES, Wire, offers_http2
 from bench.yardstick import Yardstick
 
 
@@ -42,7 +44,7 @@ def main() -> int:
         bench = Bench(folder, chosen.seconds, chosen.server, chosen.token, controllers=chosen.controllers, source=chosen.source)
         yardstick = Yardstick(folder)
         try:
-            results, yardsticks = _measure(rows, bench, yardstick)
+            results, yardsticks = _measure(rows, [WIRES[name] for name in chosen.wire], bench, yardstick)
         finally:
             bench.close()
             yardstick.stop()
@@ -56,6 +58,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3, help="of load for a row (default: 3)")
     parser.add_argument("--server", default="", metavar="URL", help="measure this server instead of one of our own")
     parser.add_argument("--token", default="", help="bearer token for --server; it has to be allowed everything")
+    names = f"of the requests and objects: {', '.join(WIRES)} (default: {PLAIN}); HTTP/2 where the server offers it"
+    parser.add_argument("--wire", nargs="+", choices=WIRES, default=[str(PLAIN)], metavar="PROTOCOL/ENCODING", help=names)
     parser.add_argument("--controllers", metavar="LIST", help="what `bareboat server --controllers` gets (default: all)")
     parser.add_argument("--source", type=Path, metavar="DIR", help="the checkout whose server is measured (default: this one)")
     parser.add_argument("--output", choices=["table", "json"], default="table")
@@ -68,27 +72,43 @@ def _arguments() -> argparse.Namespace:
     return chosen
 
 
-def _measure(rows: list[Row], bench: Bench, yardstick: Yardstick) -> tuple[list[Result], list[float]]:
+def _measure(rows: list[Row], wires: list[Wire], bench: Bench, yardstick: Yardstick) -> tuple[list[Result], list[float]]:
     """Every row between two measurements of the yardstick; its Y is their mean."""
-    foreign = bool(bench.url)
     yardsticks, results = [yardstick.measure()], []
     for row in rows:
-        result = _one(row, bench, foreign)
-        yardsticks.append(yardstick.measure())
-        results.append(Result(row, result.measured, (yardsticks[-1] + yardsticks[-2]) / 2, result.problem))
-        print(table([results[-1]]).splitlines()[1], file=sys.stderr, flush=True)
+        for wire in _carrying(row, wires, bench):
+            measured, problem = _one(row, wire, bench)
+            yardsticks.append(yardstick.measure())
+            results.append(Result(row, measured, (yardsticks[-1] + yardsticks[-2]) / 2, problem, wire))
+            print(table([results[-1]]).splitlines()[1], file=sys.stderr, flush=True)
     return results, yardsticks
 
 
-def _one(row: Row, bench: Bench, foreign: bool) -> Result:
-    if row.own and foreign:
-        return Result(row, None, 1.0, "needs a server of our own")
+def _carrying(row: Row, wires: list[Wire], bench: Bench) -> list[Wire]:
+    """What a row goes over: HTTP/2 only where the server offers it, else HTTP/1.1 in its place."""
+    if not row.wired:
+        return [PLAIN]
+    if all(wire.protocol == "http1" for wire in wires):
+        return wires
+    bench.ready()
+    if offers_http2(bench.url):
+        return wires
+    print(f"{bench.url} offers no HTTP/2 (h2 is not in its ALPN): HTTP/1.1 is measured", file=sys.stderr, flush=True)
+    wires[:] = dict.fromkeys(Wire("http1", wire.encoding) for wire in wires)
+    return wires
+
+
+def _one(row: Row, wire: Wire, bench: Bench) -> tuple[Measured | None, str]:
+    """What came out, or why nothing did."""
+    if row.own and bench.foreign:
+        return None, "needs a server of our own"
     if row.root and os.geteuid() != 0:
-        return Result(row, None, 1.0, "needs root")
+        return None, "needs root"
+    bench.wire = wire
     try:
-        return Result(row, row.measure(bench), 1.0)
+        return row.measure(bench), ""
     except (NoLoad, NotStarted, Refused, TimeoutError) as error:
-        return Result(row, None, 1.0, f"failed: {error}")
+        return None, f"failed: {error}"
 
 
 def _report(chosen: argparse.Namespace, results: list[Result], yardsticks: list[float]) -> None:

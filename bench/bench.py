@@ -16,10 +16,13 @@ from typing import Any
 
 from bench import objects
 from bench.connection import Connection, Refused, send_all
-from bench.load import Loaded, wrk
+from bench.load import NAME, Loaded, unique, wrk
+from bench.multiplexed import h2load
 from bench.objects import GROUPS, NAMESPACE
+from bench.protobuf import MAGIC
 from bench.row import Measured
 from bench.server import OwnServer, cpu_seconds
+from bench.wire import PLAIN, Wire
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 WRITES = "/api/v1/namespaces/bench-writes"
@@ -38,7 +41,13 @@ class Bench:
     source: Path | None = None
     controllers: str | None = None
     filled: int = 0
+    wire: Wire = PLAIN
     _beating: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the server is one that somebody else runs."""
+        return bool(self.url) and self.own is None
 
     def fresh(self, name: str) -> OwnServer:
         """Another server, not started, with a folder of its own."""
@@ -77,11 +86,41 @@ class Bench:
 
         return asyncio.run(once())
 
-    def load(self, path: str, clients: int, **options: Any) -> Measured:
-        """wrk on the shared server, and what a request cost its process."""
+    def load(
+        self, path: str, clients: int, *, method: str = "GET", tree: Any = None, body: str = "", content_type: str = "", cycle: int = 0
+    ) -> Measured:
+        """Load over the wire that is measured, on the shared server, and what a request cost its process.
+
+        ``tree`` is a new object whose name each request makes its own; ``body`` goes as it is, with NAME in it another in each request.
+        ``@NUMBER@`` in the path is one of ``cycle`` numbers.
+        """
         self.ready()
-        found, cpu = self.spent(lambda: wrk(self.url + path, clients=clients, seconds=self.seconds, token=self.token, **options))
-        return Measured(found.per_second, cpu, f"p50 {found.p50:.2f} ms, p99 {found.p99:.1f} ms")
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": self.wire.accept}
+        if method != "GET":
+            headers["Content-Type"] = content_type or self.wire.media_type
+        over = self._http2 if self.wire.protocol == "http2" else self._http1
+        found, cpu = self.spent(lambda: over(self.url + path, clients, method, tree, body, headers, cycle))
+        return Measured(found.per_second, cpu, f"p50 {found.p50:.2f} ms, p99 {found.p99:.1f} ms{self._answers(path, method)}")
+
+    def _http1(self, url: str, clients: int, method: str, tree: Any, body: str, headers: dict[str, str], cycle: int) -> Loaded:
+        data = self.wire.body(objects.named(tree, NAME)) if tree else body.encode()
+        return wrk(url, clients=clients, seconds=self.seconds, headers=headers, method=method, body=data, cycle=cycle)
+
+    def _http2(self, url: str, clients: int, method: str, tree: Any, body: str, headers: dict[str, str], cycle: int) -> Loaded:
+        data = self.wire.body(objects.named(tree, "", f"{unique()}-")) if tree else body.replace(NAME, unique()).encode()
+        paths = [url.replace("@NUMBER@", str(number)) for number in range(cycle)]
+        return h2load(url, clients=clients, seconds=self.seconds, headers=headers, method=method, body=data, paths=paths)
+
+    def _answers(self, path: str, method: str) -> str:
+        """What there is to be said of the answers' form."""
+        if self.wire.encoding == "json":
+            return ""
+        return ", answers in protobuf" if asyncio.run(self._protobuf()) else ", answers in JSON"
+
+    async def _protobuf(self) -> bool:
+        """Whether the server answers so when asked to."""
+        async with Connection(self.url, self.token) as connection:
+            return (await connection.request("GET", "/api/v1/namespaces/default", accept=self.wire.accept)).startswith(MAGIC)
 
     def spent(self, run: Callable[[], Loaded]) -> tuple[Loaded, float | None]:
         before = cpu_seconds(self.own.pid) if self.own else 0.0

@@ -9,6 +9,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,19 +42,25 @@ class Connection:
 
     async def __aexit__(self, *_: object) -> None:
         self._writer.close()
+        with suppress(OSError):  # the other side may have closed it already
+            await self._writer.wait_closed()
 
-    def start(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> None:
+    def start(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json", accept: str = "*/*") -> None:
         """Send a request whose answer somebody else reads, or nobody."""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{self._authorization}Content-Type: {content_type}\r\n"
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{self._authorization}Content-Type: {content_type}\r\nAccept: {accept}\r\n"
+        )
         self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     async def until(self, text: bytes) -> bytes:
         """What comes, up to and with ``text``."""
         return await self._reader.readuntil(text)
 
-    async def request(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
+    async def request(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json", accept: str = "*/*"
+    ) -> bytes:
         """The body of the answer. Raises Refused."""
-        self.start(method, path, body, content_type)
+        self.start(method, path, body, content_type, accept)
         top = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         answer = await self._body(top)
         status = int(top.split(" ", 2)[1])

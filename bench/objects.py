@@ -88,6 +88,12 @@ def applied(name: str, value: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
 
 
+def named(tree: dict[str, Any], name: str, generate: str = "") -> dict[str, Any]:
+    """The same object under another name, or under one that the server makes of a beginning."""
+    given = {"generateName": generate} if generate else {"name": name}
+    return {**tree, "metadata": {**{key: value for key, value in tree["metadata"].items() if key != "name"}, **given}}
+
+
 def text(tree: Any) -> str:
     return json.dumps(tree, separators=(",", ":"))
 

@@ -15,16 +15,16 @@ _HEAD = ("row", "measured", "CPU/request", "Y", "in Y", "goal", "reached", "")
 def line(result: Result) -> tuple[str, ...]:
     row = result.row
     if result.measured is None:
-        return row.name, "–", "", f"{result.y:,.0f}", "–", _number(row.goal, row.sort), "–", result.problem
+        return result.name, "–", "", f"{result.y:,.0f}", "–", _number(row.goal, row.sort), "–", result.problem
     cpu = f"{result.measured.cpu * 1e6:,.0f} µs" if result.measured.cpu else ""
     cells = (
         _amount(result.measured.value, row.sort),
         cpu,
         f"{result.y:,.0f}",
         _number(result.normal, row.sort),
-        _number(row.goal, row.sort),
     )
-    return row.name, *cells, f"{result.reached:.2f}", result.measured.note
+    against = (_number(row.goal, row.sort), f"{result.reached:.2f}") if result.judged else ("", "")
+    return result.name, *cells, *against, result.measured.note
 
 
 def table(results: list[Result]) -> str:
@@ -49,7 +49,7 @@ def _number(value: float, sort: str) -> str:
 
 def geometric_mean(results: list[Result]) -> float:
     """Of how many times upstream ours is, over the measured rows."""
-    ratios = [r.reached * r.row.goal_ratio for r in results if r.measured is not None]
+    ratios = [r.reached * r.row.goal_ratio for r in results if r.judged]
     return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else 0.0
 
 
@@ -57,6 +57,7 @@ def document(results: list[Result], yardsticks: list[float]) -> str:
     rows = [
         {
             "row": r.row.name,
+            "wire": str(r.wire),
             "workload": r.row.workload,
             "sort": r.row.sort,
             "value": r.measured.value if r.measured else None,
@@ -64,7 +65,7 @@ def document(results: list[Result], yardsticks: list[float]) -> str:
             "y": r.y,
             "normal": r.normal,
             "goal": r.row.goal,
-            "reached": r.reached,
+            "reached": r.reached if r.judged else None,
             "problem": r.problem,
         }
         for r in results
@@ -73,7 +74,8 @@ def document(results: list[Result], yardsticks: list[float]) -> str:
 
 
 def plot(results: list[Result]) -> str:
-    """One bar a row, logarithmic, the goal as a line at 1."""
+    """One bar a row that has a goal, logarithmic, the goal as a line at 1."""
+    results = [result for result in results if result.judged or result.measured is None]
     left, wide, high = 330, 420, 22
     low, top = math.log(0.1), math.log(10)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from bench.wire import PLAIN, Wire
 from bench.yardstick import REFERENCE
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """``upstream`` in the row's own unit; ``ratio`` how many times better ours has to be. ``own``: needs a server that we started."""
+    """``upstream`` in the row's own unit; ``ratio`` how many times better ours has to be. ``own``: needs a server that we started.
+    ``wired``: requests that any wire can carry."""
 
     name: str
     workload: str
@@ -39,6 +41,7 @@ class Row:
     measure: Callable[[Bench], Measured]
     own: bool = False
     root: bool = False
+    wired: bool = False
     #: an absolute goal, where the table has one
     at_most: float | None = None
 
@@ -73,6 +76,7 @@ class Result:
     measured: Measured | None
     y: float
     problem: str = ""
+    wire: Wire = PLAIN
     normal: float = field(init=False, default=0.0)
     reached: float = field(init=False, default=0.0)
 
@@ -80,3 +84,12 @@ class Result:
         if self.measured is not None:
             self.normal = self.row.normal(self.measured.value, self.y)
             self.reached = self.row.reached(self.normal)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the row's goal is one for it: goals are of HTTP/1.1 with JSON."""
+        return self.measured is not None and self.wire == PLAIN
+
+    @property
+    def name(self) -> str:
+        return self.row.name if self.wire == PLAIN else f"{self.row.name} {self.wire}"

@@ -86,13 +86,14 @@ async def _delivered(url: str, token: str) -> float:
     return statistics.median(found)
 
 
-async def _filled(server: OwnServer, nodes: int, pods: int) -> None:
+async def filled(server: OwnServer, nodes: int, pods: int) -> None:
     token = await token_of(server)
     await namespaces(server.url, token)
     await send_all(server.url, token, _made(nodes, pods))
 
 
-async def _measured(server: OwnServer, token: str, nodes: int) -> Found:
+async def used(server: OwnServer, token: str, nodes: int) -> Found:
+    """What heartbeats, reads and a watch of a filled cluster cost."""
     beating = asyncio.ensure_future(_heartbeats(server.url, token, nodes))
     await asyncio.sleep(12)
     before, began = cpu_seconds(server.pid), time.monotonic()
@@ -127,13 +128,13 @@ def measure(folder: Path, nodes: int, pods: int) -> Found:
         if not filled.exists():
             server.start()
             began = time.monotonic()
-            asyncio.run(_filled(server, nodes, pods))
+            asyncio.run(filled(server, nodes, pods))
             server.stop()
             filled.write_text(str(time.monotonic() - began))
         server.start()
         token = asyncio.run(token_of(server))
         found = {"filling, s": float(filled.read_text()), "start to ready, s": server.start_seconds}
-        found |= asyncio.run(_measured(server, token, nodes))
+        found |= asyncio.run(used(server, token, nodes))
     finally:
         server.stop()
     return found

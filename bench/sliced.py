@@ -35,6 +35,8 @@ class Slices:
         self._thread = threading.get_ident()
         self._began: float | None = None
         self._seen: list[str] = []
+        #: when a collection of everything ran, and what asked for it
+        self.full: list[dict[str, Any]] = []
         self._collecting = self._collected = 0.0
 
     def install(self) -> None:
@@ -71,6 +73,9 @@ class Slices:
             took = time.thread_time() - self._collecting
             self._collected += took
             self.collections[about["generation"]].append(took * 1000)
+            if about["generation"] == 2:
+                frame = sys._getframe(1)
+                self.full.append({"at": time.monotonic(), "ms": took * 1000, "doing": _place(frame), "collected": about["collected"]})
 
     def _look(self) -> None:
         """What the loop's thread does in the later part of a slice that has become long."""
@@ -82,7 +87,7 @@ class Slices:
                 self._seen.append(_place(frame))
 
     def write(self, to: Path) -> None:
-        to.write_text(json.dumps({"turns": self.turns, "found": self.found, "collections": self.collections}))
+        to.write_text(json.dumps({"turns": self.turns, "found": self.found, "collections": self.collections, "full": self.full}))
 
 
 def _place(frame: FrameType | None) -> str:

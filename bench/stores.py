@@ -24,7 +24,7 @@ from bareboat.testing.etcd import Etcd
 from bareboat.testing.postgres import Postgres, place
 from bench import objects
 from bench.bench import WRITES, namespaces, token_of
-from bench.load import wrk
+from bench.load import NAME, wrk
 from bench.server import OwnServer
 
 BATCHES = (1, 16, 100)
@@ -113,12 +113,12 @@ def served(name: str, options: Options, folder: Path, seconds: float) -> None:
 
 
 def cases(url: str, token: str, seconds: float) -> Iterator[tuple[str, int, Callable[[int], Any]]]:
-    pod = objects.text(objects.pod("@NAME@", 1)).replace('"namespace":"bench"', '"namespace":"bench-writes"')
+    pod = objects.text(objects.pod(NAME, 1)).replace('"namespace":"bench"', '"namespace":"bench-writes"')
     one = objects.text(objects.pod("one", 1)).replace('"namespace":"bench"', '"namespace":"bench-writes"')
-    common: dict[str, Any] = {"token": token, "seconds": seconds}
+    common: dict[str, Any] = {"headers": {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}, "seconds": seconds}
     asyncio.run(_made(url, token, one))
     for clients in (1, 16):
-        yield "create Pod", clients, lambda n: wrk(f"{url}{WRITES}/pods", clients=n, body=pod, method="POST", **common)
+        yield "create Pod", clients, lambda n: wrk(f"{url}{WRITES}/pods", clients=n, body=pod.encode(), method="POST", **common)
     for clients in (1, 16):
         yield "GET Pod", clients, lambda n: wrk(f"{url}{WRITES}/pods/one", clients=n, **common)
     for clients in (1, 16):

@@ -8,6 +8,8 @@ import pytest
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 HELLO = str(Path(__file__).parent.parent / "examples" / "hello")
+#: Goes when it is told to; a bare `sleep` as the first process is deaf, and the node waits for it for 30 s.
+POLITE = "trap exit TERM; sleep 1000 & wait"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ def test_typed_generators_create(hello):
         ("rolebinding", "rb", "--role=r", "--serviceaccount=made:sa"),
         ("quota", "q", "--hard=pods=5"),
         ("service", "clusterip", "svc", "--tcp=80:8080"),
-        ("deployment", "d", "--image=host", "--replicas=1", "--", "sleep", "1000"),
+        ("deployment", "d", "--image=host", "--replicas=1", "--", "sh", "-c", POLITE),
         ("poddisruptionbudget", "pdb", "--selector=app=d", "--min-available=1"),
         ("ingress", "i", "--rule=a.example/=svc:80"),
         ("job", "j", "--image=host", "--", "true"),

@@ -11,6 +11,8 @@ import pytest
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 SPACE = "commands"
+#: Goes when it is told to; a bare `sleep` as the first process is deaf, and the node waits for it for 30 s.
+POLITE = r"trap\ exit\ TERM;sleep\ 1000&wait"
 
 #: (words, what the output has to match, exit code)
 LINES = [
@@ -18,7 +20,7 @@ LINES = [
     ("cluster-info", r"control plane.* is running at .*https://"),
     ("api-resources", r"(?m)^deployments\s+deploy\s+apps/v1\s+true\s+Deployment$"),
     ("api-versions", r"(?m)^apps/v1$"),
-    ("create deployment web --image=host -- sleep 1000", r"deployment.apps/web created"),
+    (f"create deployment web --image=host -- sh -c {POLITE}", r"deployment.apps/web created"),
     ("rollout status deploy/web --timeout=60s", r"successfully rolled out"),
     ("set env deploy/web A=B", r"env updated"),
     ("set resources deploy/web --limits=cpu=200m,memory=64Mi", r"resource requirements updated"),
@@ -84,7 +86,7 @@ LINES = [
     ("auth can-i delete pods --as=system:serviceaccount:commands:sa1", r"no", 1),
     ("auth can-i get pods --as=system:serviceaccount:commands:sa1", r"yes"),
     ("auth whoami", r"(?s)Username\s+kubernetes-admin"),
-    ("run p1 --image=host --restart=Never -- sh -c echo\\ hi;sleep\\ 1000", r"pod/p1 created"),
+    (rf"run p1 --image=host --restart=Never -- sh -c echo\ hi;{POLITE}", r"pod/p1 created"),
     ("wait pod/p1 --for=condition=Ready --timeout=60s", r"condition met"),
     ("logs p1", r"^hi$"),
     ("logs -l app=web --prefix", r""),
@@ -105,7 +107,7 @@ LINES = [
     ("cluster-info dump --namespaces commands", r'"kind": "NodeList"'),
     ("delete deploy web --cascade=foreground --timeout=60s", r"deleted"),
     ("get pods -l app=web", r"No resources found"),
-    ("run p2 --image=host --restart=Never -- sleep 1000", r"pod/p2 created"),
+    (f"run p2 --image=host --restart=Never -- sh -c {POLITE}", r"pod/p2 created"),
     ("delete pods --all --grace-period=0 --force", r"deleted"),
     ("delete clusterrole/commands clusterrolebinding/commands priorityclass/commands", r"deleted"),
     ("delete namespace commands-2 --timeout=60s", r"deleted"),

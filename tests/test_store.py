@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bareboat.testing.etcd import etcd
 from bareboat.testing.postgres import postgres
 from tests.conftest import BAREBOAT, Cluster, run
 
-__all__ = ["postgres"]
+__all__ = ["etcd", "postgres"]
 pytestmark = pytest.mark.timeout(120)
 ALONE = ("--port", "0", "--controllers", "")
 
@@ -250,19 +251,22 @@ def test_a_read_only_disk_is_named(disk):
     assert "Traceback" not in said
 
 
-def test_a_backup_from_one_store_fills_another(servers, postgres, tmp_path):
+@pytest.mark.parametrize("use", ["postgres", "etcd"])
+def test_a_backup_from_one_store_fills_another(servers, request, tmp_path, use):
+    backend = request.getfixturevalue(use)
+    where = f"url: '{backend.url}', schema: moved" if use == "postgres" else f"endpoints: ['{backend.url}'], prefix: /moved"
     old = servers("old").start()
     old.kubectl("create", "configmap", "c", "--from-literal=a=b")
     old.store("backup", str(tmp_path / "b"))
     old.stop()
-    path = tmp_path / "postgres.yaml"
-    path.write_text(f"kind: Cluster\nstore: {{use: postgres, options: {{url: '{postgres.url}', schema: moved}}}}\n")
+    path = tmp_path / "other.yaml"
+    path.write_text(f"kind: Cluster\nstore: {{use: {use}, options: {{{where}}}}}\n")
     new = servers("new", "--config", str(path))
     new.store("restore", str(tmp_path / "b"))
-    assert new.store("verify").stdout.startswith("whole: ")
+    assert new.store("verify", "--full").stdout.startswith("whole: ")
     new.start()
     assert new.get("configmap", "c")["data"] == {"a": "b"}
-    assert "Store postgres: " in new.store("stats").stdout
+    assert f"Store {use}: " in new.store("stats").stdout
     new.store("backup", str(tmp_path / "back"))
     new.stop()
     again = servers("again")

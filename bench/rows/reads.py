@@ -32,15 +32,15 @@ def _pages(bench: Bench, clients: int) -> Measured:
 
 
 def _listing(name: str, workload: str, clients: int, query: str, items: int, upstream: float, ratio: float) -> Row:
-    return Row(name, workload, "rate", upstream, ratio, partial(_list, clients=clients, query=query, items=items))
+    return Row(name, workload, "rate", upstream, ratio, partial(_list, clients=clients, query=query, items=items), wired=True)
 
 
 ROWS = [
-    Row("get-pod-1", "GET one Pod, 1 client", "rate", 1317, 5, partial(_get, clients=1)),
-    Row("get-pod-16", "GET one Pod, 16 clients", "rate", 4034, 5, partial(_get, clients=16)),
+    Row("get-pod-1", "GET one Pod, 1 client", "rate", 1317, 5, partial(_get, clients=1), wired=True),
+    Row("get-pod-16", "GET one Pod, 16 clients", "rate", 4034, 5, partial(_get, clients=16), wired=True),
     _listing("list-1", "LIST 5,000 Pods (25 MB), 1 client", 1, "", 5000, 3.6, 5),
     _listing("list-4", "LIST 5,000 Pods (25 MB), 4 clients", 4, "", 5000, 5.2, 5),
-    Row("list-pages", "pages of 500, 1 client", "rate", 38, 5, partial(_pages, clients=1)),
+    Row("list-pages", "pages of 500, 1 client", "rate", 38, 5, partial(_pages, clients=1), wired=True),
     _listing("list-label", "LIST by label (1 %), 4 clients", 4, "?labelSelector=group%3Dg7", 50, 313, 12),
     _listing("list-node", "LIST by node name (1 %), 4 clients", 4, "?fieldSelector=spec.nodeName%3Dnode-7", 50, 525, 8),
 ]

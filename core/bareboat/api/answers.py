@@ -70,6 +70,8 @@ def tree(value: Any, form: Form = PLAIN, status: int = 200) -> ApiResponse:
 
 def one(op: Operation, body: bytes, form: Form, status: int = 200) -> ApiResponse:
     """One object."""
+    if form is PLAIN:
+        return ApiResponse(status, body)
     if form.shape == "Table":
         from bareboat.api.tables import table
 

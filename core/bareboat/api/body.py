@@ -52,21 +52,22 @@ def read(op: Operation, cls: type[Any], kind: str, api_version: str) -> Any:
     if media == YAML:
         repeated = repeated_keys(data) if op.field_validation != "Ignore" else []
         data = yaml_to_json(data)
-    _check_kind(data, kind, api_version)
+    obj = _decode(op, cls, data, kind, api_version, repeated)
     if has_empty_list(data) is not None:
         op.raw = _tree_or_none(data)
-    return _decode(op, cls, data, kind, api_version, repeated)
+    return obj
 
 
 def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: str, repeated: list[str]) -> Any:
-    validation = op.field_validation
-    version = api_version.rpartition("/")[2]
+    """That it is of another kind is said before anything else that is wrong with it."""
+    validation, version = op.field_validation, api_version.rpartition("/")[2]
     try:
-        if validation == "Ignore":
-            return decode(cls, data)
-        obj, faults = decode_strict(cls, data, ours=op.request.ours)
+        obj, faults = (decode(cls, data), []) if validation == "Ignore" else decode_strict(cls, data, ours=op.request.ours)
     except DecodeError as error:
+        _check_kind(data, kind, api_version)
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from error
+    if obj.kind != kind or obj.apiVersion != api_version:
+        _check_kind(data, kind, api_version)
     if repeated:
         faults = [as_one(repeated), *faults]
     if faults and validation == "Strict":

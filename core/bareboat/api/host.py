@@ -27,7 +27,8 @@ from bareboat.models.selectors import Selector
 from bareboat.models.status import BadRequest
 
 if TYPE_CHECKING:
-    from bareboat.api.service import Authority, Service
+    from bareboat.api.decisions import Authority
+    from bareboat.api.service import Service
 
 Tree = dict[str, Any]
 KERNEL = UserInfo(name="system:apiserver", groups=("system:masters", "system:authenticated"))

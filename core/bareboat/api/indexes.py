@@ -1,21 +1,28 @@
 """Label and node-name indexes: which objects a selector can match, without a look at the others.
 
-In: the published changes of a resource, from the first time that somebody selects among its objects. Out: the keys that carry a
-label's value, or Pods' keys by node. Equal sets of values are kept once: thousands of Pods of one template share theirs.
+In: the published changes of a resource, from the first time that somebody selects among its objects; what was there before is taken in
+some at a time, by whoever waits for it. Out: the keys that carry a label's value, or Pods' keys by node. Equal sets of values are
+kept once: thousands of Pods of one template share theirs.
 """
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+from itertools import islice
+
 import msgspec
 
 from bareboat.models.selectors import Selector
-from bareboat.store.entry import Change, Entry
+from bareboat.store.entry import Change
 from bareboat.store.log import Log
 
 #: The field of a resource that is indexed beside its labels.
 FIELDS = {"core/pods": "spec.nodeName"}
 #: Sets of values that are kept once at most; more of them are kept again, which costs memory and nothing else.
 KNOWN = 10_000
+#: Objects that are taken in before others have their turn.
+PORTION = 500
 
 Term = tuple[str, str]
 Terms = tuple[Term, ...]
@@ -50,11 +57,21 @@ class _Index:
         self._terms: dict[str, Terms] = {}
         self._known: dict[Terms, Terms] = {}
         self._keys: dict[Term, set[str]] = {}
-        for entry in log.scan(prefix):
-            self._put(entry.key, entry.data)
+        self._scan, self._after = partial(log.scan, prefix), ""
+        self.whole = False
         log.tap(prefix, self._changed)
 
-    def keys(self, terms: list[Term]) -> set[str]:
+    def advance(self) -> None:
+        """Take in some more of what was there before; what changes meanwhile comes by itself."""
+        if self.whole:
+            return
+        some = list(islice(self._scan(self._after), PORTION))
+        for entry in some:
+            self._put(entry.key, entry.data)
+        self._after = some[-1].key if some else ""
+        self.whole = len(some) < PORTION
+
+    def keys(self, terms: Terms) -> set[str]:
         """What carries all of them."""
         found = sorted((self._keys.get(term, set()) for term in terms), key=len)
         return found[0].intersection(*found[1:])
@@ -96,8 +113,8 @@ class Indexes:
         self._log = log
         self._indexes: dict[str, _Index] = {}
 
-    def select(self, resource: str, prefix: str, selector: Selector | None, fields: list[tuple[str, str, str]]) -> list[Entry] | None:
-        """The entries under ``prefix`` that match, in key order; None where an index does not answer the whole question."""
+    async def select(self, resource: str, selector: Selector | None, fields: list[tuple[str, str, str]]) -> Terms | None:
+        """What ``keys`` is to look for, once the index is there; None where one does not answer the whole question."""
         terms: list[Term] = list(selector.equal) if selector is not None else []
         own = FIELDS.get(resource, "")
         for path, operator, value in fields:
@@ -109,5 +126,11 @@ class Indexes:
         index = self._indexes.get(resource)
         if index is None:
             index = self._indexes[resource] = _Index(self._log, f"{resource}/", own)
-        found = (self._log.get(key) for key in sorted(index.keys(terms)) if key.startswith(prefix))
-        return [entry for entry in found if entry is not None]
+        while not index.whole:
+            index.advance()
+            await asyncio.sleep(0)
+        return tuple(terms)
+
+    def keys(self, resource: str, terms: Terms) -> set[str]:
+        """The keys, of any namespace, that match now what ``select`` found."""
+        return self._indexes[resource].keys(terms)

@@ -16,6 +16,7 @@ from bareboat.store.entry import Entry
 
 if TYPE_CHECKING:
     from bareboat.api.custom.kinds import CustomKind
+    from bareboat.api.templates import Template
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class Operation:
     warnings: list[str] = field(default_factory=list)
     #: the body as a tree, if it has empty lists: to own one is not the same as to own nothing
     raw: Any = None
+    #: the known spec that the body has, if it has one
+    template: Template | None = None
     #: of custom resources: the version of their definition that the client named; it is ``stored``, too
     custom: CustomKind | None = None
 

@@ -79,26 +79,34 @@ def track_new(op: Operation, obj: Any) -> None:
     obj.metadata.managedFields = entries.write(books)
 
 
-def _short(op: Operation, obj: Any) -> dict[str, Any] | None:
-    """The fields of an object with ordinary metadata, in order; None for any other."""
+def _short(op: Operation, obj: Any) -> msgspec.Raw | None:
+    """The fields of an object with ordinary metadata, in order; nothing if it has none; None for any other."""
     if op.custom is not None or not op.same_version or op.raw is not None or obj.metadata.managedFields:
         return None
     metadata = creation.of_metadata(obj.metadata)
     if metadata is None:
         return None
+    try:
+        return creation.joined({**metadata, **_beside_metadata(op, obj)})
+    except NoKey:
+        return msgspec.Raw()
+
+
+def _beside_metadata(op: Operation, obj: Any) -> creation.Parts:
+    """Raises NoKey."""
+    template = op.template
+    if template is not None and template.fields is not None:
+        return template.fields
     flat = _flat(op.resource.type_key, op.strategy.reset_fields)
     if flat is not None:
-        fields = flat.fields(obj)
-        return dict(sorted({"f:metadata": metadata, **fields}.items())) if metadata else fields
+        return flat.fields(obj)
     spec, plain, empty = getattr(obj, "spec", None), _plain(obj.__class__), empty_tree(op.resource)
-    try:
-        if isinstance(spec, msgspec.Struct) and not any(getattr(obj, name) != value for name, value in plain.items()):
-            fields = _specs.fields(manager_of(op, None), spec, empty.get("spec"), lambda: to_tree(spec))
-        else:
-            fields = entries.ordered(manager_of(op, None).gained(_beside(empty), _beside(tree_of(op, obj))))
-    except NoKey:
-        return {}
-    return dict(sorted({"f:metadata": metadata, **fields}.items())) if metadata else fields
+    if not isinstance(spec, msgspec.Struct) or any(getattr(obj, name) != value for name, value in plain.items()):
+        return creation.spelled(manager_of(op, None).gained(_beside(empty), _beside(tree_of(op, obj))))
+    fields = _specs.fields(manager_of(op, None), spec, empty.get("spec"), lambda: to_tree(spec))
+    if template is not None:
+        template.fields = fields
+    return fields
 
 
 @cache

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from bareboat.admission.chain import Chain as AdmissionChain
-from bareboat.api import answers, body
+from bareboat.api import answers
 from bareboat.api.custom.kinds import CustomKinds
-from bareboat.api.custom.rows import head_of
+from bareboat.api.decisions import Authority, Decisions
 from bareboat.api.documents import Documents
 from bareboat.api.indexes import Indexes
 from bareboat.api.kinds.registry import deprecations, strategy_for
@@ -24,7 +24,6 @@ from bareboat.api.strategy import Strategy
 from bareboat.api.trail import Recorder
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
-from bareboat.contracts.auth import Attributes, Decision
 from bareboat.models.scheme import Resource, Scheme
 from bareboat.models.status import ApiError, Conflict, Forbidden, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable, Timeout
 from bareboat.store.log import Log, Raced, StoreFailed
@@ -34,12 +33,6 @@ log = logging.getLogger("bareboat.api")
 #: Decisions of one request that may be overtaken by other servers.
 TRIES = 20
 READS = ("get", "list", "watch")
-
-
-class Authority(Protocol):
-    """Who may do what: the authorizers as one."""
-
-    async def authorize(self, attributes: Attributes) -> Decision: ...
 
 
 class Target(NamedTuple):
@@ -68,6 +61,7 @@ class Service:
         self.event_seconds = 3600.0
         self.documents = Documents(scheme)
         self.requests = RequestMetrics()
+        self._decisions = Decisions(authority)
         #: answers for the groups of other servers; None from it: it is ours
         self.remote: Callable[[ApiRequest], Awaitable[ApiResponse | None]] | None = None
         self.virtual: dict[tuple[str, str], Virtual] = {}
@@ -83,7 +77,6 @@ class Service:
         scheme.subscribe(self.documents.forget)
         self._verbs = Verbs(self)
         self._targets: dict[tuple[str, str, str], Target] = {}
-        self._heads: dict[str, bytes] = {}
         self._generation = scheme.generation
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
@@ -133,7 +126,9 @@ class Service:
         for _ in range(TRIES):
             op = self.operation(request, info)
             try:
-                response = await self._run(op)
+                if self.log.shared and info.verb != "watch":
+                    await self.caught_up(op)
+                response = await (self.virtual.get((op.resource.key, info.subresource)) or self._verbs.run)(op)
             except ApiError as error:
                 response = answers.failure(error)
             except Raced as error:
@@ -153,7 +148,7 @@ class Service:
 
     async def authorize(self, request: ApiRequest, info: RequestInfo) -> None:
         """Raises Forbidden with upstream's sentence."""
-        decision = await self.authority.authorize(info.attributes(request.user))
+        decision = await self._decisions.of(request.user, info)
         if request.trail is not None:
             request.trail.decided(decision)
         if decision.verdict != "Allow":
@@ -189,26 +184,6 @@ class Service:
         if self._generation != self.scheme.generation:
             self._generation = self.scheme.generation
             self._targets.clear()
-            self._heads.clear()
-
-    def heads(self, key: str) -> bytes:
-        """For the log: what served bytes of a storage key's resource start with."""
-        self._forget_if_changed()
-        found = self._heads.get(key)
-        if found is None:
-            found = self._heads[key] = head_of(self.scheme, key)
-        return found
-
-    async def _run(self, op: Operation) -> ApiResponse:
-        info = op.info
-        if self.log.shared and info.verb != "watch":
-            await self.caught_up(op)
-        virtual = self.virtual.get((op.resource.key, info.subresource))
-        if virtual is not None:
-            return await virtual(op)
-        if info.verb in ("create", "update", "patch", "delete", "deletecollection"):
-            body.check_size(op.request.body)
-        return await self._verbs.of(op)
 
     def _check_verb(self, resource: Resource, info: RequestInfo) -> None:
         if not info.subresource:

@@ -10,7 +10,7 @@ Subresources that write part of an object (``status``, ``resize``, ``approval`` 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from bareboat.contracts.auth import UserInfo
 from bareboat.models.names import dns1123_subdomain
@@ -60,6 +60,14 @@ class SubresourceStrategy:
         return []
 
 
+class Verdict(NamedTuple):
+    """On a new object. ``spec``: its spec as it is to be written, if it had to be encoded for this."""
+
+    causes: list[Cause]
+    warnings: list[str]
+    spec: bytes = b""
+
+
 class Strategy:
     """The rules of one kind. The base is a kind without status, without defaults and with a DNS-1123 subdomain for a name."""
 
@@ -69,6 +77,8 @@ class Strategy:
     allow_create_on_update: bool = False
     #: PUT without a resourceVersion is accepted (upstream: AllowUnconditionalUpdate)
     allow_unconditional_update: bool = True
+    #: ``default`` fills in the spec, and nothing else, from the spec, and nothing else
+    spec_stands_alone: bool = False
     #: a finalizer without a domain must be one of the standard ones (upstream: kinds of its own groups but apiextensions)
     known_finalizers: bool = True
     #: what writes of the whole object never own
@@ -98,10 +108,10 @@ class Strategy:
     def validate_create(self, obj: Any) -> list[Cause]:
         return []
 
-    def judge(self, obj: Any) -> tuple[list[Cause], list[str]]:
+    def judge(self, obj: Any) -> Verdict:
         """Of a new object, what ``validate_create`` finds and, if that is nothing, what ``warnings`` says."""
         causes = self.validate_create(obj)
-        return causes, [] if causes else self.warnings(obj, None)
+        return Verdict(causes, [] if causes else self.warnings(obj, None))
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         return []

@@ -15,7 +15,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.strategy import SubresourceStrategy, WriteContext
 from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
-from bareboat.models.codec import DecodeError, decode, encode
+from bareboat.models.codec import DecodeError, decode, encode, encode_with
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
 from bareboat.models.unread import decode_unread
 from bareboat.store.entry import PREFIX, Entry, head, serve, strip
@@ -50,15 +50,18 @@ def admission_request(op: Operation, verb: AdmissionOperation, obj: Any, old: An
     )
 
 
+_BARE = {f"{name}Options": {"kind": f"{name}Options", "apiVersion": "meta.k8s.io/v1"} for name in ("Create", "Update", "Patch", "Delete")}
 _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
 
 
 def _options(op: Operation, verb: AdmissionOperation) -> dict[str, Any]:
-    """The verb's options as webhooks see them."""
+    """The verb's options as webhooks see them; nobody writes to them."""
     kind = "PatchOptions" if op.info.verb == "patch" and verb == "UPDATE" else _OPTIONS.get(verb)
     if kind is None:
         return {}
     query = op.request.query
+    if not query:
+        return _BARE[kind]
     found: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
     if "dryRun" in query:
         found["dryRun"] = query["dryRun"]
@@ -70,10 +73,14 @@ def _options(op: Operation, verb: AdmissionOperation) -> dict[str, Any]:
 
 async def stored_bytes(op: Operation, obj: Any) -> bytes:
     """Canonical bytes without kind, apiVersion and resourceVersion."""
-    if op.custom is not None:
-        return await op.custom.row(obj)
+    return _stored(op, obj) if op.custom is None else await op.custom.row(obj)
+
+
+def _stored(op: Operation, obj: Any, spec: bytes = b"") -> bytes:
+    """Of a built-in kind. ``spec``: that of the object, encoded."""
     obj.metadata.resourceVersion = ""
-    return b"{" + encode(obj)[len(head(op.stored.kind, op.stored.api_version)) :]
+    data = encode_with(obj, "spec", spec) if spec else encode(obj)
+    return b"{" + data[len(head(op.stored.kind, op.stored.api_version)) :]
 
 
 def shown(op: Operation, stored: bytes, revision: int, created: int, key: str) -> Entry:
@@ -128,14 +135,15 @@ async def new_row(service: Service, op: Operation, obj: Any, *, tracked: bool = 
     op.warnings.extend(context.warnings)
     allocation = service.allocations.plan(op.stored.key, obj, None)
     causes = allocation.causes
-    texts: list[str] = []
-    if not causes:
-        found, texts = op.strategy.judge(obj)
-        causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + found
     if causes:
         raise invalid(op, obj.metadata.name, causes)
-    op.warnings.extend(texts)
-    key, stored = op.key(obj.metadata.name, obj.metadata.namespace), await stored_bytes(op, obj)
+    verdict = op.strategy.judge(obj)
+    causes = validate_metadata_create(obj.metadata, op.stored, op.strategy) + context.causes + verdict.causes
+    if causes:
+        raise invalid(op, obj.metadata.name, causes)
+    op.warnings.extend(verdict.warnings)
+    key = op.key(obj.metadata.name, obj.metadata.namespace)
+    stored = _stored(op, obj, verdict.spec) if op.custom is None else await op.custom.row(obj)
     # what validators do to the object is too late: the bytes are made
     checked = request if request.name == obj.metadata.name else admission_request(op, "CREATE", obj, None)
     try:
@@ -148,23 +156,19 @@ async def new_row(service: Service, op: Operation, obj: Any, *, tracked: bool = 
 
 async def write_new(service: Service, op: Operation, new: NewRow) -> Entry:
     """The log for a new object. Raises AlreadyExists (retried by generateName)."""
+    key, stored, allocation, ended = new
     try:
-        return await _put_new(service, op, new)
+        if op.dry_run:
+            if service.log.newest(key) is not None:
+                raise already_exists(op, key)
+            return shown(op, stored, 0, 0, key)
+        expires = op.clock.now().timestamp() + service.event_seconds if op.stored.key == "core/events" else 0.0
+        with allocation:
+            return await service.log.write(key, stored, expect=0, expires_at=expires, guards=allocation.guards)
     except CompareFailed as error:
-        raise already_exists(op, new.key) from error
+        raise already_exists(op, key) from error
     finally:
-        _end(new.ended)
-
-
-async def _put_new(service: Service, op: Operation, new: NewRow) -> Entry:
-    key, stored, allocation, _ = new
-    if op.dry_run:
-        if service.log.newest(key) is not None:
-            raise already_exists(op, key)
-        return shown(op, stored, 0, 0, key)
-    expires = op.clock.now().timestamp() + service.event_seconds if op.stored.key == "core/events" else 0.0
-    with allocation:
-        return await service.log.write(key, stored, expect=0, expires_at=expires, guards=allocation.guards)
+        _end(ended)
 
 
 def _end(ended: list[Callable[[], None]]) -> None:

@@ -92,7 +92,7 @@ class AuthenticatorChain:
 
 def holds(who: Authenticated, clock: Clock) -> bool:
     """Whether a lasting answer is still good."""
-    if clock.now().timestamp() > who.until:
+    if clock.seconds() > who.until:
         return False
     for unchanged in who.relies:  # noqa: SIM110  asked for each request: a generator costs more than the question
         if not unchanged():

@@ -13,9 +13,12 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """``now`` is aware UTC; ``timestamp`` RFC3339 in seconds, ``micro`` with six decimals; ``monotonic`` in seconds."""
+    """``now`` is aware UTC; ``seconds`` the same since the epoch; ``timestamp`` RFC3339 in seconds, ``micro`` with six decimals;
+    ``monotonic`` in seconds."""
 
     def now(self) -> datetime: ...
+
+    def seconds(self) -> float: ...
 
     def timestamp(self) -> str: ...
 
@@ -43,6 +46,9 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def seconds(self) -> float:
+        return time.time()  # noqa: TID251  as above, without a calendar
 
     def timestamp(self) -> str:
         """Written once a second: every write needs it several times."""
@@ -78,6 +84,9 @@ class LoopClock:
     def now(self) -> datetime:
         passed = self.monotonic() - (self._zero or 0.0)
         return self._start + timedelta(seconds=passed)
+
+    def seconds(self) -> float:
+        return self.now().timestamp()
 
     def timestamp(self) -> str:
         return rfc3339(self.now())

@@ -6,7 +6,6 @@ controller has a client of its own identity; informers are shared by identity-fr
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from bareboat.admission.builtin import builtin as builtin_admission
 from bareboat.admission.chain import Chain
 from bareboat.api.custom.lifecycle import Lifecycle
-from bareboat.api.custom.rows import head_of
+from bareboat.api.custom.rows import Heads
 from bareboat.api.host import KERNEL, Host
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.kinds import capabilities
@@ -29,6 +28,7 @@ from bareboat.base.tasks import Tasks, supervise
 from bareboat.client.client import Client
 from bareboat.cluster import identities
 from bareboat.cluster.bootstrap import Bootstrap
+from bareboat.cluster.collecting import Collecting
 from bareboat.cluster.edge import made_edge
 from bareboat.cluster.file.choices import ServerPlugins, ordered
 from bareboat.cluster.file.reading import node_port_range, seconds
@@ -96,10 +96,16 @@ class ControlPlane:
         self._audit = Tasks()
         self._stopping = False
         self._membership: Membership | None = None
+        self._collecting = Collecting(self.clock)
         self.url = ""
 
     async def start(self) -> None:
         """Raises DriverError, PluginErrors, OSError (the port is taken)."""
+        with self._collecting.starting():
+            await self._start()
+        self._spawn("garbage", self._collecting.run)
+
+    async def _start(self) -> None:
         pki = CertificateAuthority(self._layout.pki, self.clock, common_name=f"bareboat-{self._cluster.name}")
         await self._start_store()
         self._rotation = Rotation(self.clock)
@@ -144,15 +150,13 @@ class ControlPlane:
         ca = pki.certificate_pem.decode()
         self._spawn("aggregator", lambda: self._aggregator.run(ca))
         await self._start_loops()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(2_000, 5, 20_000)  # what a collection looks at holds the loop: few new objects at a time
 
     async def stop(self) -> None:
         """Say "not ready", wait until nobody sends requests here, then end: what is under way may finish, watches are closed."""
         self._stopping = True
         await self.clock.sleep(self._cluster.server.shutdownDelay)
         await self._tasks.cancel()
+        self._collecting.stop()
         if self._membership is not None and not self.log.fault:
             await self._membership.leave()
         self._listener.close()
@@ -173,7 +177,7 @@ class ControlPlane:
     async def _start_store(self) -> None:
         whose = owner(self._cluster, self._layout, self.ids)
         store, self._host = prepare(self._cluster, self._layout, self._plugins.store, self.clock)
-        self.log = log_over(store, self.clock, lambda key: head_of(self.scheme, key))
+        self.log = log_over(store, self.clock, Heads(self.scheme))
         await self.log.start()
         keeping = Maintenance(self.log, self.scheme, self.clock, cluster=whose.name, instance=whose.id)
         self._store_socket = StoreSocket(self._layout, keeping)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from bareboat.api.custom.rows import head_of
+from bareboat.api.custom.rows import Heads
 from bareboat.base.clock import SystemClock
 from bareboat.base.ids import SystemIds
 from bareboat.base.tasks import Tasks
@@ -181,7 +181,7 @@ async def opened(cluster: ClusterFile, layout: Layout, driver: LoadedDriver) -> 
     clock, scheme = SystemClock(), Scheme.builtin()
     whose = owner(cluster, layout, SystemIds())
     store, host = prepare(cluster, layout, driver, clock)
-    log = log_over(store, clock, lambda key: head_of(scheme, key))
+    log = log_over(store, clock, Heads(scheme))
     try:
         await log.start()
         yield log, Maintenance(log, scheme, clock, cluster=whose.name, instance=whose.id)

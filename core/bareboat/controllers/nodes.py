@@ -6,6 +6,7 @@ taint leave when their time is over.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 GRACE = 40.0
+#: Nodes that are looked at before others have their turn.
+PORTION = 500
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _PRESSURE = {
@@ -109,9 +112,11 @@ class NodeLifecycleController(Controller):
 
     async def background(self) -> None:
         while True:
-            for key in self._nodes.keys():  # noqa: SIM118  an informer is no dict
+            for number, key in enumerate(self._nodes.keys(), 1):
                 if self._judged.get(key) is not self._nodes.raw(key) or self._silent(key):
                     self.queue.add(key)
+                if number % PORTION == 0:
+                    await asyncio.sleep(0)
             await self.clock.sleep(5.0)
 
     async def reconcile(self, key: str) -> float | None:

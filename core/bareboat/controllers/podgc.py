@@ -1,12 +1,13 @@
 """Pods that nobody else removes: ended ones beyond a number, those of nodes that are gone, unscheduled ones on their way out.
 
-A sweep every twenty seconds. A pod that had not ended is marked Failed first, so that its controller counts it.
+A sweep every twenty seconds, over indexes of the pods that may be concerned. A pod that had not ended is marked Failed first, so that its
+controller counts it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import msgspec
@@ -15,7 +16,7 @@ from bareboat.models import core_v1
 from bareboat.models.meta import get_condition, set_condition
 from bareboat.models.status import ApiError, NotFound
 from bareboat.reconcile.controller import Controller
-from bareboat.reconcile.facts import Metadata
+from bareboat.reconcile.facts import PodFacts, PodMetadata
 from bareboat.reconcile.informer import InformerFactory
 
 SWEEP = 20.0
@@ -24,24 +25,27 @@ PORTION = 500
 #: A node has to be gone this long before its pods go.
 QUARANTINE = 40.0
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+_INDEX, _ENDED, _LEAVING, _DEAD = "podgc", "ended", "leaving", "dead"
 
 
-class _Spec(msgspec.Struct, gc=False):
-    nodeName: str = ""
-
-
-class _Status(msgspec.Struct, gc=False):
-    phase: str = ""
-
-
-class _Meta(Metadata, gc=False):
+class _Meta(PodMetadata, gc=False):
     creationTimestamp: str = ""
 
 
-class _Pod(msgspec.Struct, gc=False):
+class _Pod(PodFacts, gc=False):
     metadata: _Meta
-    spec: _Spec = msgspec.field(default_factory=_Spec)
-    status: _Status = msgspec.field(default_factory=_Status)
+
+
+class _Taint(msgspec.Struct, gc=False):
+    key: str = ""
+
+
+class _Taints(msgspec.Struct, gc=False):
+    taints: list[_Taint] = []
+
+
+class _Tainted(msgspec.Struct, gc=False):
+    spec: _Taints = msgspec.field(default_factory=_Taints)
 
 
 class PodGarbageCollector(Controller):
@@ -53,7 +57,10 @@ class PodGarbageCollector(Controller):
 
     def setup(self, informers: InformerFactory) -> None:
         self._pods = informers.of(core_v1.Pod)
+        self._pods.add_index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else (), PodFacts)
+        self._pods.add_index(_INDEX, _concerns, PodFacts)
         self._nodes = informers.of(core_v1.Node)
+        self._nodes.add_index(_INDEX, lambda node: (_DEAD,) if any(t.key == OUT_OF_SERVICE for t in node.spec.taints) else (), _Tainted)
         self._needs += [self._pods, self._nodes]
         self._missing: dict[str, float] = {}
 
@@ -67,59 +74,51 @@ class PodGarbageCollector(Controller):
             await self.sweep()
 
     async def sweep(self) -> None:
-        pods, named = await self._read()
-        for pod in self._surplus(pods):
+        for pod in await self._surplus():
             await self._collect(pod, "", "")
-        for pod in self._out_of_service(pods):
+        for pod in await self._out_of_service():
             await self._collect(pod, "", "")
-        async for pod in self._orphans(pods, named):
+        for pod in await self._orphans():
             await self._collect(pod, "DeletionByPodGC", "PodGC: node no longer exists")
-        for pod in pods:
-            if pod.metadata.deletionTimestamp and not pod.spec.nodeName:
+        for pod in await self._read(self._pods.by_index(_INDEX, _LEAVING)):
+            if not pod.spec.nodeName:
                 await self._collect(pod, "", "")
 
-    async def _read(self) -> tuple[list[_Pod], set[str]]:
-        """And which nodes they name. In portions, so that many pods do not hold up everybody else."""
+    async def _read(self, keys: Iterable[str]) -> list[_Pod]:
+        """In portions, so that many pods do not hold up everybody else."""
         pods: list[_Pod] = []
-        named: set[str] = set()
-        for number, key in enumerate(self._pods.keys(), 1):
+        for number, key in enumerate(keys, 1):
             data = self._pods.raw(key)
             if data is not None:
                 pods.append(msgspec.json.decode(data, type=_Pod))
-                named.add(pods[-1].spec.nodeName)
             if number % PORTION == 0:
                 await asyncio.sleep(0)
-        return pods, named - {""}
+        return pods
 
-    def _surplus(self, pods: list[_Pod]) -> list[_Pod]:
-        ended = [p for p in pods if p.status.phase not in ("Pending", "Running", "Unknown", "")]
-        if not self.threshold or len(ended) <= self.threshold:
+    async def _surplus(self) -> list[_Pod]:
+        keys = self._pods.by_index(_INDEX, _ENDED)
+        if not self.threshold or len(keys) <= self.threshold:
             return []
+        ended = await self._read(keys)
         ended.sort(key=lambda p: (p.metadata.creationTimestamp, p.metadata.name))
-        return ended[: len(ended) - self.threshold]
+        return ended[: max(0, len(ended) - self.threshold)]
 
-    def _out_of_service(self, pods: list[_Pod]) -> Iterable[_Pod]:
+    async def _out_of_service(self) -> list[_Pod]:
         """Pods on their way out on nodes that are not ready and declared dead."""
-        dead = {n.metadata.name for n in self._marked() if any(t.key == OUT_OF_SERVICE for t in n.spec.taints) and not _ready(n)}
-        return [p for p in pods if p.spec.nodeName in dead and p.metadata.deletionTimestamp] if dead else []
+        found: list[_Pod] = []
+        for key in self._nodes.by_index(_INDEX, _DEAD):
+            node = self._nodes.get(key)
+            if node is not None and not _ready(node):
+                found += await self._read(self._pods.by_index("node", node.metadata.name))
+        return [pod for pod in found if pod.metadata.deletionTimestamp]
 
-    def _marked(self) -> Iterator[core_v1.Node]:
-        """Nodes that may be declared dead; the others are not decoded."""
-        for key in self._nodes.keys():  # noqa: SIM118
-            if OUT_OF_SERVICE.encode() in (self._nodes.raw(key) or b""):
-                node = self._nodes.get(key)
-                if node is not None:
-                    yield node
-
-    async def _orphans(self, pods: list[_Pod], named: set[str]) -> Any:
+    async def _orphans(self) -> list[_Pod]:
         now = self.clock.monotonic()
         present = {key.lstrip("/") for key in self._nodes.keys()}  # noqa: SIM118
-        absent = named - present
+        absent = set(self._pods.index_values("node")) - present
         self._missing = {name: self._missing.get(name, now) for name in absent}
-        gone = {name for name, since in self._missing.items() if now - since >= QUARANTINE and await self._is_gone(name)}
-        for pod in pods:
-            if pod.spec.nodeName in gone:
-                yield pod
+        gone = [name for name, since in self._missing.items() if now - since >= QUARANTINE and await self._is_gone(name)]
+        return await self._read([key for name in gone for key in self._pods.by_index("node", name)])
 
     async def _is_gone(self, name: str) -> bool:
         try:
@@ -149,6 +148,13 @@ class PodGarbageCollector(Controller):
             status["conditions"] = msgspec.to_builtins(conditions)
         patch = {"metadata": {"uid": meta.uid}, "status": status}
         await self.client.patch(core_v1.Pod, meta.name, patch, meta.namespace, type="strategic", subresource="status")
+
+
+def _concerns(pod: PodFacts) -> Iterable[str]:
+    if pod.status.phase not in ("Pending", "Running", "Unknown", ""):
+        yield _ENDED
+    if pod.metadata.deletionTimestamp:
+        yield _LEAVING
 
 
 def _ready(node: core_v1.Node) -> bool:

@@ -19,7 +19,20 @@ from bareboat.models.custom import CustomObject
 from bareboat.models.lenient import DecodeError
 from bareboat.models.repeats import has_duplicates
 
-__all__ = ["REFUSED", "DecodeError", "builtins", "copy", "decode", "decode_strict", "encode", "from_tree", "has_duplicates", "to_tree"]
+__all__ = [
+    "REFUSED",
+    "DecodeError",
+    "builtins",
+    "copy",
+    "decode",
+    "decode_exactly",
+    "decode_strict",
+    "encode",
+    "encode_with",
+    "from_tree",
+    "has_duplicates",
+    "to_tree",
+]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -36,6 +49,14 @@ def decode(cls: type[T], data: bytes) -> T:
         return _decoder(cls)(data)  # type: ignore[no-any-return]
     except REFUSED:
         return lenient.decode(cls, data)[0]
+
+
+def decode_exactly(cls: type[T], data: bytes) -> T:
+    """Raises DecodeError for whatever the fast way refuses, be it that the slow one would mend it."""
+    try:
+        return _decoder(cls)(data)  # type: ignore[no-any-return]
+    except REFUSED as error:
+        raise DecodeError(str(error)) from None
 
 
 def decode_strict(cls: type[T], data: bytes, *, ours: bool = False) -> tuple[T, list[str]]:
@@ -73,7 +94,7 @@ def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
 
 def builtins(value: Any) -> Any:
     """Structs as plain trees, and what was left unread as what it says."""
-    return msgspec.to_builtins(value, enc_hook=msgspec.json.decode)
+    return msgspec.to_builtins(value, enc_hook=_written)
 
 
 def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
@@ -82,6 +103,24 @@ def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
         return msgspec.convert(tree, cls, dec_hook=scalars.canonical)
     except REFUSED:
         return lenient.decode(cls, _encode(tree))[0]
+
+
+def encode_with(obj: msgspec.Struct, attr: str, part: bytes) -> bytes:
+    """What `encode` writes of an object of which one part has been encoded already."""
+    value = getattr(obj, attr)
+    setattr(obj, attr, msgspec.Raw(part))
+    try:
+        data = _encode(obj)
+    finally:
+        setattr(obj, attr, value)
+    return encode(obj) if _has_brackets(data) is not None else data
+
+
+def _written(part: Any) -> Any:
+    """The tree of a part that was put into an object as JSON (fieldsV1)."""
+    if type(part) is not msgspec.Raw:
+        raise TypeError(f"{type(part).__name__} is no part of an object")
+    return msgspec.json.decode(part)
 
 
 def copy(obj: T) -> T:

@@ -21,6 +21,7 @@ _HEADER: Final = "[-A-Za-z0-9]+"
 _PERCENT: Final = "[0-9]+%"
 _HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
+_is_subdomain: Final = re.compile(_SUBDOMAIN, re.ASCII).fullmatch
 _KEY_RULE: Final = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
 _KEY_EXAMPLES: Final = ("MyName", "my.name", "123-abc")
 
@@ -39,6 +40,8 @@ def dns1123_label(value: str) -> list[str]:
 
 
 def dns1123_subdomain(value: str) -> list[str]:
+    if len(value) <= 253 and _is_subdomain(value) is not None:
+        return []
     rule = (
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
         "and must start and end with an alphanumeric character"

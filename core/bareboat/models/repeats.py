@@ -1,7 +1,7 @@
 """Whether a JSON body names a key twice. In: bytes that decode. Out: yes or no; yes also for unusual spelling, the slow way then decides.
 
 What is counted is colons: a tree keeps one of two equal keys, so it is written with fewer than the body has. Objects of one template
-have the same spec: of the last specs the count is remembered, and only what is beside them is made into a tree.
+have the same spec, and copies the same data: of the last parts the count is remembered, and only what is beside them is made into a tree.
 """
 
 from __future__ import annotations
@@ -10,43 +10,42 @@ from typing import Any
 
 import msgspec
 
-#: Specs that are remembered, and the size of the largest.
-MOST, LARGEST = 256, 16 * 1024
-_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+#: Parts that are remembered, and their size: a smaller one is looked at as fast.
+MOST, SMALLEST, LARGEST = 256, 128, 16 * 1024
+split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _tree = msgspec.json.Decoder(Any).decode
 _encode = msgspec.json.Encoder().encode
-_specs: dict[bytes, int] = {}
+_known: dict[bytes, int] = {}
 
 
 def has_duplicates(data: bytes) -> bool:
     """Of a body that is an object; of anything else whatever the tree says."""
     try:
-        parts = _split(data)
+        return repeats_in(split(data), data)
     except msgspec.ValidationError:
         return _colons(data) < 0
-    spec = parts.pop("spec", None)
-    if spec is None:
-        return _colons(data) < 0
-    count = _of_spec(bytes(spec))
-    if count < 0:
-        return True
-    count += 1  # its own
+
+
+def repeats_in(parts: dict[str, msgspec.Raw], data: bytes) -> bool:
+    """The same of a body and its parts."""
+    count = len(parts)
     for name, value in parts.items():
-        below = _colons(bytes(value))
+        part = bytes(value)
+        below = _colons(part) if name == "metadata" else _of_part(part)
         if below < 0:
             return True
-        count += below + 1 + name.count(":")
+        count += below + name.count(":")
     return count != data.count(b":")
 
 
-def _of_spec(spec: bytes) -> int:
-    count = _specs.get(spec)
+def _of_part(part: bytes) -> int:
+    count = _known.get(part)
     if count is None:
-        count = _colons(spec)
-        if count >= 0 and len(spec) <= LARGEST:
-            if len(_specs) >= MOST:
-                _specs.clear()
-            _specs[spec] = count
+        count = _colons(part)
+        if count >= 0 and SMALLEST <= len(part) <= LARGEST:
+            if len(_known) >= MOST:
+                _known.clear()
+            _known[part] = count
     return count
 
 

@@ -81,7 +81,7 @@ class Informer(Generic[T]):
             index = self._indexes[name] = Index(values)
             self._by_view.setdefault(view or self.cls, []).append(index)
             for key, data in self._objects.items():
-                index.put(key, State(self.cls, data).of(view or self.cls))
+                index.move(key, None, State(self.cls, data).of(view or self.cls))
 
     def by_index(self, name: str, value: str) -> builtins.list[str]:
         """Keys, sorted."""
@@ -142,8 +142,9 @@ class Informer(Generic[T]):
                 self._put(key, data)
             if len(seen) % PORTION == 0:
                 await asyncio.sleep(0)
-        for key in [k for k in self._objects if k not in seen]:
-            self._remove(key)
+        if len(self._objects) > len(seen):
+            for key in [k for k in self._objects if k not in seen]:
+                self._remove(key)
         self._revision = revision
         self._synced.set()
 
@@ -201,10 +202,10 @@ class Informer(Generic[T]):
 
     def _index(self, key: str, before: State, after: State) -> None:
         for view, indexes in self._by_view.items():
-            obj = after.of(view)
-            if obj is None or obj is not before.of(view):
+            was, now = before.of(view), after.of(view)
+            if was is not now:
                 for index in indexes:
-                    index.put(key, obj)
+                    index.move(key, was, now)
 
 
 def _shown(before: State, after: State, view: Any) -> tuple[Any, Any]:

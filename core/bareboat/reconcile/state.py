@@ -53,23 +53,20 @@ class State:
 
 
 class Index:
-    """Keys by what ``values`` gives for their objects."""
+    """Keys by what ``values`` gives for their objects: always the same for the same object."""
 
     def __init__(self, values: Callable[[Any], Iterable[str]]) -> None:
         self._values = values
         self._keys: dict[str, set[str]] = {}
-        self._known: dict[str, tuple[str, ...]] = {}
 
-    def put(self, key: str, obj: Any) -> None:
-        """``obj`` None: it is gone."""
-        now = () if obj is None else tuple(self._values(obj))
-        was = self._known.pop(key, ())
-        if now:
-            self._known[key] = now
+    def move(self, key: str, before: Any, after: Any) -> None:
+        """``before`` None: it is new; ``after`` None: it is gone."""
+        was = () if before is None else tuple(self._values(before))
+        now = () if after is None else tuple(self._values(after))
         if now == was:
             return
         for value in was:
-            if value not in now:
+            if value not in now and value in self._keys:
                 self._keys[value].discard(key)
                 if not self._keys[value]:
                     del self._keys[value]

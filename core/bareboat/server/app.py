@@ -18,31 +18,24 @@ from bareboat.auth.authenticators import AuthenticatorChain, holds
 from bareboat.auth.authority import Authority
 from bareboat.auth.impersonation import impersonated
 from bareboat.contracts.auth import Attributes, Authenticated, UserInfo
-from bareboat.models.status import ApiError, InternalError, RequestEntityTooLarge, Unauthorized
+from bareboat.models.status import ApiError, Unauthorized
 from bareboat.server.apps import Apps
 from bareboat.server.audit.auditor import Auditor
 from bareboat.server.audit.record import Record
 from bareboat.server.connector import Connector
-from bareboat.server.deadlines import Task, timed_out
+from bareboat.server.deadlines import Task
 from bareboat.server.edge import Edge
-from bareboat.server.exchange import Scope, check_path, credentials_of, headers_of, marked, read_body, request_of, send_response
-from bareboat.server.fairness.gate import TEXT, Rejected
+from bareboat.server.exchange import Scope, check_path, credentials_of, headers_of, marked, read_body, request_of
 from bareboat.server.fairness.level import Seat
+from bareboat.server.heading import long_running
 from bareboat.server.health import Health
 from bareboat.server.immediate import Immediate
+from bareboat.server.visit import deliver, failed
 
 log = logging.getLogger("bareboat.server")
 _API = ("/api", "/openapi")
 #: Tokens whose user is remembered per connection: a proxy in front of many users shows many.
 TOKENS = 16
-
-
-_LONG = frozenset({"attach", "exec", "log", "portforward", "proxy"})
-
-
-def long_running(info: RequestInfo) -> bool:
-    """What may last as long as the client likes."""
-    return info.verb == "watch" or info.verb == "proxy" or (info.subresource in _LONG and bool(info.resource))
 
 
 class _Visit:
@@ -111,7 +104,7 @@ class App:
                 recorded = visit.record.answered(response or ApiResponse(visit.shown))
                 response = response and recorded
             if response is not None and not response.hijacked:
-                await self._send(visit, response, headers, receive, send)
+                await deliver(self._edge, visit, response, headers, receive, send)
         except asyncio.CancelledError:
             if not self._deadlines.late(visit.task):
                 raise
@@ -124,40 +117,8 @@ class App:
     async def _outcome(self, visit: _Visit, scope: Scope, headers: dict[str, str], receive: Any, send: Any) -> ApiResponse | None:
         try:
             return await self._respond(visit, scope, headers, receive, send)
-        except Rejected as error:
-            return ApiResponse(429, f"{TEXT}\n".encode(), "text/plain; charset=utf-8", {"retry-after": str(error.retry_after)})
-        except RequestEntityTooLarge as error:
-            refused = answers.failure(error)
-            refused.headers["connection"] = "close"  # what is left of the body is not read
-            return refused
-        except ApiError as error:
-            return answers.failure(error)
-        except ConnectionResetError:
-            return None
-        except asyncio.CancelledError:
-            if not self._deadlines.late(visit.task):
-                raise
-            visit.task.uncancel()
-            return answers.failure(timed_out())
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
-            if visit.record is not None:
-                visit.record.panicked = True
-            return answers.failure(InternalError("Internal Server Error"))
-
-    async def _send(self, visit: _Visit, response: ApiResponse, headers: dict[str, str], receive: Any, send: Any) -> None:
-        gzip = "gzip" in headers.get("accept-encoding", "")
-        if response.stream is None:
-            await send_response(response, gzip, receive, send, visit.marks)
-            return
-        visit.leave()  # what is long has been begun: from now on it costs what it sends
-        self._deadlines.end(visit.task)
-        ended = False
-        with self._streams.counted():
-            await send_response(response, gzip, receive, send, visit.marks)
-            ended = True
-        if not ended:  # by the server, which stops: the client sees a whole answer
-            await send({"type": "http.response.body", "body": b""})
+        except BaseException as error:  # noqa: BLE001  whatever is no answer is raised again
+            return failed(error, visit, self._deadlines, f"{scope['method']} {scope['path']}")
 
     async def _respond(self, visit: _Visit, scope: Scope, headers: dict[str, str], receive: Any, send: Any) -> ApiResponse | None:
         request = await self._request(visit, scope, headers)
@@ -183,7 +144,7 @@ class App:
         found = self._health.answer(request.path, query) or self._edge.page(request.path, query)
         if found is not None:
             return found
-        await self._shell.get()(scope, receive, marked(send, visit))
+        await (await self._shell.get())(scope, receive, marked(send, visit))
         return None
 
     async def _request(self, visit: _Visit, scope: Scope, headers: dict[str, str]) -> ApiRequest:

@@ -19,6 +19,11 @@ Headers = Sequence[tuple[bytes, bytes]]
 class Cycle(RequestResponseCycle):
     """``whole`` or ``chunked`` instead of ``send``, once and for all of the response."""
 
+    #: what is the same for most until they are answered
+    access_log = disconnected = waiting_for_100_continue = response_started = response_complete = False
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
+    default_headers: list[tuple[bytes, bytes]] = []
     _tell: Callable[[], None] | None = None
 
     def whole(self, status: int, headers: Headers, body: bytes) -> bool:

@@ -34,12 +34,12 @@ class Deadlines:
         self._timers: dict[Task, asyncio.TimerHandle] = {}
         self._late: set[Task] = set()
 
-    def begin(self) -> Task:
-        """The current task's time runs. ``end`` must follow."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._running[task] = self._clock.monotonic()
-        return task
+    def begin(self, task: Task | None = None) -> Task:
+        """The time of a task (or of the current one) runs. ``end`` must follow."""
+        found = task or asyncio.current_task()
+        assert found is not None
+        self._running[found] = self._clock.monotonic()
+        return found
 
     def shorten(self, task: Task, request: ApiRequest) -> None:
         """As the client asks. Raises BadRequest."""

@@ -24,8 +24,10 @@ from bareboat.base.tasks import Tasks
 from bareboat.contracts.auth import Authenticated
 from bareboat.models.status import ApiError
 from bareboat.server.edge import Edge
-from bareboat.server.exchange import GZIP_FROM, Scope, credentials_of, headers_of, request_of
+from bareboat.server.exchange import GZIP_FROM, credentials_of, headers_of, request_of
 from bareboat.server.fairness.gate import Place
+from bareboat.server.heading import Heading
+from bareboat.server.repeated import Repeated
 
 #: Plans that one header block may have, and resources of which one request has been seen.
 KEPT: Final = 256
@@ -50,20 +52,6 @@ class Plan:
     tail: bytes
 
 
-class Heading:
-    """A header block that came more than once, with a body of ``length``, and what was worked out for requests that have it."""
-
-    __slots__ = ("length", "plans", "scope", "seen", "usual")
-
-    def __init__(self, scope: Scope, length: int = 0) -> None:
-        self.scope = scope
-        self.length = length
-        self.plans: dict[bytes, Plan] = {}
-        self.seen: set[bytes] = set()
-        #: collections for which there can be no plan: nobody tries again on this connection
-        self.usual: set[bytes] = set()
-
-
 class Immediate:
     """Of one server."""
 
@@ -75,6 +63,8 @@ class Immediate:
         self._clock = edge.clock
         self._ids = edge.ids
         self._tasks = Tasks()
+        #: for what cannot be answered at once
+        self.repeated = Repeated(service, edge)
         self.able = edge.auditor is None and not service.log.shared
 
     def answer(self, heading: Heading, target: bytes) -> bytes | None:
@@ -144,7 +134,7 @@ class Immediate:
         place = self._fairness.place(who.user, info)
         if not plain or place.width or not self._stored_as_served(op):
             return None
-        tail = b"\r\n%bcontent-length: " % b"".join(b"%b: %b\r\n" % header for header in place.headers)
+        tail = b"\r\n%bcontent-length: " % place.text
         return Plan(who, rules, self._fairness.changes, place, op.key(""), labels_of(info), tail)
 
     async def _may_get_all(self, who: Authenticated, info: RequestInfo) -> bool:

@@ -10,9 +10,10 @@ from typing import Any
 
 import uvicorn
 
+from bareboat.server.immediate import Immediate
 from bareboat.server.limits import Limits, sweep
 from bareboat.server.protocol import PeerWebSocketProtocol
-from bareboat.server.repeats import AtOnce, RepeatingHttpProtocol
+from bareboat.server.repeats import RepeatingHttpProtocol
 
 #: Seconds that requests in flight get when the listener stops.
 STOP_SECONDS = 5
@@ -32,7 +33,7 @@ class Listener:
         key: Path,
         client_ca: Path,
         limits: Limits | None = None,
-        immediate: AtOnce | None = None,
+        immediate: Immediate | None = None,
     ) -> None:
         self._limits = limits or Limits()
         guarded = {"limits": self._limits, "most": self._limits.most(), "immediate": immediate}

@@ -8,15 +8,16 @@ before them under way; for the rest there is the parser.
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from bareboat.server.exchange import NAMED, Scope, headers_of
-from bareboat.server.immediate import Heading
+from bareboat.server.heading import LINE, Heading
 from bareboat.server.limits import GuardedHttpProtocol
 
-_LINE = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/[!\"$-~]*) HTTP/1\.1")
+if TYPE_CHECKING:
+    from bareboat.server.immediate import Immediate
+
 _END: Final = b"\r\n\r\n"
 #: Header blocks that are kept per connection (bodies differ in length), and the longest that is.
 BLOCKS, LONGEST = 8, 4096
@@ -24,16 +25,10 @@ BLOCKS, LONGEST = 8, 4096
 _UNUSUAL = frozenset({"expect", "te", "trailer", "transfer-encoding", "upgrade"})
 
 
-class AtOnce(Protocol):
-    """Answers a request on the spot, if it can."""
-
-    def answer(self, heading: Heading, target: bytes) -> bytes | None: ...
-
-
 class RepeatingHttpProtocol(GuardedHttpProtocol):
     """``immediate`` is set per listener."""
 
-    immediate: AtOnce | None = None
+    immediate: Immediate | None = None
     #: between two requests: the parser has seen the last one whole
     _between = True
     _begun = 0
@@ -68,30 +63,40 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
         elif len(data) - end - 4 != heading.length or not self._known(line, heading, data[end + 4 :]):
             super().data_received(data)
 
-    def _known(self, line: bytes, heading: Heading, body: bytes) -> bool:
+    def _known(self, text: bytes, heading: Heading, body: bytes) -> bool:
         """Answer a request or begin it; False: it is the parser's."""
-        matched = _LINE.fullmatch(line)
-        if matched is None or self.transport.is_closing():
+        if self.transport.is_closing():
             return False
-        method, target = matched.groups()
-        if method == b"GET" and self.immediate is not None and not self.flow.write_paused:
-            response = self.immediate.answer(heading, target)
-            if response is not None:
-                self.transport.write(response)
-                self.server_state.total_requests += 1
-                self._used = self.loop.time()
+        if self.immediate is not None:
+            if text.startswith(b"GET ") and not self.flow.write_paused and self._at_once(text, heading):
                 return True
-        path, _, query = target.partition(b"?")
-        text = path.decode("ascii")
+            exchange = self.immediate.repeated.exchange(self, heading, text, len(body))
+            if exchange is not None:
+                self.cycle = exchange
+                exchange.task = self.loop.create_task(self.immediate.repeated.run(exchange, body))
+                self.tasks.add(exchange.task)
+                return True
+        return self._as_usual(text, heading, body)
+
+    def _at_once(self, text: bytes, heading: Heading) -> bool:
+        matched = LINE.fullmatch(text)
+        assert self.immediate is not None
+        response = self.immediate.answer(heading, matched[2]) if matched is not None else None
+        if response is None:
+            return False
+        self.transport.write(response)
+        self.server_state.total_requests += 1
+        self._used = self.loop.time()
+        return True
+
+    def _as_usual(self, text: bytes, heading: Heading, body: bytes) -> bool:
+        """By way of ASGI."""
+        matched = LINE.fullmatch(text)
+        if matched is None:
+            return False
         self._unset_keepalive_if_required()
-        self.scope = {
-            **heading.scope,  # type: ignore[typeddict-item]
-            "method": method.decode("ascii"),
-            "path": unquote(text) if "%" in text else text,
-            "raw_path": path,
-            "query_string": query,
-            "state": self.app_state.copy(),
-        }
+        path, _, query = matched[2].partition(b"?")
+        self.scope = self.scope_of(heading, matched[1].decode("ascii"), path, query)
         cycle = self.cycle_of(self.scope, keep_alive=True)
         cycle.body, cycle.more_body = bytearray(body), False
         cycle.message_event.set()
@@ -99,9 +104,31 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
         self._start_asgi_task(cycle, self.app)
         return True
 
+    def scope_of(self, heading: Heading, method: str, path: bytes, query: bytes) -> Any:
+        """As the parser would have it."""
+        text = path.decode("ascii")
+        return {
+            **heading.scope,
+            "method": method,
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "state": self.app_state.copy(),
+        }
+
+    def answered(self) -> None:
+        """One that was not begun by way of ASGI."""
+        if self.pipeline or self.flow.read_paused or self.transport.is_closing():
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self._used = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
     def _learn(self, line: bytes, block: bytes, length: int) -> None:
         """From the second request on: most connections that ask but once watch."""
-        if len(block) > LONGEST or _LINE.fullmatch(line) is None:
+        if len(block) > LONGEST or LINE.fullmatch(line) is None:
             return
         scope: Scope = {**self.scope}
         named = headers_of(scope)
@@ -114,8 +141,9 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
         self._blocks[block] = Heading({**scope, NAMED: named}, length)
 
     def timeout_keep_alive_handler(self) -> None:
-        """The time runs from the last answer, whoever gave it."""
-        left = self._used + self.timeout_keep_alive - self.loop.time()
+        """The time runs from the last answer, whoever gave it, and while no request runs or comes."""
+        busy = self._head_since or not self.idle
+        left = self.timeout_keep_alive if busy else self._used + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
         else:

@@ -1,7 +1,10 @@
-"""What is beside the API: version, metrics, token key sets, the list of paths. FastAPI, imported at the first such request."""
+"""What is beside the API: version, metrics, token key sets, the list of paths. FastAPI, imported at the first such request, beside the
+loop: that takes a quarter of a second.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Callable
 from typing import Any
@@ -23,9 +26,10 @@ class Shell:
         self._paths = paths
         self._app: Any = None
 
-    def get(self) -> Any:
+    async def get(self) -> Any:
         if self._app is None:
-            self._app = self._build()
+            built = await asyncio.to_thread(self._build)
+            self._app = self._app or built
         return self._app
 
     def _build(self) -> Any:

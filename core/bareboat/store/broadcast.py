@@ -164,12 +164,16 @@ class Broadcast:
 
     def publish(self, changes: Sequence[Change]) -> None:
         touched: set[Subscription] = set()
+        subscribers = self._subscribers
         for change in changes:
-            resource = resource_of(change.key) + "/"
+            key = change.key
+            resource = resource_of(key) + "/"
             for tap in self._taps.get(resource, ()):
                 tap(change)
-            for prefix in (resource, change.key[: change.key.rindex("/") + 1], change.key):
-                for subscription in tuple(self._subscribers.get(prefix, ())):
+            for prefix in (resource, key[: key.rindex("/") + 1], key):
+                if prefix not in subscribers:
+                    continue
+                for subscription in tuple(subscribers[prefix]):
                     if subscription.concerns is None or subscription.concerns(change):
                         subscription.push(change)
                         touched.add(subscription)

@@ -15,13 +15,16 @@ class Index:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._keys: dict[str, dict[str, list[str]]] = {}
+        #: the same lists by namespace alone
+        self._spaces: dict[str, list[str]] = {}
 
     def put(self, entry: Entry) -> None:
         key = entry.key
         if key not in self.entries:
-            resource = resource_of(key)
             namespace = key[: key.rindex("/") + 1]
-            keys = self._keys.setdefault(resource, {}).setdefault(namespace, [])
+            keys = self._spaces.get(namespace)
+            if keys is None:
+                keys = self._spaces[namespace] = self._keys.setdefault(resource_of(key), {})[namespace] = []
             if keys and keys[-1] > key:
                 bisect.insort(keys, key)
             else:
@@ -36,7 +39,7 @@ class Index:
         keys = spaces[namespace]
         del keys[bisect.bisect_left(keys, key)]
         if not keys:
-            del spaces[namespace]
+            del spaces[namespace], self._spaces[namespace]
 
     def scan(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
         """Entries whose key starts with ``prefix``: a resource ("apps/deployments/") or a namespace of one."""

@@ -67,7 +67,7 @@ class SqliteFile:
 
     def close(self) -> None:
         if self._open is not None and not self.suspect:
-            self.checkpoint()
+            self.checkpoint(empty=True)
         self._let_go()
         self._lock.release()
 
@@ -176,10 +176,10 @@ class SqliteFile:
     def checkpoint_due(self) -> bool:
         return self._uncheckpointed >= self._checkpoint_pages and not self.suspect
 
-    def checkpoint(self) -> None:
+    def checkpoint(self, *, empty: bool = False) -> None:
         """Between two appends, never part of one: rows in the WAL are durable already."""
         try:
-            checkpoint(self._connection)
+            checkpoint(self._connection, empty=empty)
             self._uncheckpointed = 0
         except sa.exc.DBAPIError as error:
             log.warning("%s: checkpoint: %s", self.path, error.orig)
@@ -250,7 +250,7 @@ class SqliteFile:
         """Give back at most ``limit`` free pages; returns the bytes that are still free. The last step empties the WAL too."""
         left = self._give_back(limit, spare=False)
         if not left:
-            self.checkpoint()
+            self.checkpoint(empty=True)
         return left
 
     def _give_back(self, limit: int, *, spare: bool) -> int:
@@ -301,7 +301,7 @@ class SqliteFile:
             self._undo(error)
             raise
         self.compacted, self.head = compacted, max(head, compacted)
-        self.checkpoint()
+        self.checkpoint(empty=True)
 
     def stats(self) -> StoreStats:
         rows = self._connection.execute(sa.select(sa.func.count()).select_from(LOG)).scalar_one()

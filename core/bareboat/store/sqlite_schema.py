@@ -22,6 +22,8 @@ log = logging.getLogger("bareboat.store")
 
 #: 1: the tables. 2: a checksum per row, and space that is given back (auto_vacuum). An older kernel refuses a newer file.
 SCHEMA_VERSION = 2
+#: What a WAL that grew for once is cut to when it is written from its start again.
+WAL_LIMIT = f"journal_size_limit={32 << 20}"
 MAGIC = b"SQLite format 3\0"
 
 _metadata = sa.MetaData()
@@ -92,7 +94,7 @@ def open_connection(path: Path) -> sa.Connection:
     try:
         if not path.stat().st_size:  # it must come before anything that writes, and it is a write to a file that has it
             pragma(connection, "auto_vacuum=INCREMENTAL")
-        for text in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0"):
+        for text in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", WAL_LIMIT):
             pragma(connection, text)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         connection.rollback()
@@ -198,9 +200,10 @@ def put_meta(connection: sa.Connection, name: str, value: str) -> None:
     connection.execute(META.insert(), {"name": name, "value": value})
 
 
-def checkpoint(connection: sa.Connection) -> None:
-    """Move the WAL into the file and start it anew."""
-    busy = pragma(connection, "wal_checkpoint(TRUNCATE)")
+def checkpoint(connection: sa.Connection, *, empty: bool = True) -> None:
+    """Move the WAL into the file and start it anew. Unless it is to be ``empty`` afterwards, the next rows are written over the old ones:
+    then the file system need not find room for them again."""
+    busy = pragma(connection, f"wal_checkpoint({'TRUNCATE' if empty else 'PASSIVE'})")
     assert not busy or not busy[0][0], "another connection is at the file"
 
 

@@ -1,7 +1,7 @@
 """Conformance rules of the runtime's optional verbs, one mixin per capability: put those that the driver has before RuntimeSuite.
 
 What comes in: a subclass that names commands of its kind of container (``echoes`` …; the defaults are POSIX shell). What goes out:
-one test per rule. A driver without a capability leaves its mixin out; the node then answers Unsupported for it.
+one test per rule. A driver without a capability leaves its mixin out (``AllFeatures`` are all); the node then answers Unsupported for it.
 """
 
 from __future__ import annotations
@@ -265,7 +265,12 @@ class UpdateRules(Subject):
             await runtime.driver.update_container_resources("no-such-container", Resources())
 
 
+class AllFeatures(LogRules, TtyRules, AttachRules, PortForwardRules, StatsRules, EventRules, ImageRemovalRules, UpdateRules):
+    """All of them, for a driver that can do everything."""
+
+
 __all__ = [
+    "AllFeatures",
     "AttachRules",
     "EventRules",
     "ExecRules",

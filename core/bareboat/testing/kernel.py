@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 from bareboat.admission.chain import Chain
 from bareboat.api.custom.lifecycle import Lifecycle
+from bareboat.api.custom.rows import Heads
+from bareboat.api.decisions import Authority
 from bareboat.api.host import Host
 from bareboat.api.inprocess import InProcessTransport
 from bareboat.api.reader import LogReader
-from bareboat.api.service import Authority, Service
+from bareboat.api.service import Service
 from bareboat.base.clock import Clock, LoopClock
 from bareboat.base.ids import Ids, SeededIds
 from bareboat.base.tasks import Tasks
@@ -64,7 +66,7 @@ class Kernel:
         self.clock = clock or LoopClock()
         self.ids = ids or SeededIds(1)
         self.scheme = Scheme.builtin()
-        self.log = log_over(store or MemoryStore(), self.clock, self._heads)
+        self.log = log_over(store or MemoryStore(), self.clock, Heads(self.scheme))
         if broadcast is not None:
             self.log.broadcast_through(broadcast)
         self.reader = LogReader(self.log, self.scheme)
@@ -75,9 +77,6 @@ class Kernel:
         host.attach(self.service)
         self.client = self.client_for(ADMIN)
         self._tasks = Tasks()
-
-    def _heads(self, key: str) -> bytes:
-        return self.service.heads(key)
 
     def client_for(self, user: UserInfo) -> Client:
         return Client(InProcessTransport(self.service, user), self.scheme)

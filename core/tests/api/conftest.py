@@ -1,16 +1,7 @@
-"""A kernel in memory, and ways to ask it: typed, and as raw requests."""
+"""Ways to ask a kernel: typed, and as raw requests."""
 
 import msgspec
 import pytest
-
-from bareboat.testing.kernel import Kernel
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 @pytest.fixture

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 
 from bareboat.api import indexes
+from bareboat.api.verbs import read
 from bareboat.models import core_v1
 from bareboat.models.codec import from_tree
 from bareboat.testing.kernel import Kernel
 
 SELECTORS = ["app=a", "app=a,tier=x", "app==b", "tier=none", "app=a,tier in (x,y)", "!tier,app=a"]
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 def pod(name: str, labels: dict[str, str], node: str = "", namespace: str = "default"):
@@ -52,6 +47,10 @@ async def test_an_index_follows_creates_changes_and_deletes(kernel):
         assert await names(kernel, labels="app=a") == sorted(n for n, has in model.items() if has.get("app") == "a")
 
 
+async def no_index(*_):
+    return None
+
+
 async def test_selectors_find_the_same_with_and_without_an_index(kernel, monkeypatch):
     for number in range(30):
         labels = {"app": "ab"[number % 2], **({"tier": "xy"[number % 3 % 2]} if number % 5 else {})}
@@ -63,7 +62,7 @@ async def test_selectors_find_the_same_with_and_without_an_index(kernel, monkeyp
         for namespace in ("default", None):
             by_index = await names(kernel, namespace, **case)
             with monkeypatch.context() as without:
-                without.setattr(indexes.Indexes, "select", lambda *_: None)
+                without.setattr(indexes.Indexes, "select", no_index)
                 assert by_index == await names(kernel, namespace, **case), case
 
 
@@ -84,3 +83,30 @@ async def test_fields_that_are_no_text_can_be_selected(kernel):
     for wanted, name in (("true", "closed"), ("false", "open")):
         found = await kernel.client.list(core_v1.Node, fields=f"spec.unschedulable={wanted}")
         assert [node.metadata.name for node in found.items] == [name]
+
+
+async def test_an_index_is_made_some_objects_at_a_time_and_misses_nothing_meanwhile(kernel, monkeypatch):
+    monkeypatch.setattr(indexes, "PORTION", 3)
+    for number in range(10):
+        await kernel.client.create(pod(f"p{number}", {"app": "a"}))
+    first = asyncio.ensure_future(names(kernel, labels="app=a"))
+    await asyncio.sleep(0)
+    await asyncio.gather(
+        kernel.client.create(pod("p00", {"app": "a"})),
+        kernel.client.create(pod("p99", {"app": "a"})),
+        kernel.client.delete(core_v1.Pod, "p1", "default", grace_seconds=0),
+        names(kernel, labels="app=a,tier=x"),
+    )
+    assert set(await first) >= {f"p{number}" for number in range(10) if number != 1}
+    assert await names(kernel, labels="app=a") == ["p0", "p00", *(f"p{number}" for number in range(2, 10)), "p99"]
+
+
+@pytest.mark.parametrize("selectors", [{"labels": "app=a"}, {"labels": "app in (a,b),tier!=x"}, {"fields": "metadata.name=p7"}])
+async def test_selections_of_a_large_resource_are_read_in_portions(kernel, monkeypatch, selectors):
+    for number in range(20):
+        await kernel.client.create(pod(f"p{number}", {"app": "ab"[number % 2], "tier": "xyz"[number % 3]}))
+    whole = await names(kernel, **selectors)
+    monkeypatch.setattr(read, "PORTION", 4)
+    monkeypatch.setattr(read, "TESTED", 3)
+    assert await names(kernel, **selectors) == whole
+    assert whole

@@ -11,7 +11,6 @@ from bareboat.api.request import ApiRequest
 from bareboat.contracts.auth import UserInfo
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.codec import from_tree
-from bareboat.testing.kernel import Kernel
 
 ADMIN = UserInfo(name="admin", groups=("system:masters",))
 PATH = "/api/v1/namespaces/default/configmaps"
@@ -52,13 +51,6 @@ class Connection:
             tree = msgspec.json.decode(line)
             found.append((tree["type"], tree["object"].get("metadata", {}).get("name", "")))
         return found
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 async def watch(kernel, connection, **query):

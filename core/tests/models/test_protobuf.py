@@ -1,11 +1,7 @@
-"""Protobuf bodies. The encoder here writes what typed Go clients write, from the same table of field numbers."""
+"""Protobuf bodies, as the benchmark's encoder writes them and as kubectl did."""
 
-import base64
-import struct
-from datetime import datetime
-
-import msgspec
 import pytest
+from bench.protobuf import chunk, encode, envelope, number_field, varint
 
 from bareboat.models import (
     admissionregistration_v1,
@@ -22,96 +18,12 @@ from bareboat.models import (
     policy_v1,
     protobuf,
     rbac_v1,
-    schema,
     scheme,
 )
 
 
-def varint(number):
-    number &= 0xFFFFFFFFFFFFFFFF
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
-
-
-def chunk(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def number_field(number, value):
-    return varint(number << 3) + varint(value)
-
-
-def message(key, tree):
-    plain, inlined = b"", {}
-    for field in schema.by_key(key):
-        if field.number and tree.get(field.json_name) is not None:
-            *outer, last = (int(part) for part in field.number.split("."))
-            data = value(last, field.shape, tree[field.json_name])
-            if outer:
-                inlined.setdefault(tuple(outer), b"")
-                inlined[tuple(outer)] += data
-            else:
-                plain += data
-    for path in sorted(inlined, key=len, reverse=True):
-        nested = inlined.pop(path)
-        for number in reversed(path):
-            nested = chunk(number, nested)
-        plain += nested
-    return plain
-
-
-def value(number, shape, item):
-    if shape.startswith("[]"):
-        return b"".join(value(number, shape[2:], entry) for entry in item)
-    if shape.startswith("{}"):
-        inner = shape[2:]
-        return b"".join(chunk(number, chunk(1, name.encode()) + wrapped(inner, entry)) for name, entry in item.items())
-    if shape in ("bool", "int32", "int64"):
-        return number_field(number, int(item))
-    if shape == "double":
-        return varint(number << 3 | 1) + struct.pack("<d", item)
-    return chunk(number, content(shape, item))
-
-
-def wrapped(shape, item):
-    """The value of a map entry: a list in it is a message of its own."""
-    return chunk(2, value(1, shape, item)) if shape.startswith("[]") else value(2, shape, item)
-
-
-def content(shape, item):
-    if shape == "string":
-        return item.encode()
-    if shape == "bytes":
-        return base64.b64decode(item)
-    if shape in ("time", "microtime"):
-        moment = datetime.fromisoformat(item)
-        return number_field(1, int(moment.timestamp())) + number_field(2, moment.microsecond * 1000)
-    if shape == "quantity":
-        return chunk(1, item.encode())
-    if shape == "intorstring":
-        return number_field(1, 1) + number_field(2, 0) + chunk(3, item.encode()) if isinstance(item, str) else number_field(2, item)
-    if shape == "any":
-        return chunk(1, msgspec.json.encode(item))
-    props = "apiextensions_v1.JSONSchemaProps"
-    if shape == "schema|bool":
-        return number_field(1, item) if isinstance(item, bool) else number_field(1, 1) + chunk(2, message(props, item))
-    if shape == "schema|schemas":
-        return b"".join(chunk(2, message(props, entry)) for entry in item) if isinstance(item, list) else chunk(1, message(props, item))
-    if shape == "schema|strings":
-        return b"".join(chunk(2, entry.encode()) for entry in item) if isinstance(item, list) else chunk(1, message(props, item))
-    return message(shape, item)
-
-
-def envelope(api_version, kind, raw):
-    return b"k8s\x00" + chunk(1, chunk(1, api_version.encode()) + chunk(2, kind.encode())) + chunk(2, raw) + chunk(3, b"") + chunk(4, b"")
-
-
 def encoded(obj):
-    raw = message(schema.of(type(obj)).key, codec.to_tree(obj))
-    return envelope(obj.apiVersion, obj.kind, raw)
+    return encode(codec.to_tree(obj) | {"apiVersion": obj.apiVersion, "kind": obj.kind})
 
 
 POD = core_v1.Pod(

@@ -48,13 +48,21 @@ def test_what_is_beside_a_known_spec_is_looked_at_anew():
     assert has_duplicates(f'{{"spec":{SPEC},"metadata":{{}},"metadata":{{}}}}'.encode())
 
 
-def test_only_so_many_specs_are_remembered_and_none_that_is_large():
+def test_a_key_that_comes_twice_in_what_else_is_long_is_noticed_every_time():
+    data = ",".join(f'"key-{number}":"value: {number}"' for number in range(20))
+    assert [has_duplicates(f'{{"metadata":{{"name":"n{i}"}},"data":{{{data}}}}}'.encode()) for i in range(3)] == [False] * 3
+    assert [has_duplicates(f'{{"metadata":{{"name":"n{i}"}},"data":{{{data},"key-1":""}}}}'.encode()) for i in range(3)] == [True] * 3
+    assert has_duplicates(f'{{"data":{{{data}}},"data":{{{data}}}}}'.encode())
+
+
+def test_only_so_many_parts_are_remembered_and_none_that_is_small_or_large():
+    fill = b"x" * repeats.SMALLEST
     for number in range(3 * repeats.MOST):
-        assert not has_duplicates(b'{"spec":{"a":%d}}' % number)
-    assert len(repeats._specs) <= repeats.MOST
-    large = msgspec.json.encode({"a": "x" * repeats.LARGEST})
-    assert not has_duplicates(b'{"spec":%b}' % large)
-    assert large not in repeats._specs
+        assert not has_duplicates(b'{"spec":{"a":"%d%b"}}' % (number, fill))
+    assert 0 < len(repeats._known) <= repeats.MOST
+    repeats._known.clear()
+    assert not has_duplicates(b'{"spec":{"a":1},"data":{"a":"%b"}}' % (b"x" * repeats.LARGEST))
+    assert not repeats._known
 
 
 def test_random_bodies_are_judged_as_their_whole_tree_is():

@@ -7,7 +7,6 @@ import pytest
 from bareboat.base.ids import SeededIds
 from bareboat.models import core_v1
 from bareboat.reconcile.events import EventRecorder
-from bareboat.testing.kernel import Kernel
 
 pytestmark = pytest.mark.virtual_time
 SET = core_v1.ObjectReference(kind="ReplicaSet", apiVersion="apps/v1", namespace="default", name="web", uid="1")
@@ -30,13 +29,6 @@ class Source:
     async def stop(self):
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 @pytest.fixture

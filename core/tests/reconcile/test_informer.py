@@ -10,7 +10,6 @@ from bareboat.models.codec import from_tree
 from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 from bareboat.reconcile.state import State
-from bareboat.testing.kernel import Kernel
 
 pytestmark = pytest.mark.virtual_time
 
@@ -18,13 +17,6 @@ pytestmark = pytest.mark.virtual_time
 def pod(name):
     spec = {"containers": [{"name": "c", "image": "web:1"}]}
     return from_tree(core_v1.Pod, {"metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}}, "spec": spec})
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 @pytest.fixture

@@ -2,16 +2,18 @@
 
 import asyncio
 import ssl
+import time
 from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from bareboat.auth.authenticators import AuthenticatorChain
+from bareboat.auth.authority import Authority as RulesAuthority
 from bareboat.base.clock import SystemClock
 from bareboat.base.tasks import Tasks
 from bareboat.cluster.pki.authority import Authority
-from bareboat.contracts.auth import Authenticator, UserInfo
+from bareboat.contracts.auth import ALLOW, NO_OPINION, Authenticated, Authenticator, Authorizer, UserInfo
 from bareboat.server.app import App
 from bareboat.server.audit.auditor import AuditIds, Auditor
 from bareboat.server.audit.logfile import LogBackend, LogOptions
@@ -26,6 +28,9 @@ from bareboat.server.proxy import Proxy
 from bareboat.server.shell import Shell
 from bareboat.testing.kernel import Kernel
 
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+POST = f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer tenant-a\r\nContent-Type: application/json\r\n"
+
 
 class Tokens(Authenticator):
     """The token is the name; one that begins with "tenant" is a service account, "admin" may do everything."""
@@ -39,6 +44,43 @@ class Tokens(Authenticator):
             groups = ("system:serviceaccounts", f"system:serviceaccounts:{credentials.token}")
             return UserInfo(name=f"system:serviceaccount:{credentials.token}:default", groups=groups)
         return UserInfo(name=credentials.token)
+
+
+class Steady(Authenticator):
+    """The token is the name. Its answers may be used again, until ``revoked`` or ``until``."""
+
+    name = "steady"
+
+    def __init__(self):
+        self.revoked = False
+        self.until = time.time() + 60
+        self.asked = 0
+
+    def steady(self, credentials):
+        return True
+
+    async def authenticate(self, credentials):
+        self.asked += 1
+        if self.revoked:
+            return None
+        user = UserInfo(name=credentials.token, groups=("system:masters",) if credentials.token == "admin" else ())
+        return Authenticated(user=user, until=self.until, relies=(lambda: not self.revoked,))
+
+
+class Names(Authorizer):
+    """Everybody may get what ``allowed`` says: everything, nothing, or one name."""
+
+    name = "names"
+
+    def __init__(self, allowed):
+        self.allowed, self.changes, self.asked = allowed, 0, 0
+
+    async def authorize(self, attributes):
+        self.asked += 1
+        return ALLOW if self.allowed == "everything" or (attributes.name and attributes.name == self.allowed) else NO_OPINION
+
+    def stamp(self, user):
+        return self.changes
 
 
 @pytest.fixture(scope="session")
@@ -150,14 +192,28 @@ async def serve(certificates):
     """Starts a server with the options that the test wants."""
     servers = []
 
-    async def start(**options):
-        servers.append(await Server(certificates, **options).start())
-        return servers[-1]
+    async def start(known=False, **options):
+        """``known``: whom ``Steady`` knows, who may do what ``Names`` says."""
+        who, rules = Steady(), Names("everything")
+        if known:
+            options |= {"authenticator": who, "authority": lambda _: RulesAuthority([rules])}
+        server = await Server(certificates, **options).start()
+        server.who, server.rules = who, rules
+        servers.append(server)
+        return server
 
     yield start
     for server in servers:
         await server.stop()
 
 
-def configmap(name, namespace="default", **data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
+@pytest.fixture
+async def server(serve):
+    return await serve()
+
+
+async def fine(server):
+    """Somebody else is served as ever, and soon."""
+    began = time.perf_counter()
+    assert (await server.ask("GET", CONFIGMAPS, "tenant-b")).status == 200
+    assert time.perf_counter() - began < 2

@@ -6,9 +6,6 @@ import time
 import msgspec
 import pytest
 
-from bareboat.auth.authority import Authority
-from bareboat.contracts.auth import ALLOW, NO_OPINION, Authenticated, Authenticator, Authorizer, UserInfo
-
 POD = "/api/v1/namespaces/default/configmaps"
 
 
@@ -16,48 +13,9 @@ def configmap(name, **data):
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
-class Steady(Authenticator):
-    """The token is the name. Its answers may be used again, until ``revoked`` or ``until``."""
-
-    name = "steady"
-
-    def __init__(self):
-        self.revoked = False
-        self.until = time.time() + 60
-        self.asked = 0
-
-    def steady(self, credentials):
-        return True
-
-    async def authenticate(self, credentials):
-        self.asked += 1
-        if self.revoked:
-            return None
-        user = UserInfo(name=credentials.token, groups=("system:masters",) if credentials.token == "admin" else ())
-        return Authenticated(user=user, until=self.until, relies=(lambda: not self.revoked,))
-
-
-class Names(Authorizer):
-    """Everybody may get what ``allowed`` says: everything, nothing, or one name."""
-
-    name = "names"
-
-    def __init__(self, allowed):
-        self.allowed, self.changes, self.asked = allowed, 0, 0
-
-    async def authorize(self, attributes):
-        self.asked += 1
-        return ALLOW if self.allowed == "everything" or (attributes.name and attributes.name == self.allowed) else NO_OPINION
-
-    def stamp(self, user):
-        return self.changes
-
-
 @pytest.fixture
 async def server(serve):
-    who, rules = Steady(), Names("everything")
-    found = await serve(authenticator=who, authority=lambda _: Authority([rules]))
-    found.who, found.rules = who, rules
+    found = await serve(known=True)
     for name in ("a", "b", "status"):
         await found.ask("POST", POD, token="admin", tree=configmap(name, key=name))
     connect = found.connect

@@ -1,6 +1,7 @@
 """The SQLite file over its life: older and damaged ones, disks that fail, space that is given back."""
 
 import os
+import shutil
 import sqlite3
 
 import pytest
@@ -179,7 +180,7 @@ async def test_a_hole_that_a_disk_left_in_the_history_stops_all_writes(tmp_path)
 async def test_a_failed_checkpoint_fails_no_append(tmp_path, monkeypatch):
     store = await opened(tmp_path, checkpoint_pages=5)
 
-    def fail(connection):
+    def fail(connection, **_):
         raise sa.exc.OperationalError("PRAGMA", {}, sqlite3.OperationalError("disk I/O error"))
 
     with monkeypatch.context() as broken:
@@ -205,3 +206,23 @@ async def test_the_file_shrinks_when_history_is_forgotten(tmp_path):
     await store.close()
     assert store.path.stat().st_size < full / 50
     assert not store.path.with_name("store.db-wal").exists()
+
+
+async def test_rows_are_written_over_old_ones_in_the_wal_and_all_are_there_after_a_crash_at_any_of_them(tmp_path):
+    store = await opened(tmp_path, checkpoint_pages=20)
+    wal, sizes = store.path.with_name("store.db-wal"), set()
+    for number in range(1, 61):
+        await store.append([row(number, f"core/pods/a/p{number}", value=b"%d " % number * 1000)])
+        await store.stats()  # behind the checkpoint, if there is one
+        sizes.add(wal.stat().st_size)
+        if number in (8, 13, 21, 34, 55):
+            left = tmp_path / f"crash-{number}"
+            left.mkdir()
+            for path in (store.path, wal):
+                shutil.copy(path, left / path.name)
+            found = await opened(left)
+            assert [r.value for r in await found.since(0, 100)] == [b"%d " % n * 1000 for n in range(1, number + 1)]
+            await found.close()
+    assert len(sizes) < 20
+    await store.close()
+    assert not wal.exists()

@@ -1,11 +1,13 @@
 """What belongs to which node: pods on it, what these refer to, volumes bound to their claims, attachments and slices.
 
 What comes in: changes of pods, PersistentVolumes, VolumeAttachments and ResourceSlices, of each a few fields. What goes out: whether
-something belongs to a node, by one look into a dictionary. A change of a pod costs its own references, however many pods there are.
+something belongs to a node, by one look into a dictionary. A change of a pod costs its own references, however many pods there are, and
+costs them when somebody asks: a pod that is made, bound and started in between is read once.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +16,10 @@ from bareboat.models import core_v1, resource_v1, storage_v1
 from bareboat_authz_rbac.views import CLAIM, SECRET, Key, OnNodeView, PodView, VolumeView, references
 
 _NOTHING: dict[Key, Any] = {}
+#: Pods that are read at a time; the loop does other things before the next.
+AT_ONCE = 200
+#: Pods at most that wait for a question.
+MOST = 20_000
 
 
 class _Counted:
@@ -44,20 +50,29 @@ class _Counted:
 
 
 class Graph:
-    """Fed by the reader from its making on."""
+    """Fed by the reader from its making on. Await ``settled`` before asking."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._used = _Counted()
         self._pods: dict[tuple[str, str], tuple[str, tuple[Key, ...]]] = {}
+        self._changed: dict[tuple[str, str], None] = {}
         self._volumes: dict[str, tuple[Key | None, list[Key]]] = {}
         self._of_secret: dict[Key, set[str]] = {}
         self._attachments: dict[str, str] = {}
         self._slices: dict[str, str] = {}
-        reader.subscribe(core_v1.Pod, self._pod)
+        reader.subscribe(core_v1.Pod, self._note_pod)
         reader.subscribe(core_v1.PersistentVolume, self._volume)
         reader.subscribe(storage_v1.VolumeAttachment, self._attachment)
         reader.subscribe(resource_v1.ResourceSlice, self._slice)
+
+    async def settled(self) -> None:
+        """Until all that changed has been read."""
+        while self._changed:
+            for _ in range(min(AT_ONCE, len(self._changed))):
+                self._read_one()
+            if self._changed:
+                await asyncio.sleep(0)
 
     def uses(self, node: str, resource: str, namespace: str, name: str) -> bool:
         """Whether a pod of the node refers to it, or for a secret a volume that such a pod claims."""
@@ -79,6 +94,16 @@ class Graph:
 
     def has_slice(self, node: str, name: str) -> bool:
         return self._slices.get(name) == node
+
+    def _note_pod(self, namespace: str, name: str) -> None:
+        self._changed[namespace, name] = None
+        if len(self._changed) > MOST:
+            self._read_one()
+
+    def _read_one(self) -> None:
+        """The last first: to find the first in a dictionary that has lost many costs a walk."""
+        (namespace, name), _ = self._changed.popitem()
+        self._pod(namespace, name)
 
     def _pod(self, namespace: str, name: str) -> None:
         pod = self._reader.view(core_v1.Pod, PodView, name, namespace)

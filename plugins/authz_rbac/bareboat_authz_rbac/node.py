@@ -58,6 +58,8 @@ class NodeAuthorizer(Authorizer):
         check = self._special.get((attributes.group, attributes.resource))
         if check is None:
             return ALLOW if any(rule.allows(attributes) for rule in self._rules) else _NO
+        if check not in _WITHOUT_GRAPH:
+            await self._graph.settled()
         objection = check(node, attributes)
         return Decision("NoOpinion", objection) if objection else ALLOW
 
@@ -162,3 +164,7 @@ def _csi_node(node: str, asked: Attributes) -> str:
     if asked.verb not in _OWN:
         return "can only get, create, update, patch, or delete a CSINode"
     return "" if asked.verb == "create" or asked.name == node else "can only access CSINode with the same name as the requesting node"
+
+
+#: A node's own objects: their names say whose they are.
+_WITHOUT_GRAPH = (_node, _lease, _csi_node)

@@ -6,6 +6,7 @@ from bareboat.contracts.auth import Attributes, Required, UserInfo
 from bareboat.models import core_v1, resource_v1, storage_v1
 from bareboat.models.codec import from_tree
 from bareboat.testing.kernel import Kernel
+from bareboat_authz_rbac import graph
 from bareboat_authz_rbac.plugin import bareboat_authorizers
 
 pytestmark = pytest.mark.virtual_time
@@ -95,6 +96,18 @@ async def test_a_right_ends_with_the_last_pod_that_gave_it(node):
     assert await node.may("get", "secrets", "s", "default")
     await node.kernel.client.delete(core_v1.Pod, "b", "default", grace_seconds=0)
     assert not await node.may("get", "secrets", "s", "default")
+
+
+async def test_pods_that_changed_unasked_are_read_before_the_answer_however_many_they_are(node, monkeypatch):
+    monkeypatch.setattr(graph, "AT_ONCE", 3)
+    monkeypatch.setattr(graph, "MOST", 8)
+    for number in range(20):
+        await node.pod(f"p{number}", "n1", volumes=secret(f"s{number}"))
+        assert len(node.authorizer._graph._changed) <= 8
+    for number in range(0, 20, 2):
+        await node.kernel.client.delete(core_v1.Pod, f"p{number}", "default", grace_seconds=0)
+    allowed = [await node.may("get", "secrets", f"s{number}", "default") for number in range(20)]
+    assert allowed == [number % 2 == 1 for number in range(20)]
 
 
 async def test_a_mirror_pod_gives_its_node_nothing(node):

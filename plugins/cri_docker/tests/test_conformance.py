@@ -9,17 +9,7 @@ from bareboat_cri_docker.plugin import DockerRuntime
 
 
 @pytest.mark.root
-class TestDockerRuntime(
-    features.LogRules,
-    features.TtyRules,
-    features.AttachRules,
-    features.PortForwardRules,
-    features.StatsRules,
-    features.EventRules,
-    features.ImageRemovalRules,
-    features.UpdateRules,
-    RuntimeSuite,
-):
+class TestDockerRuntime(features.AllFeatures, RuntimeSuite):
     @pytest.fixture(autouse=True)
     def _images(self, dockerd, registry):
         cls = type(self)

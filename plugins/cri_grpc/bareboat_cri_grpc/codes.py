@@ -12,9 +12,6 @@ import grpc
 from bareboat.contracts import errors
 from bareboat.contracts.errors import DriverError, NotFound
 
-#: Trailing metadata with the contract's reason.
-REASON = "bareboat-reason"
-
 TO_CODE: tuple[tuple[type[DriverError], grpc.StatusCode], ...] = (
     (errors.InvalidConfig, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.Unsupported, grpc.StatusCode.UNIMPLEMENTED),

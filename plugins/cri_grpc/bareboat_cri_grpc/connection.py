@@ -12,6 +12,7 @@ import grpc
 from bareboat_cri_protocol import cri_pb2 as pb
 
 from bareboat.contracts.errors import DriverError, Unavailable
+from bareboat.contracts.grpc_face import REASON
 from bareboat_cri_grpc import codes
 
 #: Bytes of one message: lists of large pods, and the output of a command.
@@ -53,7 +54,7 @@ class Connection:
         try:
             return await call(request(**fields), timeout=within or self._timeout)
         except grpc.aio.AioRpcError as error:
-            reason = str(dict(error.trailing_metadata() or ()).get(codes.REASON, ""))
+            reason = str(dict(error.trailing_metadata() or ()).get(REASON, ""))
             raise Failed(error.code(), codes.error_of(error.code(), error.details() or error.code().name, reason)) from error
         except grpc.aio.UsageError as error:
             raise Failed(grpc.StatusCode.UNAVAILABLE, Unavailable("the runtime is closed")) from error

@@ -38,17 +38,7 @@ def served(tmp_path_factory):
         yield found
 
 
-class TestContainerd(
-    features.LogRules,
-    features.TtyRules,
-    features.AttachRules,
-    features.PortForwardRules,
-    features.StatsRules,
-    features.EventRules,
-    features.ImageRemovalRules,
-    features.UpdateRules,
-    RuntimeSuite,
-):
+class TestContainerd(features.AllFeatures, RuntimeSuite):
     patience = 20.0
 
     @pytest.fixture(autouse=True)

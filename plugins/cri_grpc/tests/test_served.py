@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket as sockets
 import subprocess
 import sys
 
@@ -24,17 +25,7 @@ from bareboat_cri_process.plugin import ProcessRuntime
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="the process runtime needs root")
-class TestProcessBehindASocket(
-    features.LogRules,
-    features.TtyRules,
-    features.AttachRules,
-    features.PortForwardRules,
-    features.StatsRules,
-    features.EventRules,
-    features.ImageRemovalRules,
-    features.UpdateRules,
-    RuntimeSuite,
-):
+class TestProcessBehindASocket(features.AllFeatures, RuntimeSuite):
     image, other_image = "host", "host:other"
 
     def make_driver(self, host):
@@ -61,6 +52,12 @@ async def test_a_socket_that_is_gone_is_unavailable_until_it_is_back(tmp_path):
     await face.driver.close()
 
 
+def listened_to(socket):
+    """Its file is there a moment before anybody listens."""
+    with sockets.socket(sockets.AF_UNIX) as client:
+        return client.connect_ex(str(socket)) == 0
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="the process runtime needs root")
 async def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
@@ -69,7 +66,7 @@ async def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
     server = subprocess.Popen(words)
     try:
         async with asyncio.timeout(20):
-            while not socket.exists():
+            while not listened_to(socket):
                 await asyncio.sleep(0.05)
         driver = CriSocket(CriSocketOptions(socket=str(socket)), FakeHost(tmp_path / "agent"))
         await driver.open()

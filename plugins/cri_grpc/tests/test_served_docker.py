@@ -32,17 +32,7 @@ def docker(tmp_path_factory):
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0 or bool(testing.missing()), reason=f"needs root and a Docker daemon: {testing.missing()}")
-class TestDockerBehindASocket(
-    features.LogRules,
-    features.TtyRules,
-    features.AttachRules,
-    features.PortForwardRules,
-    features.StatsRules,
-    features.EventRules,
-    features.ImageRemovalRules,
-    features.UpdateRules,
-    RuntimeSuite,
-):
+class TestDockerBehindASocket(features.AllFeatures, RuntimeSuite):
     patience = 20.0
 
     @pytest.fixture(autouse=True)

@@ -7,6 +7,8 @@ cannot be read to its end stays.
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ from bareboat_cri_process.images import ImageRecord, ImageStore
 from bareboat_cri_process.manifests import Descriptor, fits, read_configuration, read_manifest
 from bareboat_cri_process.references import listed_name, parse
 
+#: What an archive can bring about: links to nothing and in circles, files below files.
+_ODD = (KeyError, RecursionError, FileExistsError, NotADirectoryError, IsADirectoryError)
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
@@ -46,10 +50,23 @@ def load(store: ImageStore, source: Path, tag: str = "") -> list[ImageRecord]:
     with tempfile.TemporaryDirectory(dir=store.directory, prefix=".load-") as scratch:
         try:
             with tarfile.open(source) as archive:
-                archive.extractall(scratch, filter="data")
-        except (tarfile.TarError, EOFError) as error:
+                _extract(archive, Path(scratch))
+        except (tarfile.TarError, EOFError, *_ODD) as error:
             raise InvalidConfig(f"this is no OCI layout and no docker archive: {error}", reason="InvalidImage") from error
         return _load(store, Path(scratch), tag)
+
+
+def _extract(archive: tarfile.TarFile, directory: Path) -> None:
+    """Files, and as files too what links name within the archive. Nothing that is written is a link, so no name leads through one."""
+    for member in archive:
+        name = os.path.normpath(member.name.lstrip("/"))
+        if name.startswith(".."):
+            raise tarfile.ReadError(f"{member.name!r} leads outside of the archive")
+        content = archive.extractfile(member) if member.isfile() or member.issym() or member.islnk() else None
+        if content is not None:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            with content, (directory / name).open("wb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
 
 
 def _load(store: ImageStore, layout: Path, tag: str) -> list[ImageRecord]:

@@ -8,6 +8,7 @@ what a hard link reaches for below. Whatever names and links a hostile layer has
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import encodings.idna  # noqa: F401  everything that unpacking may import lazily must be there before the root changes
 import errno
@@ -59,6 +60,7 @@ class Unpacking:
         self._directories: list[tuple[str, float]] = []
 
     def run(self, stream: tarfile.TarFile) -> None:
+        stream.extraction_filter = lambda member, _: member  # the new root confines; Pythons before 3.11.4 know no filters
         for member in stream:
             name = "/" + os.path.normpath("/" + member.name).lstrip("/")
             directory, base = os.path.split(name)
@@ -79,7 +81,9 @@ class Unpacking:
             os.makedirs(os.path.dirname(name), exist_ok=True)
             os.link("/" + os.path.normpath("/" + member.linkname).lstrip("/"), name, follow_symlinks=False)
         else:
-            stream.extract(member.replace(name=name.lstrip("/") or ".", deep=False), "/", numeric_owner=True, filter="fully_trusted")
+            placed = copy.copy(member)
+            placed.name = name.lstrip("/") or "."
+            stream.extract(placed, "/", numeric_owner=True)
             _set_attributes(member, name)
             self.size += member.size
         if member.isdir():

@@ -14,17 +14,7 @@ from bareboat_cri_process.options import ProcessOptions
 from bareboat_cri_process.plugin import ProcessRuntime
 
 
-class Rules(
-    features.LogRules,
-    features.TtyRules,
-    features.AttachRules,
-    features.PortForwardRules,
-    features.StatsRules,
-    features.EventRules,
-    features.ImageRemovalRules,
-    features.UpdateRules,
-    RuntimeSuite,
-):
+class Rules(features.AllFeatures, RuntimeSuite):
     image, other_image = "host", "host:other"
 
 

@@ -131,6 +131,42 @@ class TestLoading:
             assert error.reason == "InvalidImage"  # noqa: PT017  refusing it is fine too
         assert os.listdir(victim) == ["kept"]
 
+    async def test_an_archive_may_link_within_itself(self, pods, busybox, tmp_path):
+        path = tmp_path / "i.tar"
+        with tarfile.open(path, "w") as archive:
+            manifest = json.dumps([{"Config": "./config.json", "RepoTags": ["app:1"], "Layers": ["a/layer.tar", "b/layer.tar"]}]).encode()
+            for name, content in (("a/layer.tar", layer(busybox)), ("config.json", config_of()), ("manifest.json", manifest)):
+                member = tarfile.TarInfo(f"./{name}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+            link = tarfile.TarInfo("b/layer.tar")
+            link.type, link.linkname = tarfile.SYMTYPE, "../a/layer.tar"
+            archive.addfile(link)
+        await pods.driver.load_image(str(path))
+        assert await pods.output("echo in", image="app:1") == ("in", 0)
+
+    @pytest.mark.parametrize(
+        "members",
+        [
+            [("../up", b"x")],
+            [("out", "/etc"), ("out/x", b"x")],
+            [("out", "/etc/passwd")],
+            [("out", "out")],
+            [("out", "../../../../../../etc/passwd")],
+            [("file", b"x"), ("file/below", b"x")],
+            [("directory", None), ("directory/x", b"x"), ("directory", b"x")],
+        ],
+        ids=["up", "below a link", "absolute link", "circle", "relative link", "below a file", "over a directory"],
+    )
+    async def test_a_hostile_archive_is_refused_and_leaves_nothing(self, pods, tmp_path, members):
+        path = tmp_path / "hostile.tar"
+        path.write_bytes(layer(members))
+        with pytest.raises(InvalidConfig) as caught:
+            await pods.driver.load_image(str(path))
+        assert caught.value.reason == "InvalidImage"
+        assert not list(tmp_path.rglob("up"))
+        assert not list(tmp_path.rglob(".load-*"))
+
     async def test_a_layer_opaque_over_a_directory_replaces_it(self, pods, busybox, tmp_path):
         layers = [layer([*busybox, ("d", None), ("d/old", b"")]), layer([("d/.wh..wh..opq", b""), ("d/new", b"")])]
         await pods.driver.load_image(docker_archive(tmp_path / "i.tar", config_of(), layers, ["app:1"]))

@@ -15,6 +15,7 @@ from bareboat_csi_protocol import csi_pb2 as pb
 from bareboat.contracts import csi
 from bareboat.contracts.driver import Health, Host
 from bareboat.contracts.errors import DriverError, Unavailable
+from bareboat.contracts.grpc_face import REASON
 from bareboat_csi_grpc import offers
 from bareboat_csi_grpc import translate as t
 from bareboat_csi_grpc.options import CsiSocketOptions
@@ -72,7 +73,7 @@ class CsiConnection(csi.VolumeDriver):
             return await call(request, timeout=self.options.timeout)
         except grpc.aio.AioRpcError as error:
             metadata = dict(error.trailing_metadata() or ())
-            reason = str(metadata.get(t.REASON, ""))
+            reason = str(metadata.get(REASON, ""))
             raise t.error_of(error.code(), error.details() or error.code().name, reason, listing=verb in LISTING) from error
 
     async def status(self) -> Health:

@@ -10,7 +10,6 @@ from bareboat_csi_protocol import csi_pb2 as pb
 from bareboat.contracts import csi, errors
 
 #: Trailing metadata that carries the contract's reason between two ends that are ours.
-REASON = "bareboat-reason"
 MODES = {name: getattr(pb.VolumeCapability.AccessMode, name) for name in csi.AccessMode.__args__}  # type: ignore[attr-defined]
 NAMES = {number: name for name, number in MODES.items()}
 Code = grpc.StatusCode

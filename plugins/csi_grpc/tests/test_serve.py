@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket as sockets
 import subprocess
 import sys
 import time
@@ -16,6 +17,12 @@ from bareboat_csi_grpc.plugin import CsiSocket
 SERVE = [sys.executable, "-m", "bareboat", "serve", "csi"]
 
 
+def listened_to(socket):
+    """Its file is there a moment before anybody listens."""
+    with sockets.socket(sockets.AF_UNIX) as client:
+        return client.connect_ex(str(socket)) == 0
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
 async def test_local_storage_is_served_until_it_is_told_to_stop(tmp_path):
@@ -23,7 +30,7 @@ async def test_local_storage_is_served_until_it_is_told_to_stop(tmp_path):
     server = subprocess.Popen([*SERVE, "local", "--socket", str(socket), "--state-dir", str(tmp_path / "state"), "--node", "here"])
     try:
         deadline = time.monotonic() + 20
-        while not socket.exists():
+        while not listened_to(socket):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         driver = CsiSocket(CsiSocketOptions(socket=str(socket)), FakeHost(tmp_path / "agent"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from bareboat.contracts.errors import DriverError, InvalidConfig
 from bareboat.contracts.store import Compacted, Row, StoreStats
 from bareboat_store_etcd.gateway import Gateway, HistoryGone, deletes, puts, reads, unchanged
 from bareboat_store_etcd.keys import Keys, to_row
 from bareboat_store_etcd.options import EtcdOptions
+from bareboat_store_etcd.restoring import Restore, discard
 from bareboat_store_etcd.writer import Writer
 
 #: Raised when the keys change; an older driver refuses a newer schema.
@@ -27,8 +28,8 @@ class Database:
         self._options = options
         self._keys = Keys(options.prefix)
         self._gateway = Gateway(options)
-        identity = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
-        self.writer = Writer(self._gateway, self._keys, identity, options.timeout)
+        self._identity = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+        self.writer = Writer(self._gateway, self._keys, self._identity, options.timeout)
 
     @classmethod
     async def opened(cls, options: EtcdOptions) -> Database:
@@ -51,6 +52,8 @@ class Database:
         if found != SCHEMA_VERSION:
             where = f"{self._options.prefix} of {self._options.shown}"
             raise InvalidConfig(f"{where} has schema {found}, this version reads {SCHEMA_VERSION}: use the version that wrote it, or newer")
+        if unfinished := (await self._gateway.range(keys.restore)).pairs:
+            await discard(self._gateway, keys, unfinished[0].mod)
 
     async def close(self) -> None:
         try:
@@ -71,51 +74,54 @@ class Database:
         after = revision
         while len(rows) < limit:
             count = min(CHUNK, limit - len(rows))
-            compacted, found = await self._gateway.read(
-                reads(self._keys.compacted), reads(self._keys.row(after + 1), self._keys.end, limit=count)
+            compacted, head, found = await self._gateway.read(
+                reads(self._keys.compacted), reads(self._keys.head), reads(self._keys.row(after + 1), self._keys.end, limit=count)
             )
             if revision < int(compacted.pairs[0].value):
                 raise Compacted(int(compacted.pairs[0].value))
-            rows += [to_row(pair.value) for pair in found.pairs]
-            if len(found.pairs) < count:
+            more = [row for row in (to_row(pair.value) for pair in found.pairs) if row.revision <= int(head.pairs[0].value)]
+            rows += more
+            if len(more) < count:
                 break
             after = rows[-1].revision
         return rows
 
     async def at(self, prefix: str, revision: int) -> list[Row]:
-        newest = await self._newest(prefix, self._keys.row(revision + 1))
+        newest = await self._newest(prefix, revision)
         kept = await self.compacted()
         if revision < kept:
             raise Compacted(kept)
         return [newest[key] for key in sorted(newest) if not newest[key].deleted]
 
     async def live(self) -> AsyncIterator[list[Row]]:
-        newest = await self._newest("", self._keys.end)
+        newest = await self._newest("")
         rows = sorted((row for row in newest.values() if not row.deleted), key=lambda row: row.revision)
         newest.clear()
         for start in range(0, len(rows), CHUNK):
             yield rows[start : start + CHUNK]
 
-    async def _newest(self, prefix: str, end: str) -> dict[str, Row]:
-        """Of each key below ``prefix`` the last row before the etcd key ``end``, as of one moment."""
+    async def _newest(self, prefix: str, until: int | None = None) -> dict[str, Row]:
+        """Of each key below ``prefix`` the last row up to the revision ``until``, or the head, as of one moment."""
         while True:
             try:
-                return await self._scanned(prefix, end)
+                return await self._scanned(prefix, until)
             except HistoryGone:
                 continue  # it took longer than etcd keeps the moment: take another
 
-    async def _scanned(self, prefix: str, end: str) -> dict[str, Row]:
+    async def _scanned(self, prefix: str, until: int | None) -> dict[str, Row]:
         newest: dict[str, Row] = {}
-        start, revision = self._keys.row(0), 0
+        head = await self._gateway.range(self._keys.head)
+        last = int(head.pairs[0].value)
+        start, end = self._keys.row(0), self._keys.row((last if until is None else min(until, last)) + 1)
         while True:
-            found = await self._gateway.range(start, end, limit=CHUNK, revision=revision)
+            found = await self._gateway.range(start, end, limit=CHUNK, revision=head.revision)
             for pair in found.pairs:
                 row = to_row(pair.value)
                 if row.key.startswith(prefix):
                     newest[row.key] = row
             if not found.more:
                 return newest
-            start, revision = found.pairs[-1].key + "\0", revision or found.revision
+            start = found.pairs[-1].key + "\0"
 
     async def compact(self, revision: int, limit: int) -> int:
         compacted, head = await self._gateway.read(reads(self._keys.compacted), reads(self._keys.head))
@@ -142,9 +148,26 @@ class Database:
         except HistoryGone:
             return  # somebody has done so
 
+    async def check(self) -> list[str]:
+        compacted, head = await self._gateway.read(reads(self._keys.compacted), reads(self._keys.head))
+        first, last = int(compacted.pairs[0].value) + 1, int(head.pairs[0].value)
+        try:
+            kept = await self._gateway.range(self._keys.row(first), self._keys.row(last + 1), revision=head.revision, count_only=True)
+        except HistoryGone:
+            return await self.check()  # etcd has compacted that moment: take another
+        missing = last + 1 - first - kept.count
+        return [f"{missing} revisions are missing between the compacted one and the head"] if missing else []
+
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        """Servers that run find what they know compacted, and read everything anew."""
+        revision = await Restore(self._gateway, self._keys, self._identity).run(compacted, rows)
+        if self._options.compact:
+            await self._forget(revision)
+
     async def stats(self) -> StoreStats:
-        count = (await self._gateway.range(self._keys.row(0), self._keys.end, count_only=True)).count
-        return StoreStats(rows=count, bytes_used=await self._gateway.size(), head=await self.head(), compacted=await self.compacted())
+        head = await self.head()
+        count = (await self._gateway.range(self._keys.row(0), self._keys.row(head + 1), count_only=True)).count
+        return StoreStats(rows=count, bytes_used=await self._gateway.size(), head=head, compacted=await self.compacted())
 
     async def changes(self) -> AsyncIterator[int]:
         async for value in self._gateway.watch(self._keys.head):

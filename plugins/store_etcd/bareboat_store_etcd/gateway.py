@@ -203,8 +203,9 @@ def puts(key: str, value: str | bytes) -> dict[str, Any]:
     return {"request_put": {"key": encoded(key), "value": encoded(value)}}
 
 
-def deletes(key: str) -> dict[str, Any]:
-    return {"request_delete_range": {"key": encoded(key)}}
+def deletes(key: str, end: str = "") -> dict[str, Any]:
+    """That key, or those from it up to ``end``."""
+    return {"request_delete_range": {"key": encoded(key), **({"range_end": encoded(end)} if end else {})}}
 
 
 def unchanged(key: str, mod: int) -> dict[str, Any]:

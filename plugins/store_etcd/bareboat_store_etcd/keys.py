@@ -1,7 +1,7 @@
 """Where things are in etcd, and rows as values. Pure functions.
 
 ``PREFIX/meta/schema``, ``PREFIX/head`` (the newest revision of ours, not etcd's), ``PREFIX/compacted``, ``PREFIX/writers/ID`` (a
-server's last batch), ``PREFIX/log/00000000000000000042`` (a row each).
+server's last batch), ``PREFIX/log/00000000000000000042`` (a row each), ``PREFIX/restore`` (whose rows lie beyond the head).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Keys:
         self.schema = f"{prefix}/meta/schema"
         self.head = f"{prefix}/head"
         self.compacted = f"{prefix}/compacted"
+        self.restore = f"{prefix}/restore"
         self.end = f"{prefix}/log0"
         self._log = f"{prefix}/log/"
         self._writers = f"{prefix}/writers/"

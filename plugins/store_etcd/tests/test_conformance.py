@@ -9,12 +9,6 @@ from bareboat_store_etcd.plugin import EtcdStore
 
 
 class TestEtcd(SharedStoreSuite):
-    # etcd has no transaction that is large enough for a restore: its own snapshots are what to keep and to restore
-    test_a_restore_replaces_everything_and_goes_on_from_its_revision = None
-    test_a_restore_of_nothing_leaves_an_empty_store_at_its_revision = None
-    test_a_restore_that_breaks_off_changes_nothing = None
-    test_space_is_given_back_in_steps_that_end = None
-
     @pytest.fixture(autouse=True)
     async def _way(self, etcd):
         self.way = await Cuttable(etcd.port).open()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from bareboat.contracts.driver import Health, Host, PluginInfo
-from bareboat.contracts.errors import DriverError
-from bareboat.contracts.store import GROUP, Maintained, Row, SharedStore, StoreStats
+from bareboat.contracts.driver import Host, PluginInfo
+from bareboat.contracts.opened_store import OpenedStore
+from bareboat.contracts.store import GROUP, Maintained, Row
 from bareboat_store_postgres.options import PostgresOptions
 
 if TYPE_CHECKING:
     from bareboat_store_postgres.driver import Database
 
 
-class PostgresStore(SharedStore, Maintained):
+class PostgresStore(OpenedStore["Database"], Maintained):
     """See contracts.store.SharedStore and Maintained."""
 
     info = PluginInfo(name="postgres", summary="PostgreSQL, for several servers over one database", contract=GROUP)
@@ -24,60 +24,14 @@ class PostgresStore(SharedStore, Maintained):
     def __init__(self, options: PostgresOptions, host: Host) -> None:
         super().__init__(options, host)
         self._options = options
-        self._opened: Database | None = None
 
-    async def open(self) -> None:
-        if self._opened is None:
-            from bareboat_store_postgres.driver import Database
+    async def connect(self) -> Database:
+        from bareboat_store_postgres.driver import Database
 
-            self._opened = await Database.opened(self._options)
-
-    async def close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened.close()
-
-    async def status(self) -> Health:
-        if self._opened is None:
-            return Health(ready=False, reason="NotOpen", message="the store is not open")
-        try:
-            await self._database.head()
-        except DriverError as error:
-            return Health(ready=False, reason=error.reason, message=error.message)
-        return Health(ready=True)
-
-    async def head(self) -> int:
-        return await self._database.head()
-
-    async def compacted(self) -> int:
-        return await self._database.compacted()
-
-    async def append(self, rows: Sequence[Row]) -> None:
-        if rows:
-            await self._database.writer.extend(rows, rows[0].revision - 1, (), strict=True)
-
-    async def extend(self, rows: Sequence[Row], known: int, guards: Sequence[str] = ()) -> int:
-        return await self._database.writer.extend(rows, known, guards, strict=False)
-
-    async def changes(self) -> AsyncIterator[int]:
-        async for head in self._database.changes():
-            yield head
-
-    async def load(self) -> AsyncIterator[list[Row]]:
-        async for rows in self._database.live():
-            yield rows
-
-    async def since(self, revision: int, limit: int) -> list[Row]:
-        return await self._database.since(revision, limit)
-
-    async def at(self, prefix: str, revision: int) -> list[Row]:
-        return await self._database.at(prefix, revision)
-
-    async def compact(self, revision: int, limit: int) -> int:
-        return await self._database.compact(revision, limit)
+        return await Database.opened(self._options)
 
     async def check(self) -> list[str]:
-        return await self._database.check()
+        return await self.database.check()
 
     async def shrink(self, limit: int) -> int:
         """PostgreSQL's autovacuum does it."""
@@ -85,13 +39,4 @@ class PostgresStore(SharedStore, Maintained):
         return 0
 
     async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
-        await self._database.restore(compacted, rows)
-
-    async def stats(self) -> StoreStats:
-        return await self._database.stats()
-
-    @property
-    def _database(self) -> Database:
-        if self._opened is None:
-            raise DriverError("the store is not open")
-        return self._opened
+        await self.database.restore(compacted, rows)

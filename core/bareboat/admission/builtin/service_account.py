@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -10,11 +11,20 @@ from bareboat.base.ids import SystemIds
 from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
+from bareboat.models.codec import decode
 from bareboat.models.status import Forbidden
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 PREFIX = "kube-api-access-"
 TOKEN_SECONDS = 3607
+_TOKEN_VOLUME = (
+    b'{"name":"%%b","projected":{"sources":[{"serviceAccountToken":{"expirationSeconds":%d,"path":"token"}},'
+    b'{"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},'
+    b'{"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}]}}],'
+    b'"defaultMode":%d}}' % (TOKEN_SECONDS, 0o644)
+)
+#: Accounts that are remembered.
+MOST = 1024
 
 
 class _Account(msgspec.Struct):
@@ -30,6 +40,8 @@ class ServiceAccount(AdmissionPlugin):
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._ids = SystemIds()
+        #: accounts, each with whether it is as it was
+        self._known: dict[tuple[str, str], tuple[Callable[[], bool], _Account]] = {}
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation == "CREATE" and not group and resource == "pods" and not subresource
@@ -41,7 +53,7 @@ class ServiceAccount(AdmissionPlugin):
         spec = pod.spec
         spec.serviceAccountName = spec.serviceAccountName or "default"
         spec.serviceAccount = spec.serviceAccountName
-        account = self._reader.view(core_v1.ServiceAccount, _Account, spec.serviceAccountName, request.namespace)
+        account = self._account(spec.serviceAccountName, request.namespace)
         if account is None:
             name = f"{request.namespace}/{spec.serviceAccountName}"
             because = f'error looking up service account {name}: serviceaccount "{spec.serviceAccountName}" not found'
@@ -49,7 +61,19 @@ class ServiceAccount(AdmissionPlugin):
         if self._wants_token(spec, account):
             self._mount(spec)
         if not spec.imagePullSecrets:
-            spec.imagePullSecrets = account.imagePullSecrets
+            spec.imagePullSecrets = [core_v1.LocalObjectReference(name=secret.name) for secret in account.imagePullSecrets]
+
+    def _account(self, name: str, namespace: str) -> _Account | None:
+        known = self._known.get((namespace, name))
+        if known is not None and known[0]():
+            return known[1]
+        as_it_is = self._reader.mark(core_v1.ServiceAccount, name, namespace)
+        account = self._reader.view(core_v1.ServiceAccount, _Account, name, namespace)
+        if account is not None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[namespace, name] = as_it_is, account
+        return account
 
     def _wants_token(self, spec: Any, account: _Account) -> bool:
         if spec.automountServiceAccountToken is not None:
@@ -65,20 +89,4 @@ class ServiceAccount(AdmissionPlugin):
         for container in containers:
             container.volumeMounts = [*container.volumeMounts, core_v1.VolumeMount(name=name, readOnly=True, mountPath=MOUNT_PATH)]
         if not known:
-            self._add_volume(spec, name)
-
-    def _add_volume(self, spec: Any, name: str) -> None:
-        field = core_v1.DownwardAPIVolumeFile(
-            path="namespace", fieldRef=core_v1.ObjectFieldSelector(apiVersion="v1", fieldPath="metadata.namespace")
-        )
-        sources = [
-            core_v1.VolumeProjection(
-                serviceAccountToken=core_v1.ServiceAccountTokenProjection(expirationSeconds=TOKEN_SECONDS, path="token")
-            ),
-            core_v1.VolumeProjection(
-                configMap=core_v1.ConfigMapProjection(name="kube-root-ca.crt", items=[core_v1.KeyToPath(key="ca.crt", path="ca.crt")])
-            ),
-            core_v1.VolumeProjection(downwardAPI=core_v1.DownwardAPIProjection(items=[field])),
-        ]
-        projected = core_v1.ProjectedVolumeSource(sources=sources, defaultMode=0o644)
-        spec.volumes = [*spec.volumes, core_v1.Volume(name=name, projected=projected)]
+            spec.volumes = [*spec.volumes, decode(core_v1.Volume, _TOKEN_VOLUME % name.encode())]

@@ -40,6 +40,8 @@ class Plan:
 
     def __enter__(self) -> None:
         """Raises Raced if somebody took one of the numbers since the plan was made."""
+        if not self.addresses and not self.ports:
+            return
         owner = self._owner
         if any(map(owner.addresses.taken, self.addresses)) or any(map(owner.ports.taken, self.ports)):
             raise Raced("a number that was free is taken")
@@ -60,6 +62,7 @@ class Allocations:
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._nothing = Plan(self)
         self.configure("10.96.0.0/16", (30000, 32767))
         log.tap(f"{SERVICES}/", self._changed)
 
@@ -81,12 +84,13 @@ class Allocations:
                 self.ports.take(number)
 
     def plan(self, resource: str, new: Any, old: Any) -> Plan:
-        """Complete ``new`` in place. Not a Service: an empty plan."""
+        """Complete ``new`` in place. Not a Service: the empty plan."""
+        if resource != SERVICES:
+            return self._nothing
         plan = Plan(self)
-        if resource == SERVICES:
-            had_addresses, had_ports = (_addresses(old), _ports(old)) if old is not None else (set(), set())
-            self._plan_addresses(plan, new, had_addresses)
-            self._plan_ports(plan, new, had_ports)
+        had_addresses, had_ports = (_addresses(old), _ports(old)) if old is not None else (set(), set())
+        self._plan_addresses(plan, new, had_addresses)
+        self._plan_ports(plan, new, had_ports)
         return plan
 
     def _changed(self, change: Change) -> None:

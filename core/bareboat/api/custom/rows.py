@@ -35,15 +35,30 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def head_of(scheme: Scheme, key: str) -> bytes:
-    """For the log: what served bytes of a resource ("apps/deployments") start with."""
-    group, _, plural = key.partition("/")
-    group = "" if group == "core" else group
-    try:
-        stored = scheme.storage(group, plural)
-    except KeyError:
-        return START
-    return START if stored.custom else head(stored.kind, stored.api_version)
+class Heads:
+    """For the log: what served bytes of a resource ("apps/deployments") start with, as long as the scheme stays as it is."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self._scheme = scheme
+        self._generation = -1
+        self._known: dict[str, bytes] = {}
+
+    def __call__(self, key: str) -> bytes:
+        if self._generation != self._scheme.generation:
+            self._generation = self._scheme.generation
+            self._known.clear()
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._head(key)
+        return found
+
+    def _head(self, key: str) -> bytes:
+        group, _, plural = key.partition("/")
+        try:
+            stored = self._scheme.storage("" if group == "core" else group, plural)
+        except KeyError:
+            return START
+        return START if stored.custom else head(stored.kind, stored.api_version)
 
 
 async def seen(version: Version, converter: Converter, entries: list[Entry]) -> list[Entry]:

@@ -52,8 +52,13 @@ def validate_metadata_update(new: Any, old: Any, strategy: Strategy) -> list[Cau
 
 
 def _common(meta: Any, strategy: Strategy) -> list[Cause]:
-    causes = validate_labels(meta.labels, "metadata.labels") + validate_annotations(meta.annotations, "metadata.annotations")
-    causes += _owners(meta.ownerReferences)
+    causes = validate_labels(meta.labels, "metadata.labels") if meta.labels else []
+    if meta.annotations:
+        causes += validate_annotations(meta.annotations, "metadata.annotations")
+    if meta.ownerReferences:
+        causes += _owners(meta.ownerReferences)
+    if not meta.finalizers:
+        return causes
     for finalizer in meta.finalizers:
         causes += validate_finalizer(finalizer, "metadata.finalizers", known=strategy.known_finalizers)
     if "orphan" in meta.finalizers and "foregroundDeletion" in meta.finalizers:

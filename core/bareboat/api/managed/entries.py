@@ -171,7 +171,7 @@ def write(managed: Managed) -> list[Entry]:
 
 
 def entry(owner: Owner, time: str | None, fields: Node | msgspec.Raw) -> meta_v1.ManagedFieldsEntry:
-    """``fields`` in order."""
+    """``fields`` in order, as a tree or as JSON."""
     return meta_v1.ManagedFieldsEntry(
         manager=owner.manager,
         operation=owner.operation,

@@ -8,6 +8,7 @@ from bareboat.api import answers, body
 from bareboat.api.conversion import convert_object
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
+from bareboat.api.templates import Templates
 from bareboat.api.writing import check_name, new_row, write_new
 from bareboat.models.codec import decode, encode, to_tree
 from bareboat.models.status import AlreadyExists, BadRequest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 NAME_TRIES = 8
 #: Longest part of generateName that is kept before the suffix.
 NAME_BASE = 58
+_templates = Templates()
 
 
 async def create(service: Service, op: Operation) -> ApiResponse:
@@ -42,11 +44,15 @@ def read_object(op: Operation) -> Any:
     resource = op.resource
     if op.custom is not None:
         return op.custom.read(op)
+    obj = _templates.read(op)
+    if obj is not None:
+        return obj
     cls: Any = resource.type
     obj = body.read(op, cls, resource.kind, resource.api_version)
     if not op.same_version:
         obj = convert_object(to_tree(obj), resource, op.stored)
     op.strategy.default(obj)
+    _templates.remember(op, obj)
     return obj
 
 

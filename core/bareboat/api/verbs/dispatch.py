@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from bareboat.api.body import check_size
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.verbs.create import create
@@ -28,12 +29,15 @@ _VERBS = {
     "delete": delete,
     "deletecollection": delete_collection,
 }
+_WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
 class Verbs:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def of(self, op: Operation) -> Awaitable[ApiResponse]:
-        """To be awaited: what the operation's verb answers."""
+    def run(self, op: Operation) -> Awaitable[ApiResponse]:
+        """To be awaited: what the operation's verb answers. Raises RequestEntityTooLarge."""
+        if op.info.verb in _WRITES:
+            check_size(op.request.body)
         return run_subresource(self._service, op) if op.info.subresource else _VERBS[op.info.verb](self._service, op)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bareboat.api import answers
+from bareboat.api.indexes import Terms
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
-from bareboat.api.verbs.select import field_terms, label_selector, matcher, single_name
+from bareboat.api.verbs.select import Match, field_terms, label_selector, matcher, single_name
 from bareboat.contracts.store import Compacted
 from bareboat.models.status import BadRequest, Cause, Invalid, NotFound, ResourceExpired, Timeout
 from bareboat.store.entry import Entry
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Entries that are read in one turn of the loop.
 PORTION = 2_500
+#: Entries that selectors look into in one turn of the loop.
+TESTED = 250
 
 
 class _Token(msgspec.Struct):
@@ -64,24 +67,23 @@ async def list_objects(service: Service, op: Operation) -> ApiResponse:
     check_match_mode(op, match_mode, wanted, token)
     if wanted > service.log.head:
         raise _too_new(wanted, service.log.head)
+    selecting = "labelSelector" in op.request.query or "fieldSelector" in op.request.query
+    terms = await _terms(service, op) if selecting else None
     at, start = service.log.head, ""
     if token:
         at, start = _decode_token(service, op, token)
     elif match_mode == "Exact" or (wanted and limit and match_mode != "NotOlderThan"):
         at = wanted
-    selecting = "labelSelector" in op.request.query or "fieldSelector" in op.request.query
-    selected = _selected(service, op, at) if selecting else None
-    test = matcher(op) if selecting and selected is None else None
-    more, plain = 0, test is None and selected is None
+    keys = service.indexes.keys(op.stored.key, terms) if terms and at == service.log.head else None
+    test = matcher(op) if selecting and keys is None else None
+    more, plain = 0, keys is None and test is None
     if plain and (limit or start):
         entries, more = await _page(service, op, at, start, limit or sys.maxsize)
-    elif plain and at == service.log.head and service.log.count(op.prefix) > PORTION:
-        entries = await _portions(service, op, at)
     else:
-        entries = await _entries(service, op, at) if selected is None else selected
+        entries = await _all(service, op, at, keys)
         entries = [e for e in entries if e.key > start] if start else entries
         if test is not None:
-            entries = [e for e in await op.seen(entries) if test(e.data)]
+            entries = await _tested(test, await op.seen(entries))
         if limit:
             entries, more = entries[:limit], max(0, len(entries) - limit)
     meta: dict[str, Any] = {"resourceVersion": str(at)}
@@ -108,22 +110,44 @@ async def _page(service: Service, op: Operation, at: int, start: str, limit: int
         raise expired(at, error.compacted) from error
 
 
-async def _portions(service: Service, op: Operation, at: int) -> list[Entry]:
-    """All of a large resource, and others have their turn meanwhile."""
+async def _all(service: Service, op: Operation, at: int, keys: set[str] | None) -> list[Entry]:
+    """What is under the prefix, or of that what has one of the keys, which are those of now, in any namespace."""
+    if keys is not None and len(keys) <= PORTION:
+        get, prefix = service.log.get, op.prefix
+        return [entry for key in sorted(keys) if key.startswith(prefix) and (entry := get(key)) is not None]
+    if at == service.log.head and service.log.count(op.prefix) > PORTION and not single_name(op):
+        return await _portions(service, op, at, keys)
+    entries = await _entries(service, op, at)
+    return entries if keys is None else [entry for entry in entries if entry.key in keys]
+
+
+async def _portions(service: Service, op: Operation, at: int, keys: set[str] | None) -> list[Entry]:
+    """The same of a large resource, and others have their turn meanwhile."""
     found: list[Entry] = []
-    more = 1
+    last, more = "", 1
     while more:
-        entries, more = await _page(service, op, at, found[-1].key if found else "", PORTION)
-        found += entries
+        entries, more = await _page(service, op, at, last, PORTION)
+        last = entries[-1].key if entries else ""
+        found += entries if keys is None else [entry for entry in entries if entry.key in keys]
         await asyncio.sleep(0)
     return found
 
 
-def _selected(service: Service, op: Operation, at: int) -> list[Entry] | None:
-    """What the selectors match, by index; None where there is none for them, or not as of ``at``."""
-    if at != service.log.head or op.custom is not None:
+async def _tested(test: Match, seen: list[Entry]) -> list[Entry]:
+    """Those whose bytes pass, looked at some at a time."""
+    found: list[Entry] = []
+    for first in range(0, len(seen), TESTED):
+        found += [entry for entry in seen[first : first + TESTED] if test(entry.data)]
+        if first:
+            await asyncio.sleep(0)
+    return found
+
+
+async def _terms(service: Service, op: Operation) -> Terms | None:
+    """What an index is to be asked, if one answers the selectors; it is there then."""
+    if op.custom is not None:
         return None
-    return service.indexes.select(op.stored.key, op.prefix, label_selector(op), field_terms(op))
+    return await service.indexes.select(op.stored.key, label_selector(op), field_terms(op))
 
 
 async def _entries(service: Service, op: Operation, at: int) -> list[Entry]:

@@ -37,13 +37,16 @@ Headers = tuple[tuple[bytes, bytes], tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where requests of one kind belong. ``width`` -1: it depends on more than the kind."""
+    """Where requests of one kind belong. ``width`` -1: it depends on more than the kind, for writes on those that watch ``watched``."""
 
     schema: Schema
     level: Level
     flow: Flow
     headers: Headers
+    #: the headers as they are sent
+    text: bytes
     width: int
+    watched: str
 
 
 class Rejected(TooManyRequests):
@@ -66,6 +69,9 @@ class Fairness:
         self.schemas: list[Schema] = []
         self.waits = Waits()
         self._places: dict[tuple[object, ...], Place] = {}
+        #: in the order in which they came
+        self._queued: dict[Ticket, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._begun: set[Level] = set()
         self._stale = True
         #: what a Place follows from has changed so often
@@ -107,17 +113,23 @@ class Fairness:
         names = (b"x-kubernetes-pf-flowschema-uid", b"x-kubernetes-pf-prioritylevel-uid")
         headers = ((names[0], schema.uid.encode()), (names[1], level.uid.encode()))
         flow = (schema.name, schema.distinguisher(user, info))
-        return Place(schema, level, flow, headers, self._widths.fixed(info))
+        text = b"".join([b"%b: %b\r\n" % header for header in headers])
+        return Place(schema, level, flow, headers, text, self._widths.fixed(info), self._widths.watched(info))
 
     def enter(self, place: Place, request: ApiRequest, info: RequestInfo) -> Seat | None:
         """The seat if the request may run now, else None: then ``wait``."""
-        level, width = place.level, place.width
-        seat = level.take(place.flow, width if width >= 0 else self._widths.of(request, info))
+        level = place.level
+        seat = level.take(place.flow, self._width(place, request, info))
         if seat is not None:
             place.schema.dispatched += 1
             if not level.exempt:
                 self._turn(level)
         return seat
+
+    def _width(self, place: Place, request: ApiRequest, info: RequestInfo) -> int:
+        if place.width >= 0:
+            return place.width
+        return self._widths.writing(place.watched) if place.watched else self._widths.listing(request, info)
 
     def passes(self, place: Place) -> bool:
         """A request that needs but a turn and is answered before this turn ends: whether it may."""
@@ -129,42 +141,58 @@ class Fairness:
         place.schema.dispatched += 1
         return True
 
-    async def wait(self, place: Place, request: ApiRequest, info: RequestInfo, lost: list[Callable[[], None]] | None = None) -> Seat:
+    async def wait(self, place: Place, request: ApiRequest, info: RequestInfo, lost: list[Callable[[], object]] | None = None) -> Seat:
         """Raises Rejected. ``lost``: calls what is put there when the client has gone."""
         schema, level = place.schema, place.level
-        loop = asyncio.get_running_loop()
-        began = self._clock.monotonic()
-        ticket = Ticket(place.flow, request.user.name, info, self._widths.of(request, info), began, loop.create_future())
+        began, admitted = self._clock.monotonic(), asyncio.get_running_loop().create_future()
+        ticket = Ticket(place.flow, request.user.name, info, self._width(place, request, info), began, admitted)
         self._turn(level)
         if not level.wait(ticket):
             self._reject(level, schema, "queue-full" if level.for_seats is not None else "concurrency-limit")
             raise Rejected
-        timer = loop.call_later(self._patience, _give_up, ticket)
-        gone = ticket.admitted.cancel
+        self._queue(ticket)
         if lost is not None:
-            lost.append(gone)  # type: ignore[arg-type]
+            lost.append(admitted.cancel)
         try:
-            admitted = await ticket.admitted
+            ran = await admitted
         except asyncio.CancelledError:
             self._reject(level, schema, "cancelled")
             if ticket.seat is not None:
                 ticket.seat.release()
-            if ticket.admitted.cancelled() and not _cancelling():
+            if admitted.cancelled() and not _cancelling():
                 raise ConnectionResetError from None
             raise
         finally:
-            timer.cancel()
-            level.forget(ticket)
+            del self._queued[ticket]
+            if ticket.seat is None:
+                level.forget(ticket)
             if lost is not None:
-                lost.remove(gone)  # type: ignore[arg-type]
+                lost.remove(admitted.cancel)
             self.waits.add(schema.name, level.name, ticket.seat is not None, self._clock.monotonic() - began)
-        if not admitted:
+        if not ran:
             self._reject(level, schema, "time-out")
             raise Rejected
         schema.dispatched += 1
         self._turn(level)
         seat: Seat = ticket.seat
         return seat
+
+    def _queue(self, ticket: Ticket) -> None:
+        """Its patience begins. There is one timer, for who has waited longest."""
+        self._queued[ticket] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._patience, self._give_up)
+
+    def _give_up(self) -> None:
+        """For those who have waited too long."""
+        self._timer = None
+        bound = self._clock.monotonic() - self._patience
+        for ticket in self._queued:
+            if ticket.arrived > bound:
+                self._timer = asyncio.get_running_loop().call_later(ticket.arrived - bound, self._give_up)
+                return
+            if not ticket.admitted.done():
+                ticket.admitted.set_result(False)
 
     def _reject(self, level: Level, schema: Schema, reason: str) -> None:
         key = (schema.name, reason)
@@ -233,11 +261,6 @@ class Fairness:
         for schema in self.schemas:
             schema.dispatched = counts.get(schema.name, 0)
         self._places.clear()
-
-
-def _give_up(ticket: Ticket) -> None:
-    if not ticket.admitted.done():
-        ticket.admitted.set_result(False)
 
 
 def _cancelling() -> bool:

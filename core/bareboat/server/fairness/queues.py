@@ -13,6 +13,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from bareboat.api.request import RequestInfo
@@ -21,6 +22,8 @@ from bareboat.api.request import RequestInfo
 Flow = tuple[str, str]
 #: Seconds that a request is taken to last until it has ended.
 GUESS = 0.003
+#: Flows whose hands are remembered, and characters of a distinguisher at most.
+KEPT, LONGEST = 128, 256
 
 
 @dataclass(slots=True, eq=False)
@@ -40,17 +43,14 @@ class Ticket:
 
 @dataclass(slots=True, eq=False)
 class Queue:
-    """``begins`` is the virtual time at which its next request would begin."""
+    """``begins`` is the virtual time at which its next request would begin. ``burden``: the requests that wait or run, and their seats."""
 
     index: int
     waiting: deque[Ticket] = field(default_factory=deque)
     executing: int = 0
     seats: int = 0
     begins: float = 0.0
-
-    @property
-    def burden(self) -> int:
-        return self.seats + self.executing + sum(ticket.width + 1 for ticket in self.waiting)
+    burden: int = 0
 
 
 class Queues:
@@ -61,6 +61,8 @@ class Queues:
         self._now = now
         self._queues: dict[int, Queue] = {}
         self._active: dict[int, Queue] = {}
+        #: of flows that waited lately
+        self._hands: dict[Flow, list[Queue]] = {}
         self._virtual, self._seen = 0.0, now()
         self.waiting = 0
         self.waiting_seats = 0
@@ -70,14 +72,15 @@ class Queues:
 
     def enqueue(self, ticket: Ticket, limit: int) -> bool:
         """False: the queue is full."""
-        number, hand, length = self.shape
+        length = self.shape[2]
         self._advance(limit)
-        queue = min((self._queue(card) for card in deal(ticket.flow, number, hand)), key=lambda q: q.burden)
+        queue = min(self._hand(ticket.flow), key=_burden)
         if len(queue.waiting) >= length:
             return False
         if not queue.waiting and not queue.executing:
             queue.begins = max(queue.begins, self._virtual)
         queue.waiting.append(ticket)
+        queue.burden += ticket.width + 1
         ticket.queue = queue
         self._active[queue.index] = queue
         self.waiting += 1
@@ -89,10 +92,12 @@ class Queues:
         if not self.waiting:
             return None
         self._advance(limit)
-        for queue in sorted((q for q in self._active.values() if q.waiting), key=lambda q: q.begins):
+        for queue in sorted([q for q in self._active.values() if q.waiting], key=_begins):
             ticket = queue.waiting[0]
             if fits(ticket):
-                self.drop(ticket)
+                queue.waiting.popleft()
+                self.waiting -= 1
+                self.waiting_seats -= ticket.width
                 queue.begins += max(1, ticket.width) * GUESS
                 queue.executing += 1
                 queue.seats += ticket.width
@@ -105,6 +110,7 @@ class Queues:
         if queue is None or ticket not in queue.waiting:
             return
         queue.waiting.remove(ticket)
+        queue.burden -= ticket.width + 1
         self.waiting -= 1
         self.waiting_seats -= ticket.width
         self._settle(queue)
@@ -112,12 +118,24 @@ class Queues:
     def finish(self, queue: Queue, width: int, seconds: float) -> None:
         queue.executing -= 1
         queue.seats -= width
+        queue.burden -= width + 1
         queue.begins += max(1, width) * (seconds - GUESS)
         self._settle(queue)
 
     def _settle(self, queue: Queue) -> None:
         if not queue.waiting and not queue.executing:
             self._active.pop(queue.index, None)
+
+    def _hand(self, flow: Flow) -> list[Queue]:
+        found = self._hands.get(flow)
+        if found is None:
+            number, hand, _ = self.shape
+            found = [self._queue(card) for card in deal(flow, number, hand)]
+            if len(flow[1]) <= LONGEST:  # of a stranger's invention nothing is kept
+                if len(self._hands) >= KEPT:
+                    self._hands.clear()
+                self._hands[flow] = found
+        return found
 
     def _queue(self, index: int) -> Queue:
         found = self._queues.get(index)
@@ -129,9 +147,12 @@ class Queues:
         """Virtual time goes on by what each active queue would have got."""
         now = self._now()
         if self._active:
-            demand = min(limit, sum(q.burden for q in self._active.values()))
+            demand = min(limit, sum([q.burden for q in self._active.values()]))
             self._virtual += (now - self._seen) * demand / len(self._active)
         self._seen = now
+
+
+_burden, _begins = attrgetter("burden"), attrgetter("begins")
 
 
 def deal(flow: Flow, deck: int, hand: int) -> list[int]:

@@ -32,13 +32,12 @@ class Widths:
         varies = info.resource and (info.verb == "list" or (info.verb in _WRITES and not info.subresource))
         return -1 if varies else 1
 
-    def of(self, request: ApiRequest, info: RequestInfo) -> int:
-        fixed = self.fixed(info)
-        if fixed >= 0:
-            return fixed
-        if info.verb == "list":
-            return self._list(request, info)
-        return 1 + min(MOST - 1, self._log.watchers(f"{info.group or 'core'}/{info.resource}/") // _WATCHERS)
+    def watched(self, info: RequestInfo) -> str:
+        """What is watched by those whom a write tells; "" for what is no write."""
+        return f"{info.group or 'core'}/{info.resource}/" if info.verb in _WRITES else ""
+
+    def writing(self, watched: str) -> int:
+        return 1 + min(MOST - 1, self._log.watchers(watched) // _WATCHERS)
 
     def _in_memory(self, info: RequestInfo) -> bool:
         if not info.resource or info.subresource not in ("", "status", "scale"):
@@ -46,7 +45,7 @@ class Widths:
         resource = self._scheme.resource(info.group, info.version, info.resource)
         return resource is not None and not resource.custom and (resource.key, "") not in self._service.virtual
 
-    def _list(self, request: ApiRequest, info: RequestInfo) -> int:
+    def listing(self, request: ApiRequest, info: RequestInfo) -> int:
         if "metadata.name=" in request.first("fieldSelector"):
             return 1
         prefix = f"{info.group or 'core'}/{info.resource}/"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bareboat.admission.builtin import builtin as builtin_admission
-from bareboat.api.service import Authority as AnyAuthority
+from bareboat.api.decisions import Authority as AnyAuthority
 from bareboat.auth.account_tokens import TokenAuthenticator
 from bareboat.auth.authenticators import AnonymousAuthenticator, AuthenticatorChain
 from bareboat.auth.authority import Authority

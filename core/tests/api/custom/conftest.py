@@ -1,9 +1,7 @@
-"""A kernel in memory and a plain-tree client of it: custom objects have no types."""
+"""A plain-tree client of a kernel: custom objects have no types."""
 
 import msgspec
 import pytest
-
-from bareboat.testing.kernel import Kernel
 
 GROUP = "stable.example.com"
 PATHS = {"json": "application/json-patch+json", "merge": "application/merge-patch+json", "apply": "application/apply-patch+yaml"}
@@ -115,13 +113,6 @@ def crontab(name="a", version="v1", /, **spec):
 def path(name="", version="v1", part="", namespace="default"):
     base = f"/apis/{GROUP}/{version}/namespaces/{namespace}/crontabs"
     return "/".join([base, *([name] if name else []), *([part] if part else [])])
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from bareboat.api.kinds.core.verdicts import known_as
 from bareboat.models import core_v1
 from bareboat.models.codec import from_tree
-from bareboat.testing.kernel import Kernel
 
 TOKEN = "kube-api-access-"
 
@@ -20,13 +18,6 @@ def spec(*volumes: str, **more):
 
 def name_of(tree) -> bytes:
     return known_as(from_tree(core_v1.PodSpec, tree))
-
-
-@pytest.fixture
-async def kernel():
-    kernel = await Kernel().start()
-    yield kernel
-    await kernel.stop()
 
 
 async def codes(kernel, *specs) -> list[int]:

@@ -14,6 +14,9 @@ from bareboat.models.status import Cause
 
 #: Bytes of all values of one ConfigMap or Secret.
 SIZE_LIMIT = 1024 * 1024
+#: Keys that may be, and how many of them are remembered.
+_proper: set[str] = set()
+MOST = 4096
 _NEEDED_KEYS = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
@@ -26,7 +29,14 @@ _FROZEN = "field is immutable when `immutable` is set"
 
 
 def _keys(data: dict[str, str], field: str) -> list[Cause]:
-    return [c for key in data if is_config_map_key(key) is None for c in each(f"{field}[{key}]", key, config_map_key(key))]
+    if data.keys() <= _proper:  # the same few keys come with every object
+        return []
+    causes = [c for key in data if is_config_map_key(key) is None for c in each(f"{field}[{key}]", key, config_map_key(key))]
+    if not causes:
+        if len(_proper) + len(data) > MOST:
+            _proper.clear()
+        _proper.update(list(data)[:MOST])
+    return causes
 
 
 def _frozen(new: Any, old: Any, fields: tuple[str, ...]) -> list[Cause]:

@@ -16,10 +16,10 @@ from bareboat.api.kinds.core.pod_status import validate_pod_status
 from bareboat.api.kinds.core.pod_update import validate_resize, validate_spec_update
 from bareboat.api.kinds.core.pod_warnings import annotation_warnings, pod_warnings, spec_warnings
 from bareboat.api.kinds.core.verdicts import Spotless, known_as
-from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
+from bareboat.api.strategy import Strategy, SubresourceStrategy, Verdict, WriteContext
 from bareboat.base.memo import remembered
 from bareboat.models import core_v1
-from bareboat.models.codec import copy
+from bareboat.models.codec import copy, encode
 from bareboat.models.quantity import Quantity
 from bareboat.models.status import Cause
 
@@ -139,6 +139,7 @@ def _spec_of_pod(name: str, spec: Any) -> list[Cause]:
 
 class PodStrategy(KindStrategy):
     graceful = True
+    spec_stands_alone = True
     subresources = {"status": PodStatus(), "ephemeralcontainers": EphemeralContainers(), "resize": Resize()}
     selectable = {
         "spec.nodeName": lambda pod: pod.spec.nodeName,
@@ -162,10 +163,11 @@ class PodStrategy(KindStrategy):
             message = "Scheduling is blocked due to non-empty scheduling gates"
             obj.status.conditions = [core_v1.PodCondition(type="PodScheduled", status="False", reason="SchedulingGated", message=message)]
 
-    def judge(self, obj: Any) -> tuple[list[Cause], list[str]]:
-        known = known_as(obj.spec)
+    def judge(self, obj: Any) -> Verdict:
+        spec = encode(obj.spec)
+        known = known_as(obj.spec, spec)
         causes = self._faults(obj, known)
-        return causes, [] if causes else self._texts(obj, known)
+        return Verdict(causes, [] if causes else self._texts(obj, known), spec)
 
     def validate_create(self, obj: Any) -> list[Cause]:
         return self._faults(obj, known_as(obj.spec))
