@@ -3,7 +3,7 @@
 import pytest
 
 from bareboat.models import core_v1
-from bareboat.scheduler import changes
+from bareboat.scheduler import changes, columns
 
 pytestmark = pytest.mark.virtual_time
 
@@ -59,3 +59,17 @@ async def running(world, name):
 
 async def _any(found):
     return bool(found)
+
+
+async def test_a_node_is_taken_up_anew_when_it_offers_something_else_and_not_at_each_heartbeat(world, monkeypatch):
+    await world.node(cpu="1")
+    await world.start()
+    await world.pod("waits", cpu="2")
+    await world.refused("waits", "Insufficient cpu")
+    put = []
+    monkeypatch.setattr(columns.Columns, "put_node", lambda self, node, then=columns.Columns.put_node: put.append(node) or then(self, node))
+    beat = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"}
+    await world.client.patch(core_v1.Node, "n1", {"status": {"conditions": [beat]}}, subresource="status")
+    await world.client.patch(core_v1.Node, "n1", {"status": {"allocatable": {"cpu": "4"}}}, subresource="status")
+    assert await world.bound("waits") == "n1"
+    assert len(put) == 1
