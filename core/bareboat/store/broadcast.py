@@ -49,7 +49,9 @@ class Subscription:
         #: called when it fails, as its reader may be waiting for something else
         self.failing: Callable[[], None] | None = None
         self._waiting: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        #: ends a wait, and when; uvloop's handle of what is due at once does not say
+        self._timer: asyncio.Handle | None = None
+        self._due = 0.0
 
     def push(self, change: Change) -> None:
         if self.failed is None and change.revision > self._after:
@@ -106,17 +108,17 @@ class Subscription:
         if self._wake.is_set():
             return
         loop = asyncio.get_running_loop()
-        if (
-            self._timer is None
-            or self._timer.cancelled()
-            or self._timer.when() <= loop.time()
-            or self._timer.when() > loop.time() + seconds
-        ):
+        due = loop.time() + seconds
+        if self._timer is None or self._due > due:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = loop.call_later(seconds, self.wake)
+            self._timer, self._due = loop.call_later(seconds, self._late), due
         self._waiting = loop.create_future()
         await self._waiting
+
+    def _late(self) -> None:
+        self._timer = None
+        self.wake()
 
     async def next_batch(self) -> list[Change]:
         """At least one change. Raises SlowSubscriber, or StoreFailed when the log stopped."""
