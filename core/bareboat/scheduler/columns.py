@@ -148,6 +148,9 @@ class Columns:
         before = self._placed.get(pod.key)
         if before is not None:
             if before.takes_as(pod) and (i := self.index.get(pod.node)) is not None:
+                if not before.looks_as(pod):
+                    self._counts.account(i, before, -1)
+                    self._counts.account(i, pod, 1)
                 self._placed[pod.key] = self.pods[i][pod.key] = self._by_namespace[pod.namespace][pod.key] = pod
                 return
             self.remove_pod(pod.key)
