@@ -133,7 +133,7 @@ def track_change(op: Operation, new: Any, old: Any, part: SubresourceStrategy | 
         new.metadata.managedFields = []
         return
     were = old.metadata.managedFields
-    own = part is None and not entries.alike(new.metadata.managedFields, were)
+    own = part is None and new.metadata.managedFields != were
     books = _given(new, old) if own else known(old)
     if not books:
         new.metadata.managedFields = []
@@ -156,7 +156,7 @@ def _whole(op: Operation, new: Any, old: Any) -> tuple[Tree, Tree]:
 def settle(new: Any, old: Any) -> None:
     """Books that differ in their times only stay as they were: the write may be none at all."""
     mine, were = new.metadata.managedFields, old.metadata.managedFields
-    if mine is not were and entries.alike(mine, were, timeless=True):
+    if mine is not were and len(mine) == len(were) and mine != were and entries.timeless(mine) == entries.timeless(were):
         new.metadata.managedFields = were
 
 

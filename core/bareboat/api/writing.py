@@ -17,7 +17,6 @@ from bareboat.contracts.admission import AdmissionRequest
 from bareboat.contracts.admission import Operation as AdmissionOperation
 from bareboat.models.codec import DecodeError, decode, encode, encode_with
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
-from bareboat.models.unread import decode_unread
 from bareboat.store.entry import PREFIX, Entry, head, serve, strip
 from bareboat.store.log import CompareFailed
 
@@ -91,11 +90,11 @@ def shown(op: Operation, stored: bytes, revision: int, created: int, key: str) -
 
 
 async def load(op: Operation, entry: Entry) -> Any:
-    """The stored object, decoded but for its managedFields."""
+    """The stored object, decoded."""
     if op.custom is not None:
         return await op.custom.load(entry)
     cls: Any = op.stored.type
-    return decode_unread(cls, entry.data)
+    return decode(cls, entry.data)
 
 
 def unchanged(op: Operation, stored: bytes, current: Entry) -> bool:

@@ -9,17 +9,15 @@ import asyncio
 import os
 import resource
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from bareboat.api.request_metrics import BUCKETS, RequestMetrics
+from bareboat.api.request_metrics import RequestMetrics
 from bareboat.base.clock import Clock
+from bareboat.cluster.request_lines import RequestLines
 from bareboat.store.log import Log
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
-
-_LABELS = ("verb", "group", "version", "resource", "subresource", "scope")
 
 
 class LoopLag:
@@ -55,6 +53,7 @@ class ServerMetrics:
         self._requests = requests
         self._lag = lag
         self._more = more
+        self._lines = RequestLines(requests)
         self._registry: Any = None
 
     def render(self) -> bytes:
@@ -64,7 +63,7 @@ class ServerMetrics:
         if self._registry is None:
             self._registry = CollectorRegistry()
             self._registry.register(self)
-        return generate_latest(self._registry)
+        return self._lines.text() + generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
         """For the library."""
@@ -75,17 +74,8 @@ class ServerMetrics:
             yield from collect()
 
     def _of_requests(self) -> Iterator[Metric]:
-        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+        from prometheus_client.metrics_core import GaugeMetricFamily
 
-        total = CounterMetricFamily("apiserver_request", "Requests by what they asked and how they ended.", labels=(*_LABELS, "code"))
-        for (labels, code), count in self._requests.counts.items():
-            total.add_metric((*labels, str(code)), count)
-        yield total
-        seconds = HistogramMetricFamily("apiserver_request_duration_seconds", "How long requests took.", labels=_LABELS)
-        for labels, (counts, amount) in self._requests.durations.items():
-            bounds = [*map(str, BUCKETS), "+Inf"]
-            seconds.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), amount[0])
-        yield seconds
         inflight = GaugeMetricFamily("apiserver_current_inflight_requests", "Requests under way.", labels=("request_kind",))
         for kind, count in self._requests.inflight.items():
             inflight.add_metric((kind,), count)

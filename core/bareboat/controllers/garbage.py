@@ -39,8 +39,8 @@ class Meta(msgspec.Struct, gc=False):
     name: str = ""
     namespace: str = ""
     deletionTimestamp: str | None = None
-    finalizers: list[str] = []
-    ownerReferences: list[Owner] = []
+    finalizers: tuple[str, ...] = ()
+    ownerReferences: tuple[Owner, ...] = ()
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -59,8 +59,8 @@ def _same(old: Meta, new: Meta) -> bool:
 
 def _meta_of(pod: PodFacts) -> Meta:
     meta = pod.metadata
-    owners = [Owner(o.apiVersion, o.kind, o.name, o.uid, o.blockOwnerDeletion) for o in meta.ownerReferences]
-    return Meta(meta.uid, meta.name, meta.namespace, meta.deletionTimestamp, meta.finalizers, owners)
+    owners = tuple(Owner(o.apiVersion, o.kind, o.name, o.uid, o.blockOwnerDeletion) for o in meta.ownerReferences)
+    return Meta(meta.uid, meta.name, meta.namespace, meta.deletionTimestamp, tuple(meta.finalizers), owners)
 
 
 class GarbageCollector:

@@ -7,7 +7,7 @@ taint leave when their time is over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -21,8 +21,8 @@ from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 
 GRACE = 40.0
-#: Nodes that are looked at before others have their turn.
-PORTION = 500
+#: Nodes that are looked at, and pods that are decoded, before others have their turn.
+PORTION, PODS = 500, 8
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _PRESSURE = {
@@ -98,6 +98,7 @@ class NodeLifecycleController(Controller):
 
     name = "node-controller"
     workers = 8
+    in_a_row = 1
 
     def setup(self, informers: InformerFactory) -> None:
         self._unwell: set[str] = set()
@@ -157,10 +158,12 @@ class NodeLifecycleController(Controller):
         evicts = any(taint.effect == "NoExecute" for taint in node.spec.taints)
         if _ready(node) and not evicts:
             self._judged[key] = data  # until it changes there is nothing to do but to hear of it
-        return await self._eviction.run(node, list(self._pods_on(node)) if evicts else [])
+        return await self._eviction.run(node, self._pods_on(node))
 
-    def _pods_on(self, node: core_v1.Node) -> Iterator[core_v1.Pod]:
-        for key in self._pods.by_index("node", node.metadata.name):
+    async def _pods_on(self, node: core_v1.Node) -> AsyncIterator[core_v1.Pod]:
+        for number, key in enumerate(self._pods.by_index("node", node.metadata.name), 1):
+            if number % PODS == 0:
+                await asyncio.sleep(0)
             pod = self._pods.get(key)
             if pod is not None:
                 yield pod
@@ -216,7 +219,7 @@ class NodeLifecycleController(Controller):
         ready = get_condition(node.status.conditions, "Ready")
         if ready is None or ready.status != "Unknown":
             return
-        for pod in self._pods_on(node):
+        async for pod in self._pods_on(node):
             condition = get_condition(pod.status.conditions, "Ready")
             if condition is None or condition.status != "True":
                 continue

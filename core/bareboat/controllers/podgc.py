@@ -21,7 +21,7 @@ from bareboat.reconcile.informer import InformerFactory
 
 SWEEP = 20.0
 #: Pods read at a stretch.
-PORTION = 500
+PORTION = 100
 #: A node has to be gone this long before its pods go.
 QUARANTINE = 40.0
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
@@ -81,8 +81,7 @@ class PodGarbageCollector(Controller):
         for pod in await self._orphans():
             await self._collect(pod, "DeletionByPodGC", "PodGC: node no longer exists")
         for pod in await self._read(self._pods.by_index(_INDEX, _LEAVING)):
-            if not pod.spec.nodeName:
-                await self._collect(pod, "", "")
+            await self._collect(pod, "", "")
 
     async def _read(self, keys: Iterable[str]) -> list[_Pod]:
         """In portions, so that many pods do not hold up everybody else."""
@@ -153,7 +152,7 @@ class PodGarbageCollector(Controller):
 def _concerns(pod: PodFacts) -> Iterable[str]:
     if pod.status.phase not in ("Pending", "Running", "Unknown", ""):
         yield _ENDED
-    if pod.metadata.deletionTimestamp:
+    if pod.metadata.deletionTimestamp and not pod.spec.nodeName:
         yield _LEAVING
 
 

@@ -5,6 +5,7 @@ The time runs from when the taint was added, if it says so, else from when it wa
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -31,12 +32,14 @@ class TaintEviction:
     def forget(self, node: str) -> None:
         self._seen.pop(node, None)
 
-    async def run(self, node: core_v1.Node, pods: list[core_v1.Pod]) -> float | None:
+    async def run(self, node: core_v1.Node, pods: AsyncIterator[core_v1.Pod]) -> float | None:
         """Seconds until the next pod's time is over."""
         taints = [t for t in node.spec.taints if t.effect == "NoExecute"]
         since = self._note(node.metadata.name, taints)
         due = None
-        for pod in pods if taints else ():
+        if not taints:
+            return None
+        async for pod in pods:
             left = None if pod.metadata.deletionTimestamp else self._time_left(pod, taints, since)
             if left is None:
                 continue

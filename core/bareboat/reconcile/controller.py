@@ -17,7 +17,7 @@ from bareboat.client.client import Client
 from bareboat.models.status import AlreadyExists, ApiError, Conflict
 from bareboat.reconcile.events import EventRecorder
 from bareboat.reconcile.informer import Informer, InformerFactory
-from bareboat.reconcile.queue import WorkQueue
+from bareboat.reconcile.queue import IN_A_ROW, WorkQueue
 
 log = logging.getLogger("bareboat.controller")
 Mapper = Callable[[str, Any], Iterable[str]]
@@ -47,13 +47,15 @@ class Controller(ABC):
 
     name: ClassVar[str]
     workers: ClassVar[int] = 2
+    #: keys that are reconciled before others have their turn: fewer where one may take milliseconds
+    in_a_row: ClassVar[int] = IN_A_ROW
 
     def __init__(self, context: ControllerContext) -> None:
         self.context = context
         self.client = context.client
         self.clock = context.clock
         self.events = context.events
-        self.queue = WorkQueue(context.ids.fraction)
+        self.queue = WorkQueue(context.ids.fraction, self.in_a_row)
         self._needs: list[Informer[Any]] = []
         self._sizes: dict[str, int] = {}
         self.setup(context.informers)

@@ -26,7 +26,7 @@ log = logging.getLogger("bareboat.informer")
 KEPT = 256
 T = TypeVar("T", bound=msgspec.Struct)
 #: Objects that are taken in before others have their turn.
-PORTION = 32
+PORTION = 16
 OnChange = Callable[[str, bytes | None, bytes | None], None]
 #: The same with the old and the new state as a view. Shared by all who are told of the same change: not to be written to.
 OnView = Callable[[str, Any, Any], None]

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from bareboat.base.backoff import Backoff
 
 FIRST_WAIT, LONGEST_WAIT = 0.05, 300.0
-#: Keys that are given before others have their turn.
+#: Where handling a key takes a millisecond at most.
 IN_A_ROW = 4
 
 
 class WorkQueue:
-    """Keys only. A key added while it is being handled is handled again afterwards."""
+    """Keys only. A key added while it is being handled is handled again afterwards.
 
-    def __init__(self, fraction: Callable[[], float] | None = None) -> None:
+    ``in_a_row`` are given before others have their turn.
+    """
+
+    def __init__(self, fraction: Callable[[], float] | None = None, in_a_row: int = IN_A_ROW) -> None:
+        self._in_a_row = in_a_row
         self._waiting: deque[str] = deque()
         self._queued: set[str] = set()
         self._busy: set[str] = set()
@@ -60,7 +64,7 @@ class WorkQueue:
     async def get(self) -> str:
         """The next key; ``done`` must follow. Workers whose work waits for nothing let others have their turn here."""
         self._given += 1
-        if self._given % IN_A_ROW == 0:
+        if self._given % self._in_a_row == 0:
             await asyncio.sleep(0)
         while not self._waiting:
             self._ready.clear()

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from bareboat.models import core_v1
-from bareboat.models.unread import decode_unread
 from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 from bareboat.reconcile.state import State
@@ -67,11 +66,6 @@ class Changes:
     async def synced(self) -> None:
         for informer in (self._spaces, self._nodes, self.pods):
             await informer.synced()
-
-    def pod(self, key: str) -> core_v1.Pod | None:
-        """To be decided on, as a whole but for its managedFields."""
-        data = self.pods.raw(key)
-        return None if data is None else decode_unread(core_v1.Pod, data)
 
     def assume(self, key: str, pod: core_v1.Pod, use: PodUse, node: str) -> None:
         """The pod takes its room from now on."""

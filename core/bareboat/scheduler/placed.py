@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bareboat.models import core_v1
 from bareboat.models.meta import get_condition
 from bareboat.scheduler.requests import PodUse
@@ -42,7 +44,7 @@ class PlacedPod:
         self.terminating = bool(meta.deletionTimestamp)
         self.preempted = self.terminating and _preempted(pod)
         self.claims = tuple(claims_of(pod))
-        self.grouped = _grouped(pod) if pod.spec.affinity else []
+        self.grouped: Sequence[Grouped] = _grouped(pod) if pod.spec.affinity else ()
 
     @property
     def importance(self) -> tuple[int, str]:

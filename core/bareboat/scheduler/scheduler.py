@@ -104,7 +104,7 @@ class Scheduler:
                 await asyncio.sleep(0)
 
     async def _schedule(self, key: str, tasks: asyncio.TaskGroup) -> None:
-        pod = self._changes.pod(key)
+        pod = self._changes.pods.get(key)
         if pod is None or not self._wants(pod):
             return
         use = self._changes.uses.of(pod)

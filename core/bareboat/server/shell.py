@@ -33,6 +33,7 @@ class Shell:
         return self._app
 
     def _build(self) -> Any:
+        import prometheus_client  # noqa: F401  what metrics are written with
         from fastapi import FastAPI
         from fastapi.responses import JSONResponse, PlainTextResponse
 

@@ -16,8 +16,9 @@ from bareboat.store.entry import Change, resource_of
 
 #: Changes a subscriber may lag behind before it is closed.
 CAPACITY = 20_000
-#: Patient subscribers that are woken at a time; the loop does other things before the next.
-AT_A_TIME = 24
+#: Patient subscribers that are woken at a time; the loop does other things before the next. So many before the writer is answered: to
+#: tell them takes a millisecond, and whoever waits for the writer's answer waits for the watchers.
+AT_A_TIME, AT_FIRST = 24, 64
 #: So many at least while changes come faster than they go out: the next change is then in time to go out with this one. As many more
 #: (at most so many) as it takes for everybody to be served while the loop did other things for so many seconds.
 IN_HASTE, AT_MOST, ROUND_SECONDS = 3, 64, 0.1
@@ -145,7 +146,7 @@ class Broadcast:
         self._subscribers: dict[str, set[Subscription]] = {}
         self._taps: dict[str, list[Callable[[Change], None]]] = {}
         self._patient: dict[Subscription, None] = {}
-        self._hasty = False
+        self._hasty = self._first = False
         self._woke = 0.0
 
     def subscribe(self, prefix: str, capacity: int = CAPACITY) -> Subscription:
@@ -179,7 +180,7 @@ class Broadcast:
                     if subscription.concerns is None or subscription.concerns(change):
                         subscription.push(change)
                         touched.add(subscription)
-        self._hasty = bool(self._patient)
+        self._hasty, self._first = bool(self._patient), not self._patient
         for subscription in touched:
             if not subscription.patient:
                 subscription.wake()
@@ -205,8 +206,9 @@ class Broadcast:
         self._woke = time.thread_time()
 
     def _pace(self) -> int:
+        first, self._first = self._first, False
         if not self._hasty:
-            return AT_A_TIME
+            return AT_FIRST if first else AT_A_TIME
         elsewhere = time.thread_time() - self._woke
         return min(AT_MOST, max(IN_HASTE, int(len(self._patient) * elsewhere / ROUND_SECONDS)))
 

@@ -7,6 +7,7 @@ time. More than ten updaters are too many: the oldest are joined under one name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,19 +16,17 @@ from bareboat.api.managed.sets import Node, difference, union
 from bareboat.models import meta_v1
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_spell = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+#: Sets of fields that are remembered, and the size of the largest.
+MOST, LARGEST = 256, 16 * 1024
 
-#: Fields that are remembered by their bytes, and the size of the largest.
-MOST, LARGEST = 512, 8 * 1024
 #: Updaters of one object that are kept apart.
 MOST_UPDATERS = 10
 #: Who owns what the oldest updaters owned.
 ANCIENT = "ancient-changes"
 #: Who owns what an object had before the first apply, where nobody kept book.
 BEFORE = "before-first-apply"
-
-
-Entry = meta_v1.ManagedFieldsEntry
 
 
 class Owner(NamedTuple):
@@ -49,14 +48,14 @@ class Owner(NamedTuple):
 class Owned:
     """What one owner has: ``fields`` in order, and when that was new; ``written`` is the entry that says just this, if there is one.
 
-    Fields that come as bytes are read when they are asked for, and written as those bytes.
+    Fields that come as JSON are read when they are asked for, and written as they came.
     """
 
     __slots__ = ("_fields", "spelled", "time", "written")
 
-    def __init__(self, fields: Node | msgspec.Raw, time: str | None, written: Entry | None = None) -> None:
+    def __init__(self, fields: Node | msgspec.Raw, time: str | None, written: meta_v1.ManagedFieldsEntry | None = None) -> None:
         self.spelled = fields
-        self._fields = None if isinstance(fields, msgspec.Raw) else fields
+        self._fields = fields if isinstance(fields, dict) else None
         self.time = time
         self.written = written
 
@@ -64,7 +63,7 @@ class Owned:
     def fields(self) -> Node:
         """Nobody writes to it."""
         if self._fields is None:
-            self._fields = _nodes.of(bytes(self.spelled))  # type: ignore[arg-type]
+            self._fields = _tree(self.spelled)
         return self._fields
 
     def having(self, fields: Node, time: str | None) -> Owned:
@@ -72,33 +71,13 @@ class Owned:
         return Owned(self.spelled if fields is self._fields else fields, time)
 
     def less(self, lost: Node, names: Sequence[bytes]) -> Node | None:
-        """What is left without ``lost``, whose members have the last ``names``; None: all of it. Bytes without them are not read."""
+        """What is left without ``lost``, whose members have the last ``names``; None: all of it. JSON without them is not read."""
         if self._fields is None:
             text = bytes(self.spelled)  # type: ignore[arg-type]
             if text != b"{}" and not any(name in text for name in names):
                 return None
         left = difference(self.fields, lost)
         return None if left and left is self.fields else left
-
-
-class _Nodes:
-    """What bytes say: objects of one template have owners of the same fields."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, Node] = {}
-
-    def of(self, data: bytes) -> Node:
-        found = self._known.get(data)
-        if found is None:
-            found = _decode(data)
-            if len(data) <= LARGEST:
-                if len(self._known) >= MOST:
-                    self._known.clear()
-                self._known[data] = found
-        return found
-
-
-_nodes = _Nodes()
 
 
 Managed = dict[Owner, Owned]
@@ -108,7 +87,7 @@ class BadEntry(ValueError):
     """An entry that says nothing that can be understood."""
 
 
-def read(entries: Sequence[Entry], *, ours: bool = False) -> Managed:
+def read(entries: list[meta_v1.ManagedFieldsEntry], *, ours: bool = False) -> Managed:
     """``ours``: written here, so that fields are in order. Raises BadEntry."""
     found: Managed = {}
     for entry in entries:
@@ -116,21 +95,35 @@ def read(entries: Sequence[Entry], *, ours: bool = False) -> Managed:
             raise BadEntry(f'operation: "{entry.operation}" is neither Apply nor Update')
         if entry.fieldsType != "FieldsV1":
             raise BadEntry(f'fieldsType: "{entry.fieldsType}" is not FieldsV1')
-        fields = entry.fieldsV1
-        if not (bytes(fields).startswith(b"{") if isinstance(fields, msgspec.Raw) else isinstance(fields, dict)):
+        if not (isinstance(entry.fieldsV1, dict) or bytes(entry.fieldsV1).startswith(b"{")):
             raise BadEntry("fieldsV1: not an object")
         owner = Owner(entry.manager, entry.operation, entry.apiVersion, entry.subresource)
-        owned = Owned(fields, entry.time, entry)
-        if not ours:
-            owned = Owned(ordered(owned.fields), entry.time)
+        owned = Owned(entry.fieldsV1, entry.time, entry) if ours else Owned(ordered(_tree(entry.fieldsV1)), entry.time)
         known = found.get(owner)
         found[owner] = Owned(union(known.fields, owned.fields), owned.time) if known else owned
     return found
 
 
 def spelled(names: Iterable[str]) -> list[bytes]:
-    """As they stand in an entry."""
-    return [_encode(name) for name in names]
+    """As they stand in the JSON of fields."""
+    return [_spell(name) for name in names]
+
+
+def _tree(fields: msgspec.Raw | Node) -> Node:
+    """Nobody writes to it. Raises BadEntry."""
+    if isinstance(fields, dict):  # made by hand
+        return fields
+    data = bytes(fields)
+    try:
+        return _known(data) if len(data) <= LARGEST else _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise BadEntry("fieldsV1: not an object") from None
+
+
+@lru_cache(MOST)
+def _known(data: bytes) -> Node:
+    """Objects of one template, and one object from one write to the next, mostly have the same owners of the same fields."""
+    return _decode(data)
 
 
 def ordered(node: Node) -> Node:
@@ -138,36 +131,18 @@ def ordered(node: Node) -> Node:
     return _decode(_encode(node))
 
 
-def is_reset(entries: Sequence[Entry]) -> bool:
+def is_reset(entries: list[meta_v1.ManagedFieldsEntry]) -> bool:
     """One empty entry: the client wants the books thrown away."""
     return len(entries) == 1 and entries[0] == meta_v1.ManagedFieldsEntry()
 
 
-def alike(mine: Sequence[Entry], theirs: Sequence[Entry], *, timeless: bool = False) -> bool:
-    """Whether they say the same; ``timeless``: but for when."""
-    if mine is theirs:
-        return True
-    return len(mine) == len(theirs) and all(a is b or _agree(a, b, timeless) for a, b in zip(mine, theirs, strict=True))
+def timeless(entries: list[meta_v1.ManagedFieldsEntry]) -> list[tuple[Any, ...]]:
+    """What entries say, but for when."""
+    return [(e.manager, e.operation, e.apiVersion, e.subresource, e.fieldsV1) for e in entries]
 
 
-def _agree(a: Entry, b: Entry, timeless: bool) -> bool:
-    """Fields are read only if all else is the same."""
-    same = (a.manager, a.operation, a.apiVersion, a.subresource) == (b.manager, b.operation, b.apiVersion, b.subresource)
-    if not same or (not timeless and (a.time, a.fieldsType) != (b.time, b.fieldsType)):
-        return False
-    return a.fieldsV1 == b.fieldsV1 or _spelled_fields(a) == _spelled_fields(b)
-
-
-def _spelled_fields(entry: Entry) -> bytes:
-    fields = entry.fieldsV1
-    return bytes(fields) if isinstance(fields, msgspec.Raw) else _encode(fields)
-
-
-def write(managed: Managed) -> list[Entry]:
-    return [
-        owned.written if owned.written is not None else entry(owner, owned.time, owned.spelled)
-        for owner, owned in sorted(_capped(managed).items(), key=_rank)
-    ]
+def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
+    return [owned.written or entry(owner, owned.time, owned.spelled) for owner, owned in sorted(_capped(managed).items(), key=_rank)]
 
 
 def entry(owner: Owner, time: str | None, fields: Node | msgspec.Raw) -> meta_v1.ManagedFieldsEntry:
@@ -178,7 +153,7 @@ def entry(owner: Owner, time: str | None, fields: Node | msgspec.Raw) -> meta_v1
         apiVersion=owner.api_version,
         time=time,
         fieldsType="FieldsV1",
-        fieldsV1=fields,
+        fieldsV1=fields if isinstance(fields, msgspec.Raw) else msgspec.Raw(_spell(fields)),
         subresource=owner.subresource,
     )
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 #: Entries that are read in one turn of the loop.
-PORTION = 2_500
+PORTION = 1_500
 #: Entries that selectors look into in one turn of the loop.
 TESTED = 250
 

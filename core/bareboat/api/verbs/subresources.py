@@ -20,9 +20,9 @@ from bareboat.api.verbs.read import get
 from bareboat.api.verbs.update import TRIES, update_part
 from bareboat.api.writing import admission_request, check_name
 from bareboat.models import core_v1
+from bareboat.models.codec import decode
 from bareboat.models.meta import set_condition
 from bareboat.models.status import BadRequest, Conflict, NotFound, ServiceUnavailable
-from bareboat.models.unread import decode_unread
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         current = service.log.newest(key)
         if current is None:
             raise NotFound.of("pods", pod_name)
-        pod = decode_unread(core_v1.Pod, current.data)
+        pod = decode(core_v1.Pod, current.data)
         _check_bindable(pod, binding)
         pod.spec.nodeName = binding.target.name
         pod.status.nominatedNodeName = ""

@@ -62,18 +62,7 @@ def test_the_same_fields_at_another_time_are_written_as_they_were():
     assert bytes(entry.fieldsV1) == FIELDS
     assert entry.time == "2026-02-02T00:00:00Z"
     [entry] = entries.write({OWNER: owned.having({"f:spec": {}}, None)})
-    assert entry.fieldsV1 == {"f:spec": {}}
-
-
-def test_entries_are_alike_by_what_they_say():
-    tree = stored()
-    tree.fieldsV1 = msgspec.json.decode(FIELDS)
-    assert entries.alike([stored()], [tree])
-    assert entries.alike([stored()], [stored(time=None)], timeless=True)
-    assert not entries.alike([stored()], [stored(time=None)])
-    assert not entries.alike([stored()], [stored(b'{"f:spec":{}}')])
-    assert not entries.alike([stored()], [stored(subresource="status")])
-    assert not entries.alike([stored()], [])
+    assert bytes(entry.fieldsV1) == b'{"f:spec":{}}'
 
 
 def test_what_is_no_set_of_fields_is_refused():
