@@ -50,8 +50,8 @@ class Subscription:
         #: called when it fails, as its reader may be waiting for something else
         self.failing: Callable[[], None] | None = None
         self._waiting: asyncio.Future[None] | None = None
-        #: ends a wait, and when; uvloop's handle of what is due at once does not say
-        self._timer: asyncio.Handle | None = None
+        #: to wake who waits, and the loop's time at which it will; 0.0: never
+        self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
     def push(self, change: Change) -> None:
@@ -109,16 +109,16 @@ class Subscription:
         if self._wake.is_set():
             return
         loop = asyncio.get_running_loop()
-        due = loop.time() + seconds
-        if self._timer is None or self._due > due:
+        now = loop.time()
+        if not now < self._due <= now + seconds:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer, self._due = loop.call_later(seconds, self._late), due
+            self._timer, self._due = loop.call_later(seconds, self._ring), now + seconds
         self._waiting = loop.create_future()
         await self._waiting
 
-    def _late(self) -> None:
-        self._timer = None
+    def _ring(self) -> None:
+        self._due = 0.0
         self.wake()
 
     async def next_batch(self) -> list[Change]:
