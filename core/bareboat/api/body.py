@@ -13,7 +13,7 @@ import msgspec
 from bareboat.api.operation import Operation
 from bareboat.api.yaml_body import as_one, repeated_keys, yaml_to_json
 from bareboat.models import protobuf
-from bareboat.models.codec import DecodeError, decode, decode_strict
+from bareboat.models.codec import DecodeError, decode_strict
 from bareboat.models.status import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 #: Bytes of a request body at most (upstream's limit).
@@ -62,12 +62,14 @@ def _decode(op: Operation, cls: type[Any], data: bytes, kind: str, api_version: 
     """That it is of another kind is said before anything else that is wrong with it."""
     validation, version = op.field_validation, api_version.rpartition("/")[2]
     try:
-        obj, faults = (decode(cls, data), []) if validation == "Ignore" else decode_strict(cls, data, ours=op.request.ours)
+        obj, faults = decode_strict(cls, data, ours=op.request.ours)
     except DecodeError as error:
         _check_kind(data, kind, api_version)
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from error
     if obj.kind != kind or obj.apiVersion != api_version:
         _check_kind(data, kind, api_version)
+    if validation == "Ignore":
+        return obj
     if repeated:
         faults = [as_one(repeated), *faults]
     if faults and validation == "Strict":

@@ -29,6 +29,7 @@ __all__ = [
     "encode_with",
     "from_tree",
     "has_duplicates",
+    "plain",
     "to_tree",
 ]
 
@@ -36,6 +37,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _DECODERS: dict[type, Callable[[bytes], Any]] = {CustomObject: custom.decode}
 _REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_is_odd_field = re.compile(rb'"fieldsV1"\s*:\s*[^{\s]').search
 _has_brackets = re.compile(rb"\[\]").search
 _encode = msgspec.json.Encoder().encode
 
@@ -60,11 +62,16 @@ def decode_strict(cls: type[T], data: bytes, *, ours: bool = False) -> tuple[T, 
     """Also lists unknown and duplicate fields, as upstream words and orders them. ``ours``: encoded here, so no field is twice."""
     try:
         decoded = _decoder(cls)(data)
+        if ours or not (has_duplicates(data) or _has_odd_fields(data)):
+            return decoded, []
     except _REFUSED:
-        return lenient.decode(cls, data)
-    if not ours and has_duplicates(data):
-        return lenient.decode(cls, data)
-    return decoded, []
+        pass
+    return lenient.decode(cls, data)
+
+
+def _has_odd_fields(data: bytes) -> bool:
+    """Whether a fieldsV1, into which the fast way does not look, is no object."""
+    return b'"fieldsV1"' in data and _is_odd_field(data) is not None
 
 
 def encode(obj: msgspec.Struct) -> bytes:
@@ -83,14 +90,19 @@ def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
     if type(obj) is CustomObject:
         return custom.to_tree(obj)
     with _as_nulls(presence.empty_lists(obj)):
-        tree: dict[str, Any] = msgspec.to_builtins(obj, enc_hook=_written)
+        tree: dict[str, Any] = plain(obj)
     return tree
 
 
+def plain(part: Any) -> Any:
+    """The tree of any part of an object. Of lists that are written as null only `to_tree` knows."""
+    return msgspec.to_builtins(part, enc_hook=_written)
+
+
 def from_tree(cls: type[T], tree: dict[str, Any]) -> T:
-    """Raises DecodeError as `decode` does. What is in free-form fields, such as fieldsV1, is shared with the tree."""
+    """Raises DecodeError as `decode` does. What is in free-form fields is shared with the tree."""
     try:
-        return msgspec.convert(tree, cls, dec_hook=scalars.canonical)
+        return msgspec.convert(_with_fields(tree), cls, dec_hook=scalars.canonical)
     except _REFUSED:
         return lenient.decode(cls, _encode(tree))[0]
 
@@ -107,10 +119,26 @@ def encode_with(obj: msgspec.Struct, attr: str, part: bytes) -> bytes:
 
 
 def _written(part: Any) -> Any:
-    """The tree of a part that was put into an object as JSON (fieldsV1)."""
+    """The tree of a part that is in an object as JSON (fieldsV1)."""
     if type(part) is not msgspec.Raw:
         raise TypeError(f"{type(part).__name__} is no part of an object")
     return msgspec.json.decode(part)
+
+
+def _with_fields(tree: dict[str, Any]) -> dict[str, Any]:
+    """A tree whose own managedFields say who owns what as JSON. Of such below, in templates, the slow way takes care."""
+    meta = tree.get("metadata", tree)
+    entries = meta.get("managedFields") if isinstance(meta, dict) else None
+    if not isinstance(entries, list) or not entries:
+        return tree
+    meta = {**meta, "managedFields": [_with_json(entry) for entry in entries]}
+    return {**tree, "metadata": meta} if "metadata" in tree else meta
+
+
+def _with_json(entry: Any) -> Any:
+    if not isinstance(entry, dict) or entry.get("fieldsV1") is None:
+        return entry
+    return {**entry, "fieldsV1": msgspec.Raw(_encode(entry["fieldsV1"]))}
 
 
 def copy(obj: T) -> T:

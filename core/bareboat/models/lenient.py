@@ -240,7 +240,8 @@ class _Walk:
         return times.canonical_micro(value)
 
     def anything(self, value: Any, go_type: str) -> Any:
-        return rawjson.plain(value)
+        plain = rawjson.plain(value)
+        return msgspec.Raw(msgspec.json.encode(plain)) if go_type == "v1.FieldsV1" else plain
 
 
 _SCALARS: dict[str, Callable[[_Walk, Any, str], Any]] = {

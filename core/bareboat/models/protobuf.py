@@ -116,7 +116,7 @@ def _plan(key: str) -> dict[int, Any]:
                 level = known
                 for number in outer:
                     level = level.setdefault(number, {})
-                level[last] = _step(field.json_name, field.shape)
+                level[last] = _step(field.json_name, "fields" if field.go_type == "*FieldsV1" else field.shape)
     return known
 
 
@@ -189,6 +189,11 @@ def _raw(value: Value) -> Any:
         raise DecodeError(f"invalid JSON in a raw field: {error}") from None
 
 
+def _fields(value: Value) -> msgspec.Raw | None:
+    tree = _raw(value)
+    return None if tree is None else msgspec.Raw(msgspec.json.encode(tree))
+
+
 def _schema_or(plain: Read) -> Read:
     """JSONSchemaPropsOr…: a schema, or the other thing that it may be."""
 
@@ -228,6 +233,7 @@ _READERS: Final[dict[str, Read]] = {
     "quantity": _quantity,
     "intorstring": _int_or_string,
     "any": _raw,
+    "fields": _fields,
     "schema|bool": _schema_or(_or_bool),
     "schema|schemas": _schema_or(_or_schemas),
     "schema|strings": _schema_or(_or_strings),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 from bareboat.models import base64, quantity, times
 
@@ -18,6 +18,9 @@ Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Double: TypeAlias = int | float  # a whole number is written without its point, as Go does
 IntOrString: TypeAlias = Int32 | str
+Fields: TypeAlias = Raw  # who owns what, as JSON: it is as large as the object, and few look into it
+#: Nobody owns anything: the field is absent. No other empty one may stand in for it.
+NO_FIELDS = Raw()
 #: Characters of a text at most that is remembered: data of Secrets is not.
 LONGEST = 40
 

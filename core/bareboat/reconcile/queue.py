@@ -42,8 +42,8 @@ class WorkQueue:
             self._ready.set()
 
     def add_after(self, key: str, seconds: float) -> None:
-        """The earliest wanted time counts."""
-        if seconds <= 0:
+        """The earliest wanted time counts. Below half a millisecond there is no timer to be had: uvloop calls at once."""
+        if seconds < 0.001:
             self.add(key)
             return
         loop = asyncio.get_running_loop()

@@ -50,6 +50,7 @@ class Exchange(Cycle):
         self.transport = protocol.transport
         self.flow = protocol.flow
         self.heading = heading
+        self.named = heading.named
         self.line = line
         self.user = user
         self.place = place
@@ -148,7 +149,7 @@ class Repeated:
             except BaseException as error:  # noqa: BLE001  whatever is no answer is raised again
                 response = failed(error, exchange, deadlines, f"{exchange.line.method} {exchange.line.path}")
             if response is not None and not exchange.plainly(response) and not response.hijacked:
-                await deliver(self._edge, exchange, response, exchange.heading.named, exchange.receive, exchange.send)
+                await deliver(self._edge, exchange, response, exchange.named, exchange.receive, exchange.send)
         except asyncio.CancelledError:
             if not deadlines.late(task):
                 raise
@@ -174,7 +175,7 @@ class Repeated:
             heading.user_agent,
             heading.remote,
             None,
-            heading.named,
+            exchange.named,
             line.info,
         )
         seat = self._fairness.enter(place, request, line.info)

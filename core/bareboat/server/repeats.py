@@ -1,13 +1,14 @@
 """The protocol for clients that ask again and again: a header block that is known is not parsed once more.
 
-Clients repeat their headers byte for byte. What the parser made of a block after one request line, it will make of it after any other
-of the same form, so whoever has seen it parsed may skip it. Only whole requests count, alone in what was received, with nothing
-before them under way; for the rest there is the parser.
+Clients repeat their headers byte for byte, but for the length of what they send. What the parser made of a block after one request
+line, it will make of it after any other of the same form, so whoever has seen it parsed may skip it. Only whole requests count,
+alone in what was received, with nothing before them under way; for the rest there is the parser.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -17,7 +18,9 @@ from bareboat.server.limits import GuardedHttpProtocol
 
 if TYPE_CHECKING:
     from bareboat.server.immediate import Immediate
+    from bareboat.server.repeated import Exchange
 
+_LENGTH = re.compile(rb"(?i)(^|\r\n)content-length: (0|[1-9][0-9]{0,7})\r\n")
 _END: Final = b"\r\n\r\n"
 #: Header blocks that are kept per connection (bodies differ in length), and the longest that is.
 BLOCKS, LONGEST = 8, 4096
@@ -38,6 +41,9 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._blocks: dict[bytes, Heading] = {}
+        #: by their blocks without the length of the body
+        self._shapes: dict[bytes, Heading] = {}
+        self._missed = b""
 
     def on_message_begin(self) -> None:
         self._between = False
@@ -56,6 +62,8 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
         line, _, block = data[: end + 4].partition(b"\r\n")
         heading = self._blocks.get(block)
         if heading is None:
+            if self._alike(line, block, data[end + 4 :]):
+                return
             begun = self._begun
             super().data_received(data)
             if begun and self._begun == begun + 1 and self._between:
@@ -72,11 +80,31 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
                 return True
             exchange = self.immediate.repeated.exchange(self, heading, text, len(body))
             if exchange is not None:
-                self.cycle = exchange
-                exchange.task = self.loop.create_task(self.immediate.repeated.run(exchange, body))
-                self.tasks.add(exchange.task)
+                self._begin(exchange, body)
                 return True
         return self._as_usual(text, heading, body)
+
+    def _alike(self, text: bytes, block: bytes, body: bytes) -> bool:
+        """Begin a request whose header block is known but for the length of its body. One that comes again is worth to be learned."""
+        missed, self._missed = self._missed, block
+        found = _LENGTH.search(block)
+        if found is None or missed == block or self.immediate is None or self.transport.is_closing():
+            return False
+        heading = self._shapes.get(_shape(block, found))
+        if heading is None or int(found[2]) != len(body):
+            return False
+        exchange = self.immediate.repeated.exchange(self, heading, text, len(body))
+        if exchange is None:
+            return False
+        exchange.named = {**heading.named, "content-length": str(len(body))}
+        self._begin(exchange, body)
+        return True
+
+    def _begin(self, exchange: Exchange, body: bytes) -> None:
+        assert self.immediate is not None
+        self.cycle = exchange
+        exchange.task = self.loop.create_task(self.immediate.repeated.run(exchange, body))
+        self.tasks.add(exchange.task)
 
     def _at_once(self, text: bytes, heading: Heading) -> bool:
         matched = LINE.fullmatch(text)
@@ -138,7 +166,12 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
             return
         if len(self._blocks) >= BLOCKS:
             self._blocks.clear()
-        self._blocks[block] = Heading({**scope, NAMED: named}, length)
+        heading = self._blocks[block] = Heading({**scope, NAMED: named}, length)
+        found = _LENGTH.search(block)
+        if found is not None:
+            if len(self._shapes) >= BLOCKS:
+                self._shapes.clear()
+            self._shapes[_shape(block, found)] = heading
 
     def timeout_keep_alive_handler(self) -> None:
         """The time runs from the last answer, whoever gave it, and while no request runs or comes."""
@@ -151,4 +184,8 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._blocks = {}
+        self._blocks, self._shapes = {}, {}
+
+
+def _shape(block: bytes, length: re.Match[bytes]) -> bytes:
+    return block[: length.start(2)] + block[length.end(2) :]

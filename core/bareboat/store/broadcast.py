@@ -16,8 +16,9 @@ from bareboat.store.entry import Change, resource_of
 
 #: Changes a subscriber may lag behind before it is closed.
 CAPACITY = 20_000
-#: Patient subscribers that are woken at a time; the loop does other things before the next.
-AT_A_TIME = 24
+#: Patient subscribers that are woken at a time; the loop does other things before the next. So many before the writer is answered: to
+#: tell them takes a millisecond, and whoever waits for the writer's answer waits for the watchers.
+AT_A_TIME, AT_FIRST = 24, 64
 #: So many at least while changes come faster than they go out: the next change is then in time to go out with this one. As many more
 #: (at most so many) as it takes for everybody to be served while the loop did other things for so many seconds.
 IN_HASTE, AT_MOST, ROUND_SECONDS = 3, 64, 0.1
@@ -49,7 +50,9 @@ class Subscription:
         #: called when it fails, as its reader may be waiting for something else
         self.failing: Callable[[], None] | None = None
         self._waiting: asyncio.Future[None] | None = None
+        #: to wake who waits, and the loop's time at which it will; 0.0: never
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     def push(self, change: Change) -> None:
         if self.failed is None and change.revision > self._after:
@@ -106,17 +109,17 @@ class Subscription:
         if self._wake.is_set():
             return
         loop = asyncio.get_running_loop()
-        if (
-            self._timer is None
-            or self._timer.cancelled()
-            or self._timer.when() <= loop.time()
-            or self._timer.when() > loop.time() + seconds
-        ):
+        now = loop.time()
+        if not now < self._due <= now + seconds:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = loop.call_later(seconds, self.wake)
+            self._timer, self._due = loop.call_later(seconds, self._ring), now + seconds
         self._waiting = loop.create_future()
         await self._waiting
+
+    def _ring(self) -> None:
+        self._due = 0.0
+        self.wake()
 
     async def next_batch(self) -> list[Change]:
         """At least one change. Raises SlowSubscriber, or StoreFailed when the log stopped."""
@@ -143,7 +146,7 @@ class Broadcast:
         self._subscribers: dict[str, set[Subscription]] = {}
         self._taps: dict[str, list[Callable[[Change], None]]] = {}
         self._patient: dict[Subscription, None] = {}
-        self._hasty = False
+        self._hasty = self._first = False
         self._woke = 0.0
 
     def subscribe(self, prefix: str, capacity: int = CAPACITY) -> Subscription:
@@ -177,7 +180,7 @@ class Broadcast:
                     if subscription.concerns is None or subscription.concerns(change):
                         subscription.push(change)
                         touched.add(subscription)
-        self._hasty = bool(self._patient)
+        self._hasty, self._first = bool(self._patient), not self._patient
         for subscription in touched:
             if not subscription.patient:
                 subscription.wake()
@@ -203,8 +206,9 @@ class Broadcast:
         self._woke = time.thread_time()
 
     def _pace(self) -> int:
+        first, self._first = self._first, False
         if not self._hasty:
-            return AT_A_TIME
+            return AT_FIRST if first else AT_A_TIME
         elsewhere = time.thread_time() - self._woke
         return min(AT_MOST, max(IN_HASTE, int(len(self._patient) * elsewhere / ROUND_SECONDS)))
 

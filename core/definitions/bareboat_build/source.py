@@ -37,6 +37,8 @@ SCALARS = {
     "schema|schemas": "JSONSchemaProps | _b.list[JSONSchemaProps]",
     "schema|strings": "JSONSchemaProps | _b.list[_b.str]",
 }
+#: The Go type of what is kept as the JSON that it is.
+FIELDS = "*FieldsV1"
 ZEROS = {"quantity": '_s.preset("0")', "intorstring": "_b.int", "any": "_s.nothing", "time": "_s.nothing", "microtime": "_s.nothing"}
 ALWAYS = {"s": "_b.str", "b": "_b.bool", "n": "_b.int", "l": "_s.empty_list", "m": "_s.empty_map", "p": "_s.nothing", "t": "_s.nothing"}
 DEFAULTS = {"s": '""', "b": "False", "n": "0", "l": "[]", "m": "{}", "p": "None", "t": "None"}
@@ -96,6 +98,8 @@ def _class(fact: TypeFacts, module: str, defined: set[str]) -> Iterable[str]:
 
 
 def _annotation(field: FieldFacts, module: str, defined: set[str]) -> str:
+    if field.go == FIELDS:
+        return "_s.Fields"
     text = _python(field.shape, module)
     if field.kind in "pt" and text != "_Any":
         text += " | None"
@@ -116,6 +120,8 @@ def _python(shape: str, module: str) -> str:
 
 
 def _default(field: FieldFacts, fact: TypeFacts, module: str) -> str:
+    if field.go == FIELDS:
+        return "_s.NO_FIELDS"
     if field.own:
         return f'_field(default_factory=_s.preset("{_own(field.name, fact)}"))'
     if field.kind == "o":

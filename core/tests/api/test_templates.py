@@ -158,3 +158,23 @@ async def test_only_so_many_are_remembered(post, monkeypatch):
     for number in range(10):
         await post(pod(f"p{number}", {**SPEC, "hostname": f"h{number}"}))
         assert len(create._templates._known) <= 3
+
+
+async def test_bodies_that_are_no_text_are_refused(post):
+    await known(post)
+    for wrong in (b'"a":"\xff"', b'"a":"\\ud800"', b'"\xff":"a"'):
+        assert (await post(msgspec.json.encode(pod("p")).replace(b'"a":"b"', wrong)))[0] in (400, 422)
+    owned = {"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:here": {}}}
+    for number, wrong in enumerate((b"f:\xff", b"f:\\ud800")):
+        body = msgspec.json.encode(pod(f"p{number}", managedFields=[owned]))
+        status, tree, _ = await post(body.replace(b"f:here", wrong))
+        assert status == 400 or "here" not in str(tree)
+    status, tree, _ = await post(pod("q", managedFields=[owned]))
+    assert (status, [entry["manager"] for entry in tree["metadata"]["managedFields"]]) == (201, ["m", "tests"])
+
+
+@pytest.mark.parametrize("spec", [{}, {"containers": None}, {"containers": []}, {"nodeName": "n"}])
+async def test_a_spec_that_lacks_what_it_needs_is_refused_each_time(post, spec):
+    for number in range(4):
+        status, tree, _ = await post(pod(f"lacking-{number}", spec))
+        assert (status, tree["details"]["causes"][0]["field"]) == (422, "spec.containers")

@@ -11,6 +11,7 @@ from bareboat.contracts.auth import UserInfo
 from bareboat.models import apps_v1, core_v1, meta_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.status import AlreadyExists, ApiError, BadRequest, Conflict, Gone, Invalid, NotFound
+from bareboat.testing.kernel import ADMIN
 
 pytestmark = pytest.mark.virtual_time
 
@@ -37,6 +38,27 @@ class TestCreate:
             made = await client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(generateName="cm-", namespace="default")))
             names.add(made.metadata.name)
         assert len(names) == 5
+
+    async def test_a_generated_name_that_is_taken_is_made_again_from_the_same_body(self, kernel, monkeypatch):
+        ends = iter(["aaaaa", "aaaaa", "aaaaa", "bbbbb"])
+        monkeypatch.setattr(kernel.ids, "suffix", lambda _: next(ends))
+        body = b'{"metadata":{"generateName":"p-","unknown":1},"spec":{"containers":[{"name":"c","image":"i"}]}}'
+        made = []
+        for _ in range(2):
+            request = ApiRequest(ADMIN, "POST", "/api/v1/namespaces/default/pods", {}, body, "application/json")
+            answer = await kernel.service.handle(request)
+            assert (answer.status, answer.warnings) == (201, ['unknown field "metadata.unknown"'])
+            made.append(msgspec.json.decode(answer.body))
+        assert [tree["metadata"]["name"] for tree in made] == ["p-aaaaa", "p-bbbbb"]
+        assert made[0]["spec"] == made[1]["spec"]
+        assert made[0]["metadata"]["uid"] != made[1]["metadata"]["uid"]
+
+    async def test_a_name_that_is_never_free_is_a_conflict(self, client, kernel, monkeypatch):
+        monkeypatch.setattr(kernel.ids, "suffix", lambda _: "aaaaa")
+        wanted = core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(generateName="cm-", namespace="default"))
+        await client.create(wanted)
+        with pytest.raises(AlreadyExists, match="cm-aaaaa"):
+            await client.create(wanted)
 
     async def test_an_invalid_name_names_the_field(self, client):
         with pytest.raises(Invalid) as caught:

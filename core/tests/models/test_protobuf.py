@@ -1,5 +1,6 @@
 """Protobuf bodies, as the benchmark's encoder writes them and as kubectl did."""
 
+import msgspec
 import pytest
 from bench.protobuf import chunk, encode, envelope, number_field, varint
 
@@ -32,7 +33,7 @@ POD = core_v1.Pod(
         labels={"a": "b", "empty": ""},
         creationTimestamp="2026-01-02T03:04:05Z",
         finalizers=["x", "y"],
-        managedFields=[meta_v1.ManagedFieldsEntry(manager="m", fieldsV1={"f:spec": {}})],
+        managedFields=[meta_v1.ManagedFieldsEntry(manager="m", fieldsV1=msgspec.Raw(b'{"f:spec":{}}'))],
     ),
     spec=core_v1.PodSpec(
         terminationGracePeriodSeconds=0,

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import uvloop
 
 from bareboat.reconcile.queue import WorkQueue
 
@@ -37,3 +38,16 @@ async def test_a_key_that_is_added_while_it_is_handled_comes_again_afterwards():
     queue.done("a")
     assert len(queue) == 1
     assert await queue.get() == "a"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.0001, 0.0004])
+def test_a_wait_that_is_next_to_nothing_can_be_asked_for_twice(seconds):
+    async def asked():
+        queue = WorkQueue()
+        queue.add_after("a", seconds)
+        queue.add_after("a", seconds)
+        return await asyncio.wait_for(queue.get(), 5)
+
+    loop = uvloop.new_event_loop()
+    assert loop.run_until_complete(asked()) == "a"
+    loop.close()

@@ -92,6 +92,26 @@ async def test_it_gives_what_the_usual_way_gives(connected, short):
     at_rest(server)
 
 
+async def test_bodies_may_differ_in_length(connected, short):
+    server = await connected()
+    for n in (1, 20, 300, 20_000):
+        answer = await server.ask("POST", MAPS, "tenant-a", configmap(f"l{n}", key="x" * n), connection=server.connection)
+        assert (answer.status, answer.json["data"]) == (201, {"key": "x" * n})
+    assert len(short) == 4
+    at_rest(server)
+
+
+@pytest.mark.parametrize("length", ["+60", "060", "6_0", "60\r\nContent-Length: 60", "60, 60", "0x3c", " 60", "", "-1"])
+async def test_a_length_that_is_written_in_another_way_is_for_the_parser(connected, short, length):
+    server = await connected()
+    writer = server.connection[1]
+    head = f"POST {MAPS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer tenant-a\r\n"
+    writer.write(f"{head}Content-Length: {length}\r\nContent-Type: application/json\r\n\r\n{{}}".encode() + b" " * 58)
+    await asyncio.sleep(0.1)
+    assert not short
+    writer.transport.abort()
+
+
 async def test_every_method_query_and_path_goes_it(connected, short):
     server = await connected()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from bareboat.models import codec
 from bareboat.models.names import percent
 from bareboat.models.status import Cause, quote
 
@@ -131,4 +132,4 @@ def unique(field: str, name: Any, seen: set[Any]) -> list[Cause]:
 
 
 def plain(value: Any) -> Any:
-    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct | list | dict) else value
+    return codec.plain(value) if isinstance(value, msgspec.Struct | list | dict) else value

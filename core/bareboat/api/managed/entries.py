@@ -7,6 +7,7 @@ time. More than ten updaters are too many: the oldest are joined under one name.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,10 @@ from bareboat.api.managed.sets import Node, union
 from bareboat.models import meta_v1
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_spell = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+#: Sets of fields that are remembered, and the size of the largest.
+MOST, LARGEST = 256, 16 * 1024
 
 #: Updaters of one object that are kept apart.
 MOST_UPDATERS = 10
@@ -65,15 +69,30 @@ def read(entries: list[meta_v1.ManagedFieldsEntry], *, ours: bool = False) -> Ma
             raise BadEntry(f'operation: "{entry.operation}" is neither Apply nor Update')
         if entry.fieldsType != "FieldsV1":
             raise BadEntry(f'fieldsType: "{entry.fieldsType}" is not FieldsV1')
-        fields = entry.fieldsV1
-        if not isinstance(fields, dict):
-            raise BadEntry("fieldsV1: not an object")
+        fields = _tree(entry.fieldsV1)
         owner = Owner(entry.manager, entry.operation, entry.apiVersion, entry.subresource)
         known = found.get(owner)
         if not ours:
             fields = ordered(fields)
         found[owner] = Owned(union(known.fields, fields), entry.time) if known else Owned(fields, entry.time, entry if ours else None)
     return found
+
+
+def _tree(fields: msgspec.Raw | Node) -> Node:
+    """Nobody writes to it. Raises BadEntry."""
+    if isinstance(fields, dict):  # made by hand
+        return fields
+    data = bytes(fields)
+    try:
+        return _known(data) if len(data) <= LARGEST else _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise BadEntry("fieldsV1: not an object") from None
+
+
+@lru_cache(MOST)
+def _known(data: bytes) -> Node:
+    """Objects of one template, and one object from one write to the next, mostly have the same owners of the same fields."""
+    return _decode(data)
 
 
 def ordered(node: Node) -> Node:
@@ -103,7 +122,7 @@ def entry(owner: Owner, time: str | None, fields: Node | msgspec.Raw) -> meta_v1
         apiVersion=owner.api_version,
         time=time,
         fieldsType="FieldsV1",
-        fieldsV1=fields,
+        fieldsV1=fields if isinstance(fields, msgspec.Raw) else msgspec.Raw(_spell(fields)),
         subresource=owner.subresource,
     )
 

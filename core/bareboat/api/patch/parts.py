@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from bareboat.api.patch.strategic import DIRECTIVE, RETAIN
+from bareboat.models.codec import plain as plain_tree
 from bareboat.models.codec import to_tree
 
 Tree = dict[str, Any]
@@ -98,7 +99,7 @@ def _tree_of_metadata(meta: Any, names: Collection[str] | None) -> Tree:
         if names is None or name in names:
             value = getattr(meta, name)
             if value not in _ABSENT and (value or name != "generation"):
-                tree[name] = msgspec.to_builtins(value)
+                tree[name] = plain_tree(value)
     return tree
 
 

@@ -10,7 +10,7 @@ from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.templates import Templates
 from bareboat.api.writing import check_name, new_row, write_new
-from bareboat.models.codec import decode, encode, to_tree
+from bareboat.models.codec import to_tree
 from bareboat.models.status import AlreadyExists, BadRequest
 from bareboat.store.entry import Entry
 
@@ -26,7 +26,10 @@ _templates = Templates()
 
 async def create(service: Service, op: Operation) -> ApiResponse:
     form = answers.negotiate(op.request)
-    entry = await create_object(service, op, _named(op))
+    made = [_named(op)]  # handed on, not kept: see NewRow
+    meta = made[0].metadata
+    start = "" if meta.name else meta.generateName[:NAME_BASE]
+    entry = await (_generated(service, op, start, made) if start else create_object(service, op, made.pop()))
     return answers.one(op, op.served(entry) if op.custom is None else await op.shown(entry), form, 201)
 
 
@@ -56,26 +59,31 @@ def read_object(op: Operation) -> Any:
     return obj
 
 
-async def create_object(service: Service, op: Operation, obj: Any, *, tracked: bool = False) -> Entry:
-    """A decoded and defaulted object → its entry; names are made until one is free. ``tracked``: it has its managedFields already."""
+async def _generated(service: Service, op: Operation, start: str, made: list[Any]) -> Entry:
+    """Names are made until one is free; for each but the first the body is read again."""
+    warned = op.warnings.copy()
+    for attempt in range(NAME_TRIES):
+        if attempt:
+            made.append(_named(op))
+            op.warnings[:] = warned
+        try:
+            return await create_object(service, op, made.pop(), start=start)
+        except AlreadyExists:
+            if attempt == NAME_TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def create_object(service: Service, op: Operation, obj: Any, *, start: str = "", tracked: bool = False) -> Entry:
+    """A decoded and defaulted object → its entry. ``start``: of a name that is to be made. ``tracked``: with managedFields."""
     if op.request.trail is not None:
         op.request.trail.saw(obj)
     _stamp(op, obj)
-    start = "" if obj.metadata.name else obj.metadata.generateName[:NAME_BASE]
-    cls, kept = type(obj), encode(obj) if start else b""
-    for attempt in range(NAME_TRIES):
-        if attempt:
-            obj = decode(cls, kept)
-        if start:
-            obj.metadata.name = start + op.ids.suffix(5)
-        try:
-            new = await new_row(service, op, obj, tracked=tracked)
-            del obj  # see NewRow
-            return await write_new(service, op, new)
-        except AlreadyExists:
-            if not start or attempt == NAME_TRIES - 1:
-                raise
-    raise AssertionError("unreachable")
+    if start:
+        obj.metadata.name = start + op.ids.suffix(5)
+    new = await new_row(service, op, obj, tracked=tracked)
+    del obj  # see NewRow
+    return await write_new(service, op, new)
 
 
 def _stamp(op: Operation, obj: Any) -> None:
