@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,28 +26,40 @@ def h2load(
     """``url`` again and again for so long; or each of ``paths`` (GET: again and again; else: once). Raises NoLoad on an answer but 2xx."""
     if shutil.which("h2load") is None:
         raise NoLoad("h2load is not installed: `make bench` installs it where it may, else `apt-get install nghttp2-client`")
-    shares = [paths[number::clients] for number in range(clients)] if method == "PATCH" and paths else [paths]
+    once = method == "PATCH" and bool(paths)
+    shares = [paths[number::clients] for number in range(clients)] if once else [paths]
     with tempfile.TemporaryDirectory(prefix="bareboat-h2load-") as name:
         folder = Path(name)
         (folder / "body").write_bytes(body)
         common = ["h2load", "--npn-list=h2", *_options(method, headers)] + (["-d", str(folder / "body")] if body else [])
+        extents = [["-c1", f"-n{len(share)}"] if once else [f"-c{clients}", f"-D{seconds * 1000:.0f}ms"] for share in shares]
         running = [
-            _start(folder / str(number), [*common, *_extent(share, clients, seconds, len(shares) > 1)], url, share)
-            for number, share in enumerate(shares)
+            _start(folder / str(number), [*common, *extent], url, share)
+            for number, (share, extent) in enumerate(zip(shares, extents, strict=True))
         ]
-        said = [process.communicate(timeout=MOST_SECONDS)[0] for process in running]
+        said = _ended(running, f"{method} {url}")
         answers = [line for number in range(len(shares)) for line in _log(folder / str(number))]
     if any(process.returncode for process in running) or not answers:
-        raise NoLoad(f"{method} {url} over HTTP/2: {said[0][-1000:]}")
+        raise NoLoad(f"{method} {url} over HTTP/2: {said[-1000:]}")
     return _loaded(answers, f"{method} {url}")
+
+
+def _ended(running: list[subprocess.Popen[str]], what: str) -> str:
+    """What the first of them said, when all have ended. Raises NoLoad; none is left then."""
+    until = time.monotonic() + MOST_SECONDS
+    try:
+        said = [process.communicate(timeout=max(0.0, until - time.monotonic()))[0] for process in running]
+        return said[0]
+    except subprocess.TimeoutExpired:
+        raise NoLoad(f"{what} over HTTP/2: not done after {MOST_SECONDS} s") from None
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 def _options(method: str, headers: dict[str, str]) -> list[str]:
     return [word for name, value in {":method": method, **headers}.items() for word in ("-H", f"{name}: {value}")]
-
-
-def _extent(share: Sequence[str], clients: int, seconds: float, once: bool) -> list[str]:
-    return ["-c1", f"-n{len(share)}"] if once else [f"-c{clients}", f"-D{seconds * 1000:.0f}ms"]
 
 
 def _start(prefix: Path, command: list[str], url: str, share: Sequence[str]) -> subprocess.Popen[str]:

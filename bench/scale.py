@@ -123,17 +123,17 @@ async def _late(connection: Connection) -> float:
 
 def measure(folder: Path, nodes: int, pods: int) -> Found:
     server = OwnServer(folder / f"{nodes}-{pods}")
-    filled = server.data / "filled"
+    took = server.data / "filled"
     try:
-        if not filled.exists():
+        if not took.exists():
             server.start()
             began = time.monotonic()
             asyncio.run(filled(server, nodes, pods))
             server.stop()
-            filled.write_text(str(time.monotonic() - began))
+            took.write_text(str(time.monotonic() - began))
         server.start()
         token = asyncio.run(token_of(server))
-        found = {"filling, s": float(filled.read_text()), "start to ready, s": server.start_seconds}
+        found = {"filling, s": float(took.read_text()), "start to ready, s": server.start_seconds}
         found |= asyncio.run(used(server, token, nodes))
     finally:
         server.stop()

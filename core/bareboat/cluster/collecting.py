@@ -17,7 +17,7 @@ from typing import Any, Final
 from bareboat.base.clock import Clock
 
 #: New objects that are looked at together, and how many such lots are looked at again, together; those are then set aside.
-NEW, LOTS = 1_000, 3
+NEW, LOTS = 500, 3
 #: Seconds between two looks at everything, where the loop rests and in any case; between two looks at whether it does.
 SELDOM, AT_LAST, TICK = 3600.0, 86_400.0, 10.0
 #: The part of a processor below which the loop rests.

@@ -25,7 +25,7 @@ class RequestLines:
     def text(self) -> bytes:
         out = [f"# HELP {_TOTAL} Requests by what they asked and how they ended.\n# TYPE {_TOTAL} counter\n"]
         for (labels, code), count in self._requests.counts.items():
-            out.append(f'{_TOTAL}{{{self._named(labels)},code="{code}"}} {count}\n')
+            out.append(f'{_TOTAL}{{code="{code}",{self._named(labels)}}} {count}\n')
         out.append(f"# HELP {_SECONDS} How long requests took.\n# TYPE {_SECONDS} histogram\n")
         for labels, (counts, seconds) in self._requests.durations.items():
             named = self._named(labels)
@@ -37,7 +37,7 @@ class RequestLines:
     def _named(self, labels: Labels) -> str:
         known = self._known.get(labels)
         if known is None:
-            pairs = zip(_NAMES, labels, strict=True)
+            pairs = sorted(zip(_NAMES, labels, strict=True))
             known = self._known[labels] = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
         return known
 
