@@ -34,6 +34,7 @@ BUDGET = {
 STAGES: list[tuple[str, str]] = [
     ("authorize", "bareboat.api.service.Service.authorize"),
     ("decode", "bareboat.api.body.read"),
+    ("decode", "bareboat.api.templates.Templates.read"),
     ("default", "bareboat.api.kinds.core.pods.PodStrategy.default"),
     ("default", "bareboat.api.strategy.Strategy.default"),
     ("managedFields", "bareboat.api.ownership.track_new"),
@@ -44,7 +45,7 @@ STAGES: list[tuple[str, str]] = [
     ("validate", "bareboat.api.writing.validate_metadata_create"),
     ("validate", "bareboat.api.kinds.core.pods.PodStrategy.judge"),
     ("validate", "bareboat.api.strategy.Strategy.judge"),
-    ("encode", "bareboat.api.writing.stored_bytes"),
+    ("encode", "bareboat.api.writing._stored"),
     ("commit", "bareboat.store.log.Log._submit"),
     ("broadcast", "bareboat.store.broadcast.Broadcast.publish"),
 ]

@@ -41,9 +41,16 @@ class NodeAddressController(Controller):
     pod_cidr: ClassVar[str] = "10.244.0.0/16"
 
     def setup(self, informers: InformerFactory) -> None:
-        self._nodes = self.watch(informers.of(core_v1.Node))
+        self._nodes = informers.of(core_v1.Node)
+        self._nodes.on_view(self._changed, _RangedNode)
+        self._needs.append(self._nodes)
         self._nodes.add_index("range", lambda node: (node.spec.podCIDR,) if node.spec.podCIDR else (), _RangedNode)
         self._refused: dict[str, float] = {}
+
+    def _changed(self, key: str, old: _RangedNode | None, new: _RangedNode | None) -> None:
+        """Its heartbeats are none of this controller's business."""
+        if new is not old:
+            self.queue.add(key)
 
     async def reconcile(self, key: str) -> float | None:
         node = self._nodes.get(key)

@@ -33,18 +33,18 @@ _PRESSURE = {
 _CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
-class _Taint(msgspec.Struct):
-    effect: str = ""
+class _Named(msgspec.Struct):
+    uid: str = ""
+
+
+class _TaintedSpec(msgspec.Struct):
+    unschedulable: bool = False
+    taints: list[core_v1.Taint] = []
 
 
 class _Condition(msgspec.Struct):
     type: str = ""
     status: str = ""
-    lastHeartbeatTime: str | None = None
-
-
-class _TaintedSpec(msgspec.Struct):
-    taints: list[_Taint] = []
 
 
 class _Status(msgspec.Struct):
@@ -52,14 +52,28 @@ class _Status(msgspec.Struct):
 
 
 class _Node(msgspec.Struct):
-    """What of a node tells whether its pods may stay as they are."""
+    """What of a node tells what is to be done with it, and whether its pods may stay as they are. No heartbeat changes it."""
 
+    metadata: _Named = msgspec.field(default_factory=_Named)
     spec: _TaintedSpec = msgspec.field(default_factory=_TaintedSpec)
     status: _Status = msgspec.field(default_factory=_Status)
 
     @property
     def well(self) -> bool:
         return all(t.effect != "NoExecute" for t in self.spec.taints) and _ready(self)
+
+
+class _Beat(msgspec.Struct):
+    type: str = ""
+    lastHeartbeatTime: str | None = None
+
+
+class _BeatingStatus(msgspec.Struct):
+    conditions: list[_Beat] = []
+
+
+class _Beating(msgspec.Struct):
+    status: _BeatingStatus = msgspec.field(default_factory=_BeatingStatus)
 
 
 class _Renewal(msgspec.Struct):
@@ -88,8 +102,10 @@ class NodeLifecycleController(Controller):
 
     def setup(self, informers: InformerFactory) -> None:
         self._unwell: set[str] = set()
-        informers.of(core_v1.Node).on_view(self._note, _Node)
-        self._nodes = self.watch(informers.of(core_v1.Node))
+        self._judged: dict[str, bytes] = {}
+        self._nodes = informers.of(core_v1.Node)
+        self._nodes.on_view(self._note, _Node)
+        self._needs.append(self._nodes)
         self._leases = informers.of(coordination_v1.Lease, "kube-node-lease")
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index("node", lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else (), PodFacts)
@@ -97,9 +113,14 @@ class NodeLifecycleController(Controller):
         self._needs.append(self._leases)
         self._eviction = TaintEviction(self.client, self.events, self.clock)
         self._renewed: dict[str, _Heard] = {}
-        self._judged: dict[str, bytes] = {}
 
-    def _note(self, key: str, _old: _Node | None, new: _Node | None) -> None:
+    def _note(self, key: str, old: _Node | None, new: _Node | None) -> None:
+        """What is said of a node that is well stays said until more of it changes than its heartbeat."""
+        said, now = self._judged.pop(key, None), self._nodes.raw(key)
+        if new is old and said is not None and now is not None:
+            self._judged[key] = now
+        else:
+            self.queue.add(key)
         if new is None or new.well:
             self._unwell.discard(key)
         else:
@@ -219,7 +240,7 @@ class NodeLifecycleController(Controller):
 def _stamp(lease: bytes | None, node: bytes) -> str:
     """The time that the lease was renewed and that of the node's last heartbeat."""
     renewed = msgspec.json.decode(lease, type=_Lease).spec.renewTime if lease is not None else None
-    conditions = msgspec.json.decode(node, type=_Node).status.conditions
+    conditions = msgspec.json.decode(node, type=_Beating).status.conditions
     beat = next((c.lastHeartbeatTime for c in conditions if c.type == "Ready"), None)
     return (renewed or "") + (beat or "")
 

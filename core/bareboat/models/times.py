@@ -13,6 +13,7 @@ LAYOUT: Final = "2006-01-02T15:04:05Z07:00"
 MICRO_LAYOUT: Final = "2006-01-02T15:04:05.000000Z07:00"
 
 _PLAIN: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_PLAIN_MICRO: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _STEPS: Final = (
     ("2006", r"\d{4}"),
     ("-", "-"),
@@ -32,19 +33,27 @@ _ZONE: Final = re.compile(r"Z|([+-])(\d\d):(\d\d)", re.ASCII)
 
 def canonical(value: Any) -> str:
     """Raises ValueError with Go's message."""
-    if isinstance(value, str) and _PLAIN.fullmatch(value):
-        try:
-            datetime.fromisoformat(value)
-        except ValueError:
-            pass  # the slow way knows what to say
-        else:
-            return value
+    if _is_canonical(value, _PLAIN):
+        return str(value)
     return parse(value, LAYOUT).strftime("%Y-%m-%dT%H:%M:%SZ").zfill(20)
 
 
 def canonical_micro(value: Any) -> str:
     """Raises ValueError with Go's message."""
+    if _is_canonical(value, _PLAIN_MICRO):
+        return str(value)
     return parse(value, MICRO_LAYOUT).strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)
+
+
+def _is_canonical(value: Any, form: re.Pattern[str]) -> bool:
+    """Whether it is spelled as it is written; False for what only the slow way knows what to say of."""
+    if not isinstance(value, str) or form.fullmatch(value) is None:
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def format_seconds(moment: datetime) -> str:

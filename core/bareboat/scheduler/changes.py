@@ -16,7 +16,7 @@ from bareboat.reconcile.facts import PodFacts
 from bareboat.reconcile.informer import InformerFactory
 from bareboat.reconcile.state import State
 from bareboat.scheduler.columns import Columns, static_changed
-from bareboat.scheduler.facts import Placed
+from bareboat.scheduler.facts import NodeFacts, Placed
 from bareboat.scheduler.nominations import Nominations
 from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.queue import SchedulingQueue
@@ -60,7 +60,7 @@ class Changes:
         self._nodes = informers.of(core_v1.Node)
         self._spaces = informers.of(core_v1.Namespace)
         self._spaces.on_change(self._namespace_changed)
-        self._nodes.on_change(self._node_changed)
+        self._nodes.on_view(self._node_changed, NodeFacts)
         self.pods.on_state(self._pod_changed)
 
     async def synced(self) -> None:
@@ -135,8 +135,9 @@ class Changes:
             self._queue.wake(POD_GONE)
             self._queue.wake_some([key])
 
-    def _node_changed(self, key: str, old: bytes | None, new: bytes | None) -> None:
-        node = self._nodes.get(key) if new is not None else None
+    def _node_changed(self, key: str, old: NodeFacts | None, node: NodeFacts | None) -> None:
+        if node is old:
+            return
         name = key.lstrip("/")
         if node is None:
             self._columns.remove_node(name)

@@ -17,11 +17,13 @@ from bareboat.contracts.scheduling import BoolArray, FloatArray, NodeArrays
 from bareboat.models import core_v1
 from bareboat.scheduler.counts import Counts, Groups, Matcher
 from bareboat.scheduler.domains import Domains
+from bareboat.scheduler.facts import NodeFacts
 from bareboat.scheduler.placed import PlacedPod
 from bareboat.scheduler.requests import HostPort, amounts
 from bareboat.scheduler.rows import Rows
 from bareboat.scheduler.taints import TaintSets
 
+Node = core_v1.Node | NodeFacts
 BASE_RESOURCES = ("cpu", "memory", "pods", "ephemeral-storage")
 
 
@@ -30,7 +32,7 @@ class Columns:
 
     def __init__(self, capacity: int = 64) -> None:
         self.names: list[str] = []
-        self.nodes: list[core_v1.Node] = []
+        self.nodes: list[Node] = []
         self.labels: list[dict[str, str]] = []
         self.ports: list[list[HostPort]] = []
         self.pods: list[dict[str, PlacedPod]] = []
@@ -103,7 +105,7 @@ class Columns:
                 total += self._by_priority.row((held, resource))[:n]
         return total
 
-    def put_node(self, node: core_v1.Node) -> None:
+    def put_node(self, node: Node) -> None:
         name = node.metadata.name
         i = self.index.get(name)
         if i is None:
@@ -146,6 +148,9 @@ class Columns:
         before = self._placed.get(pod.key)
         if before is not None:
             if before.takes_as(pod) and (i := self.index.get(pod.node)) is not None:
+                if not before.looks_as(pod):
+                    self._counts.account(i, before, -1)
+                    self._counts.account(i, pod, 1)
                 self._placed[pod.key] = self.pods[i][pod.key] = self._by_namespace[pod.namespace][pod.key] = pod
                 return
             self.remove_pod(pod.key)
@@ -217,7 +222,7 @@ class Columns:
         spaces = self._by_namespace if namespaces is None else namespaces
         return ((self.index[pod.node], pod) for space in spaces for pod in self._by_namespace.get(space, {}).values())
 
-    def _append(self, name: str, node: core_v1.Node) -> int:
+    def _append(self, name: str, node: Node) -> int:
         i = len(self.names)
         if i == self._capacity:
             self._grow()
@@ -246,7 +251,7 @@ class Columns:
     def _all_rows(self) -> tuple[Rows | TaintSets, ...]:
         return (self._allocatable, self._requested, self._nonzero, self._by_priority, self._counts.rows, self.groups.rows, self.taints)
 
-    def _put_images(self, old: core_v1.Node, new: core_v1.Node | None) -> None:
+    def _put_images(self, old: Node, new: Node | None) -> None:
         """Keep who holds which image; nearly every update of a node changes nothing about it."""
         before, after = old.status.images, new.status.images if new else []
         name = old.metadata.name
@@ -275,7 +280,7 @@ class Columns:
         self._arrays = None
 
 
-def static_changed(old: core_v1.Node, new: core_v1.Node) -> bool:
+def static_changed(old: Node, new: Node) -> bool:
     """Whether labels, taints or unschedulable differ."""
     return (
         old.metadata.labels != new.metadata.labels or old.spec.taints != new.spec.taints or old.spec.unschedulable != new.spec.unschedulable

@@ -1,6 +1,7 @@
-"""What the scheduler has to know of a pod that has a place: what it takes there, and what it wants of others.
+"""What the scheduler has to know of a pod that has a place: what it takes there, and what it wants of others; and of a node.
 
-A view for the informer: it stands for the pod where ``PlacedPod`` and ``PodUses`` are made, at a third of the price of the whole.
+Views for the informers: ``Placed`` stands for the pod where ``PlacedPod`` and ``PodUses`` are made, at a third of the price of the whole;
+of ``NodeFacts`` nothing changes with a heartbeat.
 """
 
 from __future__ import annotations
@@ -52,3 +53,29 @@ class Placed(msgspec.Struct):
     metadata: Metadata
     spec: _Spec = msgspec.field(default_factory=_Spec)
     status: _Status = msgspec.field(default_factory=_Status)
+
+
+class _Labelled(msgspec.Struct):
+    name: str = ""
+    labels: dict[str, str] = {}
+
+
+class _NodeSpec(msgspec.Struct):
+    unschedulable: bool = False
+    taints: list[core_v1.Taint] = []
+
+
+class _Image(msgspec.Struct):
+    names: list[str] = []
+    sizeBytes: int | None = None
+
+
+class _NodeStatus(msgspec.Struct):
+    allocatable: dict[str, str] = {}
+    images: list[_Image] = []
+
+
+class NodeFacts(msgspec.Struct):
+    metadata: _Labelled
+    spec: _NodeSpec = msgspec.field(default_factory=_NodeSpec)
+    status: _NodeStatus = msgspec.field(default_factory=_NodeStatus)

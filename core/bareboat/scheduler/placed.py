@@ -52,15 +52,18 @@ class PlacedPod:
         return -self.priority, self.started or "~"
 
     def takes_as(self, other: PlacedPod) -> bool:
-        """Whether the other, a later state of the same pod, counts in every sum as this one does."""
+        """Whether the other, a later state of the same pod, takes the same room and wants the same of others."""
         return (
             self.use is other.use
             and self.node == other.node
-            and self.terminating == other.terminating
-            and self.labels == other.labels
             and self.priority == other.priority
             and self.claims == other.claims
+            and self.grouped == other.grouped
         )
+
+    def looks_as(self, other: PlacedPod) -> bool:
+        """And whether selectors mean both or none."""
+        return self.terminating == other.terminating and self.labels == other.labels
 
 
 def claims_of(pod: core_v1.Pod) -> list[str]:

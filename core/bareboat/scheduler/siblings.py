@@ -16,7 +16,7 @@ from bareboat.reconcile.informer import Informer, InformerFactory
 class Siblings:
     def __init__(self, informers: InformerFactory) -> None:
         self._services: dict[str, dict[str, dict[str, str]]] = {}
-        self._owners: dict[tuple[str, str], meta_v1.LabelSelector] = {}
+        self._owners: dict[tuple[str, str], tuple[Requirement, ...]] = {}
         self._informers = [
             self._follow(informers.of(core_v1.Service), self._service),
             self._follow(informers.of(core_v1.ReplicationController), self._owner("ReplicationController")),
@@ -36,9 +36,8 @@ class Siblings:
             if wanted.items() <= labels.items():
                 found |= {Requirement(key, "=", (value,)) for key, value in wanted.items()}
         owner = next((o for o in pod.metadata.ownerReferences if o.controller), None)
-        selector = self._owners.get((owner.kind, f"{namespace}/{owner.name}")) if owner else None
-        if selector is not None:
-            found |= set(from_label_selector(selector).requirements)
+        if owner is not None:
+            found |= set(self._owners.get((owner.kind, f"{namespace}/{owner.name}"), ()))
         return Selector(tuple(sorted(found, key=str))) if found else NOTHING
 
     def _follow(self, informer: Informer[Any], told: Callable[[str, Any], None]) -> Informer[Any]:
@@ -55,9 +54,8 @@ class Siblings:
         def told(key: str, owner: Any) -> None:
             self._owners.pop((kind, key), None)
             selector = owner.spec.selector if owner is not None else None
-            if isinstance(selector, meta_v1.LabelSelector):
-                self._owners[kind, key] = selector
-            elif selector:
-                self._owners[kind, key] = meta_v1.LabelSelector(matchLabels=dict(selector))
+            if selector:
+                labels = selector if isinstance(selector, meta_v1.LabelSelector) else meta_v1.LabelSelector(matchLabels=dict(selector))
+                self._owners[kind, key] = from_label_selector(labels).requirements
 
         return told

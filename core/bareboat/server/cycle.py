@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-#: A body up to here goes into one record with its head; to copy a larger one costs more than a record.
+#: A body up to here goes into one TLS record with its head; to copy a larger one costs more than a record.
 COPIED = 64 * 1024
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -45,8 +45,7 @@ class Cycle(RequestResponseCycle):
         elif len(body) <= COPIED:
             self.transport.write(head + body)
         else:
-            self.transport.write(head)
-            self.transport.write(body)
+            self.transport.writelines([head, body])  # one system call as well
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()

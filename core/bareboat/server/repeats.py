@@ -86,9 +86,11 @@ class RepeatingHttpProtocol(GuardedHttpProtocol):
 
     def _alike(self, text: bytes, block: bytes, body: bytes) -> bool:
         """Begin a request whose header block is known but for the length of its body. One that comes again is worth to be learned."""
-        missed, self._missed = self._missed, block
+        if len(block) > LONGEST or block == self._missed or self.immediate is None or self.transport.is_closing():
+            return False
+        self._missed = block
         found = _LENGTH.search(block)
-        if found is None or missed == block or self.immediate is None or self.transport.is_closing():
+        if found is None:
             return False
         heading = self._shapes.get(_shape(block, found))
         if heading is None or int(found[2]) != len(body):

@@ -6,6 +6,7 @@ What comes in: an empty folder. What goes out: a running server, its URL, and wa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -94,7 +95,8 @@ class Postgres:
         os.kill(postmaster, number)
         for task in Path(f"/proc/{postmaster}/task").glob("*/children"):
             for child in task.read_text().split():
-                os.kill(int(child), number)
+                with contextlib.suppress(ProcessLookupError):  # it has ended since: a connection that was closed meanwhile
+                    os.kill(int(child), number)
 
     def _run(self, program: str, *arguments: str) -> str:
         where = programs()

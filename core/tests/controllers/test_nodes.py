@@ -128,3 +128,22 @@ async def test_nodes_without_a_range_are_told_of_once_until_they_are_tried_again
     await bench.client.delete(core_v1.Node, "n1")
     await asyncio.sleep(61)
     assert (await bench.get(core_v1.Node, "n2")).spec.podCIDR == "10.0.0.0/24"
+
+
+async def test_a_heartbeat_of_a_node_that_is_well_is_nobodys_work(bench, monkeypatch):
+    reconciled = []
+    for controller in (NodeLifecycleController, NodeAddressController):
+        reconcile = controller.reconcile
+        monkeypatch.setattr(controller, "reconcile", lambda self, key, then=reconcile: reconciled.append(self.name) or then(self, key))
+    await bench.start(NodeLifecycleController, NodeAddressController)
+    await node(bench)
+    await asyncio.sleep(10)
+    reconciled.clear()
+    for _ in range(6):
+        await ready(bench)
+        await asyncio.sleep(10)
+    assert reconciled == []
+    await ready(bench, status="False")
+    await asyncio.sleep(1)
+    assert NodeLifecycleController.name in reconciled
+    assert ("node.kubernetes.io/not-ready", "NoExecute") in await taints(bench)

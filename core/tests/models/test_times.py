@@ -33,3 +33,9 @@ def test_wrong_times_are_explained(text, message):
     with pytest.raises(ValueError, match="parsing time") as caught:
         times.canonical(text)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["2026-02-29T00:00:00.000000Z", "2026-01-01T24:00:00.000000Z", "2026-01-01T00:00:60.000000Z"])
+def test_micro_times_that_look_right_and_are_not_are_refused(text):
+    with pytest.raises(ValueError, match="out of range"):
+        times.canonical_micro(text)

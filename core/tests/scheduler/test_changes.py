@@ -3,7 +3,12 @@
 import pytest
 
 from bareboat.models import core_v1
-from bareboat.scheduler import changes
+from bareboat.models.codec import from_tree
+from bareboat.models.selectors import parse_labels
+from bareboat.scheduler import changes, columns
+from bareboat.scheduler.counts import Matcher
+from bareboat.scheduler.placed import PlacedPod
+from bareboat.scheduler.requests import PodUses
 
 pytestmark = pytest.mark.virtual_time
 
@@ -59,3 +64,44 @@ async def running(world, name):
 
 async def _any(found):
     return bool(found)
+
+
+async def test_a_node_is_taken_up_anew_when_it_offers_something_else_and_not_at_each_heartbeat(world, monkeypatch):
+    await world.node(cpu="1")
+    await world.start()
+    await world.pod("waits", cpu="2")
+    await world.refused("waits", "Insufficient cpu")
+    put = []
+    monkeypatch.setattr(columns.Columns, "put_node", lambda self, node, then=columns.Columns.put_node: put.append(node) or then(self, node))
+    beat = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"}
+    await world.client.patch(core_v1.Node, "n1", {"status": {"conditions": [beat]}}, subresource="status")
+    await world.client.patch(core_v1.Node, "n1", {"status": {"allocatable": {"cpu": "4"}}}, subresource="status")
+    assert await world.bound("waits") == "n1"
+    assert len(put) == 1
+
+
+def test_counts_follow_the_labels_of_pods_that_stay_where_they_are():
+    found = columns.Columns()
+    found.put_node(from_tree(core_v1.Node, {"metadata": {"name": "n1"}, "status": {"allocatable": {"cpu": "4", "pods": "9"}}}))
+    web = Matcher(frozenset({"default"}), (parse_labels("app=web"),), terminating=False)
+    term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "web"}}, "matchLabelKeys": ["app"]}
+    shy = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    uses = PodUses()
+
+    def place(app, terminating=False, affinity=None):
+        meta = {"name": "a", "namespace": "default", "labels": {"app": app}}
+        if terminating:
+            meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        pod = from_tree(core_v1.Pod, {"metadata": meta, "spec": {"nodeName": "n1", "affinity": affinity, "containers": [{"name": "c"}]}})
+        found.put_pod(PlacedPod("default/a", pod, uses.of(pod)))
+        return found.count(web)[0], found.arrays().requested["pods"][0], sum(row[0] for _, row in found.groups.of("anti"))
+
+    assert place("web") == (1, 1, 0)
+    assert place("db") == (0, 1, 0)
+    assert place("web") == (1, 1, 0)
+    assert place("web", terminating=True) == (0, 1, 0)
+    assert place("web", affinity=shy) == (1, 1, 1)
+    assert place("db", affinity=shy) == (0, 1, 1)
+    assert place("db") == (0, 1, 0)
+    assert found.remove_pod("default/a")
+    assert (found.count(web)[0], found.arrays().requested["pods"][0]) == (0, 0)

@@ -174,6 +174,24 @@ async def test_a_request_whose_client_goes_is_carried_out(connected, slow):
     assert (await server.ask("GET", f"{MAPS}/e0")).status == 200
 
 
+async def test_what_is_asked_while_one_runs_is_answered_after_it(connected, slow, short):
+    server = await connected()
+    reader, writer = server.connection
+    slow.open.clear()
+    asking = asyncio.create_task(server.create("p0"))
+    while not slow.holding:
+        await asyncio.sleep(0.01)
+    assert short
+    head = "HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer tenant-a\r\n\r\n"
+    writer.write(f"GET {MAPS}/w1 {head}GET {MAPS}/w2 {head}".encode())
+    await asyncio.sleep(0.1)
+    slow.open.set()
+    assert (await asking).json["metadata"]["name"] == "p0"
+    assert [(await server.next_answer(reader)).json["metadata"]["name"] for _ in range(2)] == ["w1", "w2"]
+    assert (await server.create("p1")).status == 201
+    at_rest(server)
+
+
 async def test_a_full_gate_refuses_it_in_plain_words(connected, slow, short):
     server = await connected(seats=1, patience=0.2)
     slow.open.clear()

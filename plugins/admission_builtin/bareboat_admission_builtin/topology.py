@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bareboat.contracts.admission import AdmissionPlugin, AdmissionRequest, Operation
 from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
@@ -9,6 +11,16 @@ from bareboat.models.status import Forbidden
 
 HOST = "kubernetes.io/hostname"
 LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+
+
+class _Labelled(msgspec.Struct):
+    labels: dict[str, str] = {}
+
+
+class _Node(msgspec.Struct):
+    """What of a node concerns its pods: the rest is not decoded."""
+
+    metadata: _Labelled = msgspec.field(default_factory=_Labelled)
 
 
 class PodTopologyLabels(AdmissionPlugin):
@@ -21,7 +33,7 @@ class PodTopologyLabels(AdmissionPlugin):
         return operation == "CREATE" and not group and (resource, subresource) in (("pods", "binding"), ("bindings", ""))
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        node = self._reader.get(core_v1.Node, request.object.target.name)
+        node = self._reader.view(core_v1.Node, _Node, request.object.target.name)
         labels = node.metadata.labels if node is not None else {}
         found = {name: labels[name] for name in LABELS if name in labels}
         if found:

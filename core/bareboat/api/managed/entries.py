@@ -6,13 +6,13 @@ time. More than ten updaters are too many: the oldest are joined under one name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-from bareboat.api.managed.sets import Node, union
+from bareboat.api.managed.sets import Node, difference, union
 from bareboat.models import meta_v1
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -45,13 +45,39 @@ class Owner(NamedTuple):
         return f"{text} using {self.api_version}" if self.operation == "Update" else text
 
 
-@dataclass(frozen=True, slots=True)
 class Owned:
-    """``fields`` in order; ``written`` is the entry that says just this, if there is one."""
+    """What one owner has: ``fields`` in order, and when that was new; ``written`` is the entry that says just this, if there is one.
 
-    fields: Node
-    time: str | None
-    written: meta_v1.ManagedFieldsEntry | None = None
+    Fields that come as JSON are read when they are asked for, and written as they came.
+    """
+
+    __slots__ = ("_fields", "spelled", "time", "written")
+
+    def __init__(self, fields: Node | msgspec.Raw, time: str | None, written: meta_v1.ManagedFieldsEntry | None = None) -> None:
+        self.spelled = fields
+        self._fields = fields if isinstance(fields, dict) else None
+        self.time = time
+        self.written = written
+
+    @property
+    def fields(self) -> Node:
+        """Nobody writes to it."""
+        if self._fields is None:
+            self._fields = _tree(self.spelled)
+        return self._fields
+
+    def having(self, fields: Node, time: str | None) -> Owned:
+        """With these fields, which may be the same, from then on."""
+        return Owned(self.spelled if fields is self._fields else fields, time)
+
+    def less(self, lost: Node, names: Sequence[bytes]) -> Node | None:
+        """What is left without ``lost``, whose members have the last ``names``; None: all of it. JSON without them is not read."""
+        if self._fields is None:
+            text = bytes(self.spelled)  # type: ignore[arg-type]
+            if text != b"{}" and not any(name in text for name in names):
+                return None
+        left = difference(self.fields, lost)
+        return None if left and left is self.fields else left
 
 
 Managed = dict[Owner, Owned]
@@ -69,13 +95,18 @@ def read(entries: list[meta_v1.ManagedFieldsEntry], *, ours: bool = False) -> Ma
             raise BadEntry(f'operation: "{entry.operation}" is neither Apply nor Update')
         if entry.fieldsType != "FieldsV1":
             raise BadEntry(f'fieldsType: "{entry.fieldsType}" is not FieldsV1')
-        fields = _tree(entry.fieldsV1)
+        if not (isinstance(entry.fieldsV1, dict) or bytes(entry.fieldsV1).startswith(b"{")):
+            raise BadEntry("fieldsV1: not an object")
         owner = Owner(entry.manager, entry.operation, entry.apiVersion, entry.subresource)
+        owned = Owned(entry.fieldsV1, entry.time, entry) if ours else Owned(ordered(_tree(entry.fieldsV1)), entry.time)
         known = found.get(owner)
-        if not ours:
-            fields = ordered(fields)
-        found[owner] = Owned(union(known.fields, fields), entry.time) if known else Owned(fields, entry.time, entry if ours else None)
+        found[owner] = Owned(union(known.fields, owned.fields), owned.time) if known else owned
     return found
+
+
+def spelled(names: Iterable[str]) -> list[bytes]:
+    """As they stand in the JSON of fields."""
+    return [_spell(name) for name in names]
 
 
 def _tree(fields: msgspec.Raw | Node) -> Node:
@@ -111,7 +142,7 @@ def timeless(entries: list[meta_v1.ManagedFieldsEntry]) -> list[tuple[Any, ...]]
 
 
 def write(managed: Managed) -> list[meta_v1.ManagedFieldsEntry]:
-    return [owned.written or entry(owner, owned.time, owned.fields) for owner, owned in sorted(_capped(managed).items(), key=_rank)]
+    return [owned.written or entry(owner, owned.time, owned.spelled) for owner, owned in sorted(_capped(managed).items(), key=_rank)]
 
 
 def entry(owner: Owner, time: str | None, fields: Node | msgspec.Raw) -> meta_v1.ManagedFieldsEntry:

@@ -13,7 +13,7 @@ from typing import Any
 from bareboat.api.managed import sets
 from bareboat.api.managed.atoms import Atom
 from bareboat.api.managed.conflicts import Conflicts
-from bareboat.api.managed.entries import BEFORE, Managed, Owned, Owner, ordered
+from bareboat.api.managed.entries import BEFORE, Managed, Owned, Owner, ordered, spelled
 from bareboat.api.managed.merging import merge
 from bareboat.api.managed.pruning import prune
 from bareboat.api.managed.sets import Node
@@ -61,7 +61,8 @@ class FieldManager:
         books = self._taken(managed, change, owner)
         left = sets.difference(before.fields, change.removed) if before else sets.EMPTY
         if gained:
-            books[owner] = Owned(sets.union(left, ordered(gained)), now)
+            fields = sets.union(left, ordered(gained))
+            books[owner] = before.having(fields, now) if before else Owned(fields, now)
         elif before and not left:
             del books[owner]
         elif before and left is not before.fields:
@@ -106,18 +107,23 @@ class FieldManager:
 
     def _check(self, managed: Managed, change: Comparison, owner: Owner) -> None:
         touched = sets.union(change.added, change.modified)
-        found = {key: common for key, owned in managed.items() if key != owner and (common := sets.intersection(owned.fields, touched))}
+        named = spelled(sets.names(touched))
+        others = [(key, owned) for key, owned in managed.items() if key != owner and owned.less(touched, named) is not None]
+        found = {key: common for key, owned in others if (common := sets.intersection(owned.fields, touched))}
         if found:
             raise Conflicts(found)
 
     def _taken(self, managed: Managed, change: Comparison, keep: Owner | None) -> Managed:
         """The books after everybody but ``keep`` lost what was changed or removed."""
         lost = sets.union(sets.union(change.added, change.modified), change.removed)
+        named = spelled(sets.names(lost))
         books: Managed = {}
         for key, owned in managed.items():
-            left = owned.fields if key == keep else sets.difference(owned.fields, lost)
-            if left:
-                books[key] = owned if left is owned.fields else Owned(left, owned.time)
+            left = None if key == keep else owned.less(lost, named)
+            if left is None:
+                books[key] = owned
+            elif left:
+                books[key] = Owned(left, owned.time)
         return books
 
 

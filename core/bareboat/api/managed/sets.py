@@ -121,6 +121,17 @@ def of(*paths: str) -> Node:
     return root
 
 
+def names(node: Node) -> set[str]:
+    """The last elements of the members' paths."""
+    found: set[str] = set()
+    for key, below in node.items():
+        if key != SELF:
+            if member(below):
+                found.add(key)
+            found |= names(below)
+    return found
+
+
 def paths(node: Node, before: str = "") -> Iterator[str]:
     """As messages name them: members of a level first, then what is below."""
     below = sorted((k, v) for k, v in node.items() if k != SELF)

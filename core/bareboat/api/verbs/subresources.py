@@ -20,6 +20,7 @@ from bareboat.api.verbs.read import get
 from bareboat.api.verbs.update import TRIES, update_part
 from bareboat.api.writing import admission_request, check_name
 from bareboat.models import core_v1
+from bareboat.models.codec import decode
 from bareboat.models.meta import set_condition
 from bareboat.models.status import BadRequest, Conflict, NotFound, ServiceUnavailable
 from bareboat.store.log import CompareFailed
@@ -67,7 +68,7 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         current = service.log.newest(key)
         if current is None:
             raise NotFound.of("pods", pod_name)
-        pod = _load_pod(current.data)
+        pod = decode(core_v1.Pod, current.data)
         _check_bindable(pod, binding)
         pod.spec.nodeName = binding.target.name
         pod.status.nominatedNodeName = ""
@@ -83,12 +84,6 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
         except CompareFailed:
             continue
     return answers.tree({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, status=201)
-
-
-def _load_pod(data: bytes) -> core_v1.Pod:
-    from bareboat.models.codec import decode
-
-    return decode(core_v1.Pod, data)
 
 
 def _pod_bytes(pod: core_v1.Pod) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from bareboat.api.kinds.causes import invalid
+from bareboat.base.memo import remembered
 from bareboat.models.status import Cause
 
 _BACKSTEP = "must not contain '..'"
@@ -29,6 +30,7 @@ def not_reserved(field: str, path: str) -> list[Cause]:
     return causes
 
 
+@remembered(1024)
 def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """As Go reads addresses: no zone; zeros in front make it none."""
     try:
