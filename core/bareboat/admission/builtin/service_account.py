@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,9 @@ _TOKEN_VOLUME = (
 )
 #: Accounts that are remembered.
 MOST = 1024
+#: A controller makes the account of this name in every new namespace, so a pod that comes right after it waits: looks, and the seconds
+#: between two of them (a third more or less, by chance).
+DEFAULT, LOOKS, BETWEEN = "default", 10, 0.15
 
 
 class _Account(msgspec.Struct):
@@ -51,9 +55,11 @@ class ServiceAccount(AdmissionPlugin):
         if "kubernetes.io/config.mirror" in pod.metadata.annotations:
             return
         spec = pod.spec
-        spec.serviceAccountName = spec.serviceAccountName or "default"
+        spec.serviceAccountName = spec.serviceAccountName or DEFAULT
         spec.serviceAccount = spec.serviceAccountName
         account = self._account(spec.serviceAccountName, request.namespace)
+        if account is None and spec.serviceAccountName == DEFAULT:
+            account = await self._made_soon(request.namespace)
         if account is None:
             name = f"{request.namespace}/{spec.serviceAccountName}"
             because = f'error looking up service account {name}: serviceaccount "{spec.serviceAccountName}" not found'
@@ -62,6 +68,16 @@ class ServiceAccount(AdmissionPlugin):
             self._mount(spec)
         if not spec.imagePullSecrets:
             spec.imagePullSecrets = [core_v1.LocalObjectReference(name=secret.name) for secret in account.imagePullSecrets]
+
+    async def _made_soon(self, namespace: str) -> _Account | None:
+        """The namespace's default account, if it comes in the time that a controller takes for it."""
+        pause = BETWEEN * (2 + self._ids.fraction() * 2) / 3
+        for _ in range(LOOKS - 1):
+            await asyncio.sleep(pause)
+            account = self._account(DEFAULT, namespace)
+            if account is not None:
+                return account
+        return None
 
     def _account(self, name: str, namespace: str) -> _Account | None:
         known = self._known.get((namespace, name))
