@@ -39,6 +39,13 @@ async def until_output(streams: Streams, wanted: bytes) -> bytes:
     raise AssertionError(f"the output ended without {wanted!r}: {seen!r}")
 
 
+async def _asks(streams: Streams) -> None:
+    """A line again and again."""
+    while True:
+        await streams.write_stdin(b"go\n")
+        await asyncio.sleep(0.1)
+
+
 def log_entries(log: Path) -> list[tuple[bytes, bytes, bytes]]:
     """(stream, F or P, text) of every line of a log that must be in CRI format, mode 0640."""
     assert stat.S_IMODE(log.stat().st_mode) == 0o640
@@ -128,7 +135,8 @@ class TtyRules(ExecRules):
     """A terminal for the command."""
 
     def shows_size(self) -> tuple[str, ...]:
-        return ("sh", "-c", "read line; stty size")
+        """For each line that it reads it prints the size: nobody says what comes first, that or the line."""
+        return ("sh", "-c", "while read line; do stty size; done")
 
     async def test_a_terminal_has_the_size_it_was_given(self, runtime: Runtime) -> None:
         container = await runtime.running()
@@ -136,8 +144,12 @@ class TtyRules(ExecRules):
         streams = await runtime.driver.exec(container, self.shows_size(), tty=True, stdin=True)
         async with asyncio.timeout(self.patience):
             await streams.resize(Size(width=123, height=45))
-            await streams.write_stdin(b"go\n")
-            assert b"45 123" in await until_output(streams, b"45 123")
+            asking = asyncio.ensure_future(_asks(streams))
+            try:
+                assert b"45 123" in await until_output(streams, b"45 123")
+            finally:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
         await streams.close()
 
 

@@ -1,7 +1,7 @@
 """Who has started or ended: the daemon's events, on a thread of their own, told to subscribers on the event loop.
 
 What comes in: the daemon's stream of events. What goes out: container ids. When the daemon goes away the thread tries again until it is
-back, and asks for what has happened since the last it heard; so an id may be told twice.
+back, and asks for what has happened since the last it heard; so an id may be told twice. An end is told when the daemon's list shows it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from bareboat_cri_docker import translate
 from bareboat_cri_docker.backend import Docker
 
 _AGAIN = 0.5
@@ -57,6 +58,8 @@ class Watch:
                 self._stream = client.events(since=since, filters=self._filters, decode=True)
                 self.listening.set()
                 for event in self._stream:
+                    if event.get("Action") == "die":
+                        self._settle(str(event["id"]))
                     since = int(event["time"])
                     self._loop.call_soon_threadsafe(self._tell, str(event["id"]))
             except Exception as error:  # noqa: BLE001  what breaks off a stream is not of one family, and each means: try again
@@ -67,6 +70,14 @@ class Watch:
                 if client is not None:
                     client.close()
             self._stop.wait(_AGAIN)
+
+    def _settle(self, container_id: str) -> None:
+        """The daemon tells that a container ends before its list says so, and holds the container until it does: who inspects it waits."""
+        try:
+            self._docker.api.inspect_container(container_id)
+        except OSError as error:
+            if translate.status_of(error) != 404:
+                raise
 
     def _tell(self, container_id: str) -> None:
         for queue in self._queues:

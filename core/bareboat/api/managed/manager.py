@@ -19,6 +19,8 @@ from bareboat.api.managed.pruning import prune
 from bareboat.api.managed.sets import Node
 from bareboat.api.managed.walks import Comparison, NoKey, compare, named
 
+#: What every object has to the end.
+_NAME = {"f:metadata": {"f:name": sets.EMPTY}}
 #: Nobody owns what the server writes itself.
 _STRIPPED = {
     "f:apiVersion": sets.EMPTY,
@@ -82,7 +84,7 @@ class FieldManager:
         mine = sets.difference(asked, _STRIPPED)
         merged = merge(live, config, self.atom)
         if last and sets.difference(last.fields, mine):  # something that it named it names no longer
-            owned = asked  # its name among them, or metadata would go with the last label
+            owned = sets.union(asked, _NAME)  # or metadata would go with the last label
             for key, other in managed.items():
                 owned = owned if key == owner else sets.union(owned, other.fields)
             merged = prune(merged, last.fields, owned, self.atom)
