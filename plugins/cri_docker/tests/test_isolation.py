@@ -117,7 +117,7 @@ class TestPrivileges:
 
     async def test_a_user_without_privileges_has_none(self, pods):
         security = Security(run_as_user=1000, run_as_group=2000, supplemental_groups=(3000,))
-        script = "id -u; id -g; id -G; grep CapEff /proc/self/status; echo x > /usr/x"
+        script = "exec 2>&1; id -u; id -g; id -G; grep CapEff /proc/self/status; echo x > /usr/x"
         text, _ = await pods.output(script, security=security)
         assert text.split("\n")[:2] == ["1000", "2000"]
         assert {"2000", "3000"} <= set(text.split("\n")[2].split())
