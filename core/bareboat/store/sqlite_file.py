@@ -52,6 +52,15 @@ class SqliteFile:
             self._lock.release()
             raise
         self.head = max(newest, self.compacted)
+        # what a killed server left counts, or one that is killed again and again would let it grow for ever
+        self._uncheckpointed = self._wal_pages()
+        if self.checkpoint_due:
+            self.checkpoint(empty=True)
+
+    def _wal_pages(self) -> int:
+        """At most so many wait in the WAL for a checkpoint."""
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        return wal.stat().st_size // 4096 if wal.exists() else 0
 
     @property
     def _connection(self) -> sa.Connection:

@@ -226,3 +226,18 @@ async def test_rows_are_written_over_old_ones_in_the_wal_and_all_are_there_after
     assert len(sizes) < 20
     await store.close()
     assert not wal.exists()
+
+
+async def test_the_wal_does_not_grow_over_many_lives_that_end_in_a_kill(tmp_path):
+    sizes = []
+    life = tmp_path / "0"
+    life.mkdir()
+    for number in range(1, 13):
+        store = await opened(life, checkpoint_pages=40)
+        await store.append([row(20 * number + i, f"core/pods/a/p{number}-{i}", value=b"x" * 3000) for i in range(-19, 1)])
+        await store.stats()  # behind the checkpoint, if there is one
+        sizes.append((life / "store.db-wal").stat().st_size)
+        life = life.with_name(str(number))
+        shutil.copytree(store.path.parent, life)  # what a kill leaves
+        await store.close()
+    assert max(sizes[6:]) <= max(sizes[:6])
