@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
-#: Parts that are remembered, and their size: a smaller one is looked at as fast.
-MOST, SMALLEST, LARGEST = 256, 128, 16 * 1024
+#: Parts that are remembered, and their size: a smaller one is looked at as fast. Of a part its hash is kept, as it may be a secret;
+#: that of Python has 64 bits and a random key, and two parts with the same would cost a warning about the second's keys.
+MOST, SMALLEST, LARGEST = 1024, 128, 16 * 1024
 split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _tree = msgspec.json.Decoder(Any).decode
 _encode = msgspec.json.Encoder().encode
-_known: dict[bytes, int] = {}
+_known: dict[int, int] = {}
 
 
 def has_duplicates(data: bytes) -> bool:
@@ -39,13 +40,16 @@ def repeats_in(parts: dict[str, msgspec.Raw], data: bytes) -> bool:
 
 
 def _of_part(part: bytes) -> int:
-    count = _known.get(part)
+    if not SMALLEST <= len(part) <= LARGEST:
+        return _colons(part)
+    key = hash(part)
+    count = _known.get(key)
     if count is None:
         count = _colons(part)
-        if count >= 0 and SMALLEST <= len(part) <= LARGEST:
+        if count >= 0:
             if len(_known) >= MOST:
                 _known.clear()
-            _known[part] = count
+            _known[key] = count
     return count
 
 

@@ -81,3 +81,10 @@ def test_random_bodies_are_judged_as_their_whole_tree_is():
         body = ("{" + ",".join(f'"{name}":{text(3)}' for name in names) + "}").encode()
         whole = msgspec.json.encode(msgspec.json.decode(body)).count(b":") != body.count(b":")
         assert has_duplicates(body) == whole, body
+
+
+def test_nothing_of_a_body_is_kept():
+    secret = "c2VjcmV0" * 40
+    assert not has_duplicates(f'{{"kind":"Secret","data":{{"password":"{secret}"}}}}'.encode())
+    assert repeats._known
+    assert secret not in repr(repeats._known)
