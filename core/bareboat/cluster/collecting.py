@@ -30,6 +30,7 @@ class Collecting:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lots = 0
+        self._before = gc.get_threshold()
 
     @contextmanager
     def starting(self) -> Iterator[None]:
@@ -47,7 +48,7 @@ class Collecting:
         """As it was before."""
         if self._collected in gc.callbacks:
             gc.callbacks.remove(self._collected)
-            gc.set_threshold(700, 10, 10)
+            gc.set_threshold(*self._before)
 
     async def run(self) -> None:
         last = self._clock.monotonic()

@@ -20,12 +20,10 @@ class Node:
 
 @pytest.fixture
 def collector():
-    before = gc.get_threshold()
     found = Collecting(LoopClock())
     yield found
     found.stop()
     gc.unfreeze()
-    gc.set_threshold(*before)
 
 
 @pytest.fixture
@@ -55,6 +53,20 @@ def test_it_is_as_before_when_a_start_fails(collector):
         raise OSError("the port is taken")
     assert gc.isenabled()
     assert gc.get_threshold() == before
+
+
+def test_once_it_has_stopped_everything_is_as_the_process_had_it():
+    before = gc.get_threshold()
+    gc.set_threshold(1234, 5, 6)
+    try:
+        of_its_own = Collecting(LoopClock())
+        with of_its_own.starting():
+            pass
+        assert gc.get_threshold() != (1234, 5, 6)
+        of_its_own.stop()
+        assert gc.get_threshold() == (1234, 5, 6)
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_however_many_objects_there_are_few_are_looked_at(collector, looks):
