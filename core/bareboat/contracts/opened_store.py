@@ -1,7 +1,7 @@
 """For shared stores over a client library: the verbs, handed on to a database that ``open`` connects to and ``close`` leaves.
 
 What comes in: a driver that says how to connect (``connect``; it imports the library, so that importing the plugin does not). What goes
-out: every verb of ``SharedStore``; before ``open`` and after ``close`` they raise, and the status says why.
+out: every verb of ``SharedStore`` and ``Maintained``; before ``open`` and after ``close`` they raise, and the status says why.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from bareboat.contracts.driver import Health, Host
 from bareboat.contracts.errors import DriverError
-from bareboat.contracts.store import Row, SharedStore, StoreStats
+from bareboat.contracts.store import Maintained, Row, SharedStore, StoreStats
 
 
 class Writing(Protocol):
@@ -37,13 +37,15 @@ class Connected(Protocol):
     async def at(self, prefix: str, revision: int) -> list[Row]: ...
     async def compact(self, revision: int, limit: int) -> int: ...
     async def stats(self) -> StoreStats: ...
+    async def check(self) -> list[str]: ...
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None: ...
 
 
 D = TypeVar("D", bound=Connected)
 
 
-class OpenedStore(SharedStore, Generic[D]):
-    """See contracts.store.SharedStore."""
+class OpenedStore(SharedStore, Maintained, Generic[D]):
+    """See contracts.store.SharedStore and Maintained."""
 
     def __init__(self, options: msgspec.Struct, host: Host) -> None:
         super().__init__(options, host)
@@ -103,6 +105,17 @@ class OpenedStore(SharedStore, Generic[D]):
 
     async def stats(self) -> StoreStats:
         return await self.database.stats()
+
+    async def check(self) -> list[str]:
+        return await self.database.check()
+
+    async def shrink(self, limit: int) -> int:
+        """Nothing: the database gives unused space back when its own upkeep does."""
+        del limit
+        return 0
+
+    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
+        await self.database.restore(compacted, rows)
 
     @property
     def database(self) -> D:

@@ -8,6 +8,8 @@ class TestMyStore(SharedStoreSuite):
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import msgspec
 import pytest
 
 from bareboat.base.clock import SystemClock
-from bareboat.contracts.errors import Conflict, DriverError
+from bareboat.contracts.errors import Conflict, DriverError, Unavailable
 from bareboat.contracts.store import Compacted, LostRace, SharedStore
 from bareboat.store.entry import head
 from bareboat.store.log import StoreFailed
@@ -257,3 +259,27 @@ class SharedStoreSuite(StoreSuite):
         assert len(stories[0]) >= sum(counted.values())
         for log in logs:
             await log.stop()
+
+
+async def told_while_it_hangs(store: SharedStore, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+    """Of an empty store with a timeout of a second or so, whose database stands still from ``pause`` to ``resume``: callers are told in
+    time, and afterwards the store knows whether it did what they asked. Closes the store."""
+    await store.append([row(1, A)])
+    pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await store.extend([row(2, B)], 1)
+        with pytest.raises(Unavailable):
+            await store.head()
+        assert time.monotonic() - began < 8
+    finally:
+        resume()
+    try:
+        known = await store.head()
+        assert known in (1, 2)
+        others = await store.extend([row(known + 1, C)], known)
+        assert others in (0, 2 - known), "what hung may have arrived in between"
+        assert await store.head() == known + others + 1
+    finally:
+        await store.close()

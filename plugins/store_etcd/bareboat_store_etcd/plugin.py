@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from bareboat.contracts.driver import Host, PluginInfo
 from bareboat.contracts.opened_store import OpenedStore
-from bareboat.contracts.store import GROUP, Maintained, Row
+from bareboat.contracts.store import GROUP
 from bareboat_store_etcd.options import EtcdOptions
 
 if TYPE_CHECKING:
     from bareboat_store_etcd.driver import Database
 
 
-class EtcdStore(OpenedStore["Database"], Maintained):
-    """See contracts.store.SharedStore and Maintained."""
+class EtcdStore(OpenedStore["Database"]):
+    """See contracts.opened_store.OpenedStore."""
 
     info = PluginInfo(name="etcd", summary="etcd, for several servers over one etcd cluster", contract=GROUP)
     Options = EtcdOptions
@@ -30,14 +29,3 @@ class EtcdStore(OpenedStore["Database"], Maintained):
         from bareboat_store_etcd.driver import Database
 
         return await Database.opened(self._options)
-
-    async def check(self) -> list[str]:
-        return await self.database.check()
-
-    async def shrink(self, limit: int) -> int:
-        """Nothing: only ``etcdctl defrag`` gives space back, and it holds up everything that the member does."""
-        del limit
-        return 0
-
-    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
-        await self.database.restore(compacted, rows)

@@ -1,11 +1,10 @@
 """What etcd suffers, and what it says: wrong options, nobody there, a newer schema, large writes, a server that hangs."""
 
-import time
-
 import msgspec
 import pytest
 
 from bareboat.contracts.errors import DriverError, InvalidConfig, Unavailable
+from bareboat.testing.shared_store_suite import told_while_it_hangs
 from bareboat.testing.store_suite import row
 from bareboat_store_etcd.options import EtcdOptions
 from bareboat_store_etcd.plugin import EtcdStore
@@ -79,23 +78,4 @@ async def test_what_was_acknowledged_survives_a_crash(etcd):
 
 
 async def test_an_etcd_that_hangs_is_told_in_time_and_what_it_did_is_known_later(etcd):
-    store = await opened(etcd, "/hangs")
-    await store.append([row(1, A)])
-    etcd.pause()
-    try:
-        began = time.monotonic()
-        with pytest.raises(Unavailable):
-            await store.extend([row(2, B)], 1)
-        with pytest.raises(Unavailable):
-            await store.head()
-        assert time.monotonic() - began < 8
-    finally:
-        etcd.resume()
-    try:
-        head = await store.head()
-        assert head in (1, 2)
-        others = await store.extend([row(head + 1, "core/pods/b/z")], head)
-        assert others in (0, 2 - head), "what hung may have arrived in between"
-        assert await store.head() == head + others + 1
-    finally:
-        await store.close()
+    await told_while_it_hangs(await opened(etcd, "/hangs"), etcd.pause, etcd.resume)

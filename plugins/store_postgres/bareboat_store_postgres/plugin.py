@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from bareboat.contracts.driver import Host, PluginInfo
 from bareboat.contracts.opened_store import OpenedStore
-from bareboat.contracts.store import GROUP, Maintained, Row
+from bareboat.contracts.store import GROUP
 from bareboat_store_postgres.options import PostgresOptions
 
 if TYPE_CHECKING:
     from bareboat_store_postgres.driver import Database
 
 
-class PostgresStore(OpenedStore["Database"], Maintained):
-    """See contracts.store.SharedStore and Maintained."""
+class PostgresStore(OpenedStore["Database"]):
+    """See contracts.opened_store.OpenedStore."""
 
     info = PluginInfo(name="postgres", summary="PostgreSQL, for several servers over one database", contract=GROUP)
     Options = PostgresOptions
@@ -29,14 +28,3 @@ class PostgresStore(OpenedStore["Database"], Maintained):
         from bareboat_store_postgres.driver import Database
 
         return await Database.opened(self._options)
-
-    async def check(self) -> list[str]:
-        return await self.database.check()
-
-    async def shrink(self, limit: int) -> int:
-        """PostgreSQL's autovacuum does it."""
-        del limit
-        return 0
-
-    async def restore(self, compacted: int, rows: AsyncIterator[Sequence[Row]]) -> None:
-        await self.database.restore(compacted, rows)

@@ -5,13 +5,13 @@ import logging
 import shutil
 import socket
 import subprocess
-import time
 
 import msgspec
 import pytest
 
 from bareboat.contracts.errors import InvalidConfig, Unavailable
 from bareboat.testing.postgres import Postgres, place, programs
+from bareboat.testing.shared_store_suite import told_while_it_hangs
 from bareboat.testing.store_suite import row
 from bareboat_store_postgres.options import PostgresOptions, arguments
 from bareboat_store_postgres.plugin import PostgresStore
@@ -128,26 +128,7 @@ async def test_what_was_acknowledged_survives_a_crash_of_the_database(postgres):
 
 async def test_a_database_that_hangs_is_told_in_time_and_what_it_did_is_known_later(postgres, caplog):
     caplog.set_level(logging.ERROR)
-    store = await opened(postgres, "hangs")
-    await store.append([row(1, A)])
-    postgres.pause()
-    try:
-        began = time.monotonic()
-        with pytest.raises(Unavailable):
-            await store.extend([row(2, B)], 1)
-        with pytest.raises(Unavailable):
-            await store.head()
-        assert time.monotonic() - began < 8
-    finally:
-        postgres.resume()
-    try:
-        head = await store.head()
-        assert head in (1, 2)
-        others = await store.extend([row(head + 1, "core/pods/b/z")], head)
-        assert others in (0, 2 - head), "what hung may have arrived in between"
-        assert await store.head() == head + others + 1
-    finally:
-        await store.close()
+    await told_while_it_hangs(await opened(postgres, "hangs"), postgres.pause, postgres.resume)
 
 
 async def test_a_server_whose_row_was_tidied_away_writes_on(postgres):
