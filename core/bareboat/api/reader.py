@@ -27,10 +27,17 @@ class LogReader:
         found: Any = cls
         return None if entry is None else decode(found, entry.data)
 
-    def view(self, cls: type[Any], shape: type[T], name: str, namespace: str = "") -> T | None:
+    def view(self, cls: type[Any], shape: type[T], name: str, namespace: str = "", *, keep: bool = False) -> T | None:
         """See contracts.auth.Reader."""
         entry = self._log.get(f"{self._key(cls)}/{namespace}/{name}")
-        return None if entry is None else cast(T, _decoder(cast(Any, shape)).decode(entry.data))
+        if entry is None:
+            return None
+        if entry.views is not None and shape in entry.views:
+            return cast(T, entry.views[shape])
+        found = cast(T, _decoder(cast(Any, shape)).decode(entry.data))
+        if keep:
+            entry.views = {**(entry.views or {}), shape: found}
+        return found
 
     def list(self, cls: type[T], namespace: str | None = None) -> Iterator[T]:
         prefix = f"{self._key(cls)}/" if namespace is None else f"{self._key(cls)}/{namespace}/"

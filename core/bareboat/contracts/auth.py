@@ -106,14 +106,15 @@ class Reader(Protocol):
     """Objects as they are now in this server, without authorization and without a request.
 
     ``get`` and ``list`` decode fresh Structs of ``cls``; ``view`` decodes only what the Struct ``shape`` names, which is a few times
-    cheaper; ``mark`` gives a question that is answered True as long as the object is as it is now; ``subscribe``
+    cheaper, and with ``keep``, for what nearly every request asks, only once: until the object changes everybody gets the same Struct, so
+    it is a frozen one; ``mark`` gives a question that is answered True as long as the object is as it is now; ``subscribe``
     calls back, synchronously and in revision order, with (namespace, name) of every object of ``cls`` that changed or went, and once
     for each that is there at the start.
     """
 
     def get(self, cls: type[T], name: str, namespace: str = "") -> T | None: ...
 
-    def view(self, cls: type[Any], shape: type[T], name: str, namespace: str = "") -> T | None: ...
+    def view(self, cls: type[Any], shape: type[T], name: str, namespace: str = "", *, keep: bool = False) -> T | None: ...
 
     def list(self, cls: type[T], namespace: str | None = None) -> Iterable[T]: ...
 

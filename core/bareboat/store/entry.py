@@ -9,15 +9,16 @@ Only the served bytes are kept in memory; they are what GET returns, LIST joins 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PREFIX = b'{"metadata":{'
 
 
 class Entry:
-    """A key's state at ``revision``. ``data`` are the served bytes; ``created`` the revision at which the key came to be."""
+    """A key's state at ``revision``. ``data`` are the served bytes; ``created`` the revision at which the key came to be; ``views`` what
+    readers made of the bytes, if any did (api.reader)."""
 
-    __slots__ = ("created", "data", "expires_at", "key", "revision")
+    __slots__ = ("created", "data", "expires_at", "key", "revision", "views")
 
     def __init__(self, key: str, revision: int, created: int, data: bytes, expires_at: float = 0.0) -> None:
         self.key = key
@@ -25,6 +26,7 @@ class Entry:
         self.created = created
         self.data = data
         self.expires_at = expires_at
+        self.views: dict[type, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Entry({self.key!r}, revision={self.revision})"

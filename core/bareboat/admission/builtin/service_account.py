@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -24,18 +23,16 @@ _TOKEN_VOLUME = (
     b'{"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}]}}],'
     b'"defaultMode":%d}}' % (TOKEN_SECONDS, 0o644)
 )
-#: Accounts that are remembered.
-MOST = 1024
 #: A controller makes the account of this name in every new namespace, so a pod that comes right after it waits: looks, and the seconds
 #: between two of them (a third more or less, by chance).
 DEFAULT, LOOKS, BETWEEN = "default", 10, 0.15
 
 
-class _Account(msgspec.Struct):
+class _Account(msgspec.Struct, frozen=True):
     """What pods get of theirs."""
 
     automountServiceAccountToken: bool | None = None
-    imagePullSecrets: list[core_v1.LocalObjectReference] = []
+    imagePullSecrets: tuple[core_v1.LocalObjectReference, ...] = ()
 
 
 class ServiceAccount(AdmissionPlugin):
@@ -44,8 +41,6 @@ class ServiceAccount(AdmissionPlugin):
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._ids = SystemIds()
-        #: accounts, each with whether it is as it was
-        self._known: dict[tuple[str, str], tuple[Callable[[], bool], _Account]] = {}
 
     def handles(self, operation: Operation, group: str, resource: str, subresource: str) -> bool:
         return operation == "CREATE" and not group and resource == "pods" and not subresource
@@ -80,16 +75,7 @@ class ServiceAccount(AdmissionPlugin):
         return None
 
     def _account(self, name: str, namespace: str) -> _Account | None:
-        known = self._known.get((namespace, name))
-        if known is not None and known[0]():
-            return known[1]
-        as_it_is = self._reader.mark(core_v1.ServiceAccount, name, namespace)
-        account = self._reader.view(core_v1.ServiceAccount, _Account, name, namespace)
-        if account is not None:
-            if len(self._known) >= MOST:
-                self._known.clear()
-            self._known[namespace, name] = as_it_is, account
-        return account
+        return self._reader.view(core_v1.ServiceAccount, _Account, name, namespace, keep=True)
 
     def _wants_token(self, spec: Any, account: _Account) -> bool:
         if spec.automountServiceAccountToken is not None:
