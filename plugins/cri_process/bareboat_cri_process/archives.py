@@ -60,7 +60,7 @@ def _extract(archive: tarfile.TarFile, directory: Path) -> None:
     """Files, and as files too what links name within the archive. Nothing that is written is a link, so no name leads through one."""
     for member in archive:
         name = os.path.normpath(member.name.lstrip("/"))
-        if name.startswith(".."):
+        if name == ".." or name.startswith("../"):
             raise tarfile.ReadError(f"{member.name!r} leads outside of the archive")
         content = archive.extractfile(member) if member.isfile() or member.issym() or member.islnk() else None
         if content is not None:

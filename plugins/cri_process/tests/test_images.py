@@ -142,6 +142,7 @@ class TestLoading:
             link = tarfile.TarInfo("b/layer.tar")
             link.type, link.linkname = tarfile.SYMTYPE, "../a/layer.tar"
             archive.addfile(link)
+            archive.addfile(tarfile.TarInfo("..data"))
         await pods.driver.load_image(str(path))
         assert await pods.output("echo in", image="app:1") == ("in", 0)
 

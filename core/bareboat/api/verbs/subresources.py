@@ -20,9 +20,10 @@ from bareboat.api.verbs.read import get
 from bareboat.api.verbs.update import TRIES, update_part
 from bareboat.api.writing import admission_request, check_name
 from bareboat.models import core_v1
-from bareboat.models.codec import decode
+from bareboat.models.codec import decode, encode
 from bareboat.models.meta import set_condition
 from bareboat.models.status import BadRequest, Conflict, NotFound, ServiceUnavailable
+from bareboat.store.entry import head
 from bareboat.store.log import CompareFailed
 
 if TYPE_CHECKING:
@@ -87,9 +88,6 @@ async def bind(service: Service, op: Operation, pod_name: str) -> ApiResponse:
 
 
 def _pod_bytes(pod: core_v1.Pod) -> bytes:
-    from bareboat.models.codec import encode
-    from bareboat.store.entry import head
-
     pod.metadata.resourceVersion = ""
     return b"{" + encode(pod)[len(head("Pod", "v1")) :]
 
