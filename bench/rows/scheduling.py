@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
+import uvloop
+
 from bench import objects
 from bench.bench import Bench, namespaces, token_of
 from bench.connection import Connection, send_all
@@ -49,7 +51,7 @@ def _live(bench: Bench, nodes: int, count: int) -> Measured:
     server = bench.fresh(f"scheduler-{nodes}")
     server.start()
     try:
-        seconds = asyncio.run(_run(server, nodes, count))
+        seconds = uvloop.run(_run(server, nodes, count))
     finally:
         server.stop()
     return Measured(count / seconds, None, f"{seconds:.2f} s, creates over HTTP included")
@@ -71,7 +73,7 @@ def _deployment(bench: Bench, replicas: int) -> Measured:
     server = bench.fresh("deployment")
     server.start()
     try:
-        seconds = asyncio.run(_replicas(server, replicas))
+        seconds = uvloop.run(_replicas(server, replicas))
     finally:
         server.stop()
     return Measured(seconds)
