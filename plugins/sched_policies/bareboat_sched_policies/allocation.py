@@ -67,11 +67,9 @@ class Weighted(SchedulingPolicy):
         for resource, weight in self.options.resources.items():
             share = used_share(resource, pod, nodes)
             if share is not None:
-                rated = self.rate(share, nodes.allocatable[resource])
-                total += rated if weight == 1 else weight * rated
+                total += weight * self.rate(share, nodes.allocatable[resource])
                 weights += weight
-        total /= weights or 1
-        return total
+        return total / (weights or 1)
 
 
 class LeastAllocated(Weighted):
@@ -79,11 +77,21 @@ class LeastAllocated(Weighted):
 
     name = "least-allocated"
 
+    def score(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray:
+        """The rate of the mean is the mean of the rates."""
+        total, weights = np.zeros(len(nodes.names)), 0
+        for resource, weight in self.options.resources.items():
+            share = used_share(resource, pod, nodes)
+            if share is not None:
+                total += share if weight == 1 else weight * share
+                weights += weight
+        return self.rate(np.divide(total, weights, out=total), total) if weights else total
+
     def rate(self, share: FloatArray, offered: FloatArray) -> FloatArray:
         del offered
-        free: FloatArray = np.subtract(1.0, share, out=share)
-        free *= 100.0
-        return free
+        share *= -100.0
+        share += 100.0
+        return share
 
 
 class MostAllocated(Weighted):
@@ -130,7 +138,9 @@ class BalancedAllocation(SchedulingPolicy):
                 continue
             shares.append(share_of(nodes.requested[resource] + wanted, offered))
         if len(shares) == 2:  # the usual case, without the cost of a mean
-            apart: FloatArray = shares[0] - shares[1]
-            return 100.0 - np.abs(apart, out=apart) * 50.0
+            halves: FloatArray = np.abs(np.subtract(*shares, out=shares[0]), out=shares[0])
+            halves *= -50.0
+            halves += 100.0
+            return halves
         balanced: FloatArray = (1.0 - np.vstack(shares).std(axis=0)) * 100.0
         return balanced
