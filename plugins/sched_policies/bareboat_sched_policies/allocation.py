@@ -138,7 +138,9 @@ class BalancedAllocation(SchedulingPolicy):
                 continue
             shares.append(share_of(nodes.requested[resource] + wanted, offered))
         if len(shares) == 2:  # the usual case, without the cost of a mean
-            halves: FloatArray = np.abs(np.subtract(*shares, out=shares[0]), out=shares[0])
+            halves: FloatArray = shares[0]
+            halves -= shares[1]
+            np.abs(halves, out=halves)
             halves *= -50.0
             halves += 100.0
             return halves
