@@ -34,8 +34,6 @@ def test_what_is_not_there_is_told_as_a_dictionary_does():
     assert wide
     assert wide.get(-1) is None
     assert wide.get(-1, "other") == "other"
-    assert wide.setdefault(-1, "mine") == "mine"
-    del wide[-1]
     for absent in (lambda: wide[-1], lambda: wide.pop(-1), lambda: wide.__delitem__(-1), WideDict().popitem):
         with pytest.raises(KeyError):
             absent()
@@ -83,6 +81,17 @@ def test_a_wide_set_does_what_a_plain_one_does():
     assert sorted(wide) == sorted(plain)
     assert wide
     assert not WideSet()
+
+
+def test_a_snapshot_of_a_set_stays_as_it_was():
+    for size in (10, MANY):
+        wide = WideSet(range(size))
+        taken = wide.snapshot()
+        for number in range(size):
+            wide.discard(number)
+            wide.add(-1 - number)
+        assert sorted(taken) == list(range(size))
+        assert sorted(wide) == list(range(-size, 0))
 
 
 def test_of_many_sets_only_the_large_ones_become_wide():
