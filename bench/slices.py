@@ -77,17 +77,18 @@ def grown(folder: Path, nodes: int, pods: int) -> tuple[dict[str, list[Slice]], 
     ends = [("starting", time.monotonic())]
     try:
         token = asyncio.run(token_of(server))
+        asyncio.run(_node_asks(server, token))
+        ends.append(("first nodes ask", time.monotonic()))
         print(asyncio.run(used(server, token, nodes)), file=sys.stderr)
         ends.append(("heartbeats and reads", time.monotonic()))
-        asyncio.run(_node_asks(server, token))
-        ends.append(("first node asks", time.monotonic()))
         more = [("POST", f"{WRITES}/pods", _pod(number, nodes)) for number in range(min(pods, 5000))]
         asyncio.run(send_all(server.url, token, more))
         ends.append(("more pods", time.monotonic()))
     finally:
         server.stop()
     told = json.loads(notes.read_text())
-    found = {"filling": [one for one in filling["found"] if first_starts < one["at"] <= filling_ends]} | by_end(told["found"], ends)
+    after_start = [one for one in filling["found"] if first_starts < one["at"] - one["ms"] / 1000 and one["at"] <= filling_ends]
+    found = {"filling": after_start} | by_end(told["found"], ends)
     told["full"] = filling["full"] + told["full"]
     return found, told
 
