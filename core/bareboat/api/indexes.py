@@ -24,7 +24,7 @@ FIELDS = {"core/pods": "spec.nodeName"}
 #: Sets of values that are kept once at most; more of them are kept again, which costs memory and nothing else.
 KNOWN = 10_000
 #: Objects that are taken in before others have their turn.
-PORTION = 200
+PORTION = 100
 
 Term = tuple[str, str]
 Terms = tuple[Term, ...]

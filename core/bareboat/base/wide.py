@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Generic, TypeVar, overload
 
 #: Keys of a plain one at most, and into how many a larger one is divided (a power of two).
-PLAIN, PARTS = 4096, 64
+PLAIN, PARTS = 1024, 64
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from bareboat_authz_rbac.views import CLAIM, SECRET, Key, OnNodeView, PodView, V
 
 _NOTHING: dict[Key, Any] = {}
 #: Pods that are read at a time; the loop does other things before the next.
-AT_ONCE = 100
+AT_ONCE = 50
 #: Pods at most that wait for a question; beyond those that were there when the server started.
 MOST = 20_000
 
@@ -57,7 +57,7 @@ class Graph:
         self._reader = reader
         self._used = _Counted()
         self._pods: WideDict[tuple[str, str], tuple[str, tuple[Key, ...]]] = WideDict()
-        self._changed: WideDict[tuple[str, str], None] = WideDict()
+        self._changed: dict[tuple[str, str], None] = {}
         #: how many were there when the server started and wait since
         self._first = sys.maxsize
         self._settling = asyncio.Lock()
