@@ -21,6 +21,8 @@ from bareboat.store.log import Log
 FIELDS = {"core/pods": "spec.nodeName"}
 #: Sets of values that are kept once at most; more of them are kept again, which costs memory and nothing else.
 KNOWN = 10_000
+#: Sorted results that are kept of one resource.
+ORDERED = 64
 #: Objects that are taken in before others have their turn.
 PORTION = 200
 
@@ -57,6 +59,8 @@ class _Index:
         self._terms: dict[str, Terms] = {}
         self._known: dict[Terms, Terms] = {}
         self._keys: dict[Term, set[str]] = {}
+        #: by terms and prefix, while no term comes or goes
+        self._ordered: dict[tuple[Terms, str], list[str]] = {}
         self._scan, self._after = partial(log.scan, prefix), ""
         self.whole = False
         log.tap(prefix, self._changed)
@@ -75,6 +79,17 @@ class _Index:
         """What carries all of them."""
         found = sorted((self._keys.get(term, set()) for term in terms), key=len)
         return found[0].intersection(*found[1:])
+
+    def ordered(self, terms: Terms, prefix: str, most: int) -> list[str] | None:
+        """The keys under ``prefix`` of what carries all of them, sorted, not to be changed; None: there may be more than ``most``."""
+        known = self._ordered.get((terms, prefix))
+        if known is None:
+            if min(len(self._keys.get(term, ())) for term in terms) > most:
+                return None
+            if len(self._ordered) >= ORDERED:
+                self._ordered.clear()
+            known = self._ordered[terms, prefix] = sorted(key for key in self.keys(terms) if key.startswith(prefix))
+        return known
 
     def _changed(self, change: Change) -> None:
         if change.deleted:
@@ -98,6 +113,7 @@ class _Index:
             self._terms[key] = terms
         if before == terms:
             return
+        self._ordered.clear()
         for term in before:
             self._keys[term].discard(key)
             if not self._keys[term]:
@@ -134,3 +150,7 @@ class Indexes:
     def keys(self, resource: str, terms: Terms) -> set[str]:
         """The keys, of any namespace, that match now what ``select`` found."""
         return self._indexes[resource].keys(terms)
+
+    def ordered(self, resource: str, terms: Terms, prefix: str, most: int) -> list[str] | None:
+        """The same in order and under a prefix; None: there may be more than ``most``."""
+        return self._indexes[resource].ordered(terms, prefix, most)
