@@ -3,14 +3,14 @@
 In: a subscription and a ``Sink``, the connection. Out: chunks, until the time is over, the watch fails or the client goes. A client
 that reads slowly is waited for; what it cannot take in time makes the subscription fail, and the watch ends with that error.
 
-While nothing has to be waited for but changes, they are written by the one who publishes them (``Subscription.deliver``): to resume a
-task that stands in a dozen coroutines costs as much as the write.
+While nothing has to be waited for but changes, the watch follows (store.followers): it is handed bytes that are joined once for all
+watchers. To resume a task that stands in a dozen coroutines costs as much as the write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,7 @@ from bareboat.client.transport import EventType
 from bareboat.models.status import ApiError
 from bareboat.store.broadcast import SlowSubscriber, Subscription
 from bareboat.store.entry import Change, Entry
+from bareboat.store.followers import Batch
 from bareboat.store.log import StoreFailed
 
 if TYPE_CHECKING:
@@ -73,6 +74,20 @@ def _framed(change: Change) -> bytes:
     return _shared(kind, entry) if len(entry.data) <= LARGEST else chunk(kind, entry.data)
 
 
+def _chunks(changes: Sequence[Change]) -> Iterator[bytes]:
+    """As few pieces as there may be."""
+    gathered: list[bytes] = []
+    size = 0
+    for change in changes:
+        gathered.append(_framed(change))
+        size += len(gathered[-1])
+        if size > CHUNK:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if gathered:
+        yield gathered[0] if len(gathered) == 1 else b"".join(gathered)
+
+
 class Stream:
     """One watch that shows objects as they are stored: no other version, no Table, no selector."""
 
@@ -86,7 +101,6 @@ class Stream:
     async def follow(self, sink: Sink) -> None:
         """Until the watch ends; the subscription is closed then."""
         subscription = self._subscription
-        subscription.patient = True
         sink.on_gone(subscription.wake)
         subscription.failing = lambda: sink.abort() if sink.paused else None
         try:
@@ -115,11 +129,13 @@ class Stream:
     async def _run(self, sink: Sink) -> None:
         clock, subscription = self._service.clock, self._subscription
 
-        def deliver() -> None:
-            if not sink.gone and subscription.failed is None:
-                self._send(sink, subscription.take())
-            if sink.gone or sink.paused or subscription.failed is not None:
-                subscription.deliver = None
+        def deliver(batch: Batch) -> None:
+            if batch.made is None:
+                batch.made = list(_chunks(batch.changes))
+            for data in batch.made:
+                sink.write(data)
+            if sink.paused or sink.gone:
+                subscription.unfollow()
                 subscription.wake()
 
         while not sink.gone and (now := clock.monotonic()) < self._until:
@@ -132,9 +148,9 @@ class Stream:
                 self._send(sink, changes)
             else:
                 until = self._until if self._bookmark is None else min(self._until, self._bookmark.due)
-                subscription.deliver = deliver
+                subscription.follow(deliver)
                 await subscription.woken(until - now)
-                subscription.deliver = None
+                subscription.unfollow()
                 if not sink.paused:
                     continue
             if sink.paused:
@@ -150,20 +166,9 @@ class Stream:
         except TimeoutError:
             sink.abort()
 
-    def _send(self, sink: Sink, changes: list[Change]) -> None:
-        if len(changes) == 1:
-            sink.write(_framed(changes[0]))
-            return
-        gathered: list[bytes] = []
-        size = 0
-        for change in changes:
-            gathered.append(_framed(change))
-            size += len(gathered[-1])
-            if size > CHUNK:
-                sink.write(b"".join(gathered))
-                gathered, size = [], 0
-        if gathered:
-            sink.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
+    def _send(self, sink: Sink, changes: Sequence[Change]) -> None:
+        for data in _chunks(changes):
+            sink.write(data)
 
 
 class Bookmark:
