@@ -94,10 +94,8 @@ class Followers:
     def _begin(self) -> None:
         """A round with what came during the last one. Who joined meanwhile was told of all that itself."""
         self._batch, self._next = Batch(self._next), []
-        self._due, self._served = self._served, self._due
-        joining, self._joining = self._joining, {}
-        for subscription, deliver in joining.items():
-            self._served[subscription] = deliver
+        self._due, self._served, self._joining = self._served, self._joining, {}
+        for subscription, deliver in tuple(self._served.items()):
             changes = subscription.joined()
             if changes:
                 deliver(Batch(changes))
