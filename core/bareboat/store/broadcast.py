@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from bareboat.store.entry import Change, resource_of
-from bareboat.store.followers import Deliver, Followers
+from bareboat.store.followers import Followers, Make, Offer
 
 #: Changes a subscriber may lag behind before it is closed.
 CAPACITY = 20_000
@@ -72,10 +72,13 @@ class Subscription:
             self.failing()
         self.close()
 
-    def follow(self, deliver: Deliver) -> None:
-        """Who has taken everything: from now on ``deliver`` is given what comes, soon, until ``unfollow``, instead of the buffer."""
+    def follow(self, offer: Offer, make: Make) -> None:
+        """Who has taken everything: from now on ``offer`` is given what is made of changes, soon after they come, and nothing is buffered.
+
+        Until ``unfollow``, or until it takes no more: then the reader is woken.
+        """
         if not self._buffer and self.failed is None and self._after <= self._broadcast.head:
-            self._broadcast.follow(self, deliver)
+            self._broadcast.follow(self, offer, make)
 
     def unfollow(self) -> None:
         """What was not delivered is in the buffer, as what comes will be."""
@@ -84,6 +87,11 @@ class Subscription:
         if missed:
             self._buffer.extend(missed)
             self._wake.set()
+
+    def stall(self) -> None:
+        """It takes no more."""
+        self.unfollow()
+        self.wake()
 
     def joined(self) -> list[Change]:
         """It follows from now on; what it has yet to be given is this."""
@@ -188,9 +196,11 @@ class Broadcast:
             self.told_no_more(subscription)
             _discard(self._subscribers, subscription)
 
-    def follow(self, subscription: Subscription, deliver: Deliver) -> None:
-        followers = self._followers.setdefault(subscription.prefix, Followers())
-        if followers.join(subscription, deliver):
+    def follow(self, subscription: Subscription, offer: Offer, make: Make) -> None:
+        followers = self._followers.get(subscription.prefix)
+        if followers is None:
+            followers = self._followers[subscription.prefix] = Followers(make)
+        if followers.join(subscription, offer):
             self.told_no_more(subscription)
 
     def told_no_more(self, subscription: Subscription) -> None:

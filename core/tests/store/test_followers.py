@@ -23,13 +23,12 @@ class Follower:
     def step(self):
         self.subscription.unfollow()
         self.got += [c.revision for c in self.subscription.take()]
-        self.subscription.follow(self.deliver)
+        self.subscription.follow(self.offer, list)
 
-    def deliver(self, batch):
+    def offer(self, batch):
         self.batches.append(batch)
-        self.got += [c.revision for c in batch.changes]
-        if self.full:
-            self.subscription.unfollow()
+        self.got += [c.revision for c in batch]
+        return not self.full
 
 
 class Publisher:
@@ -79,7 +78,7 @@ async def test_some_are_served_at_a_time_and_what_comes_meanwhile_is_the_next_ba
     publisher.publish()
     publisher.publish()
     await settled(publisher)
-    assert [tuple(len(b.changes) for b in f.batches) for f in followers] == [(1, 2)] * 300
+    assert [tuple(len(b) for b in f.batches) for f in followers] == [(1, 2)] * 300
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -148,7 +147,7 @@ async def test_nothing_is_kept_when_all_were_served_or_are_gone():
     publisher.publish(10)
     await settled(publisher)
     [ring] = publisher.broadcast._followers.values()
-    assert (len(ring), ring._batch.changes, ring._next) == (50, (), [])
+    assert (len(ring), ring._batch, ring._made, ring._next) == (50, (), (), [])
     publisher.publish()
     for follower in followers:
         follower.subscription.close()

@@ -10,7 +10,7 @@ watchers. To resume a task that stands in a dozen coroutines costs as much as th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +20,6 @@ from bareboat.client.transport import EventType
 from bareboat.models.status import ApiError
 from bareboat.store.broadcast import SlowSubscriber, Subscription
 from bareboat.store.entry import Change, Entry
-from bareboat.store.followers import Batch
 from bareboat.store.log import StoreFailed
 
 if TYPE_CHECKING:
@@ -46,6 +45,9 @@ class Sink(Protocol):
         """The client reads more slowly than it is written to."""
 
     def write(self, data: bytes) -> None: ...
+
+    def offer(self, pieces: Sequence[bytes]) -> bool:
+        """Write them all; False if the client is gone or now reads more slowly."""
 
     async def drain(self) -> None:
         """Until it is paused no longer."""
@@ -74,18 +76,20 @@ def _framed(change: Change) -> bytes:
     return _shared(kind, entry) if len(entry.data) <= LARGEST else chunk(kind, entry.data)
 
 
-def _chunks(changes: Sequence[Change]) -> Iterator[bytes]:
-    """As few pieces as there may be."""
+def _pieces(changes: Sequence[Change]) -> list[bytes]:
+    """As few as there may be."""
+    if len(changes) == 1:
+        return [_framed(changes[0])]
+    pieces: list[bytes] = []
     gathered: list[bytes] = []
     size = 0
     for change in changes:
         gathered.append(_framed(change))
         size += len(gathered[-1])
-        if size > CHUNK:
-            yield b"".join(gathered)
+        if size > CHUNK or change is changes[-1]:
+            pieces.append(b"".join(gathered))
             gathered, size = [], 0
-    if gathered:
-        yield gathered[0] if len(gathered) == 1 else b"".join(gathered)
+    return pieces
 
 
 class Stream:
@@ -128,27 +132,17 @@ class Stream:
 
     async def _run(self, sink: Sink) -> None:
         clock, subscription = self._service.clock, self._subscription
-
-        def deliver(batch: Batch) -> None:
-            if batch.made is None:
-                batch.made = list(_chunks(batch.changes))
-            for data in batch.made:
-                sink.write(data)
-            if sink.paused or sink.gone:
-                subscription.unfollow()
-                subscription.wake()
-
         while not sink.gone and (now := clock.monotonic()) < self._until:
             seen = self._service.log.head
             changes = subscription.take()
             if self._bookmark is not None and now >= self._bookmark.due:
-                self._send(sink, changes)
+                sink.offer(_pieces(changes))
                 sink.write(chunk("BOOKMARK", self._bookmark.at(seen, now)))
             elif changes:
-                self._send(sink, changes)
+                sink.offer(_pieces(changes))
             else:
                 until = self._until if self._bookmark is None else min(self._until, self._bookmark.due)
-                subscription.follow(deliver)
+                subscription.follow(sink.offer, _pieces)
                 await subscription.woken(until - now)
                 subscription.unfollow()
                 if not sink.paused:
@@ -165,10 +159,6 @@ class Stream:
                 await sink.drain()
         except TimeoutError:
             sink.abort()
-
-    def _send(self, sink: Sink, changes: Sequence[Change]) -> None:
-        for data in _chunks(changes):
-            sink.write(data)
 
 
 class Bookmark:

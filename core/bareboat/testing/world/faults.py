@@ -22,7 +22,7 @@ from bareboat.contracts.store import Row
 from bareboat.models import status
 from bareboat.store.broadcast import CAPACITY, Broadcast, SlowSubscriber, Subscription
 from bareboat.store.entry import Change
-from bareboat.store.followers import Deliver
+from bareboat.store.followers import Make, Offer
 from bareboat.store.log import StoreFailed
 from bareboat.store.memory import MemoryStore
 
@@ -220,7 +220,7 @@ class Receiver(Subscription):
         self._airwaves = airwaves
         self._arrives = 0.0
 
-    def follow(self, deliver: Deliver) -> None:
+    def follow(self, offer: Offer, make: Make) -> None:
         """Each change comes by itself, late or not."""
 
     def push(self, change: Change) -> None:
