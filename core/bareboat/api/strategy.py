@@ -34,30 +34,34 @@ class WriteContext:
 
 
 class SubresourceStrategy:
-    """Writes through ``/<name>``: by default what ``status`` does: only the status changes."""
+    """Writes through ``/<name>``: by default what ``status`` of most kinds does, where nothing of the object changes but the status and
+    its metadata."""
 
     part: str = "status"
     #: what writes through this endpoint never own
     reset_fields: tuple[str, ...] = ("spec",)
+    #: metadata that stays as it is
+    kept: tuple[str, ...] = ()
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        """Take ``part`` from ``new`` and everything else from ``old``; metadata as upstream's rules for the subresource."""
+        """Take ``part`` and metadata from ``new`` and everything else from ``old``."""
         del ctx
-        wanted = getattr(new, self.part)
-        managed = new.metadata.managedFields
         for field in new.__struct_fields__:
             if field not in (self.part, "apiVersion", "kind", "metadata"):
                 setattr(new, field, getattr(old, field))
-        setattr(new, self.part, wanted)
-        labels, annotations = old.metadata.labels, old.metadata.annotations
-        finalizers, owners = old.metadata.finalizers, old.metadata.ownerReferences
-        new.metadata.labels, new.metadata.annotations = labels, annotations
-        new.metadata.finalizers, new.metadata.ownerReferences = finalizers, owners
-        new.metadata.managedFields = managed
+        for field in self.kept:
+            setattr(new.metadata, field, getattr(old.metadata, field))
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         del new, old
         return []
+
+
+class BareStatus(SubresourceStrategy):
+    """Nothing but the status changes: of kinds whose metadata is not its writers' business."""
+
+    reset_fields = ("spec", "metadata")
+    kept = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
 class Verdict(NamedTuple):
@@ -87,6 +91,8 @@ class Strategy:
     graceful: bool = False
     #: field selectors beyond metadata.name and metadata.namespace: JSON path -> getter
     selectable: dict[str, Any] = {}
+    #: by group that names them otherwise: what it calls them
+    field_labels: dict[str, dict[str, str]] = {}
     #: subresources that write part of the object
     subresources: dict[str, SubresourceStrategy] = {"status": SubresourceStrategy()}
 

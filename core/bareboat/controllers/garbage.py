@@ -243,7 +243,7 @@ class GarbageCollector:
             found = self._nodes.get(owner.uid)
             if found is None:
                 (gone if await self._is_gone(meta, owner) else solid).append(owner)
-            elif found[1].deletionTimestamp and FOREGROUND in found[1].finalizers:
+            elif self._waits(owner.uid):
                 waiting.append(owner)
             else:
                 solid.append(owner)
@@ -253,8 +253,20 @@ class GarbageCollector:
                 kept = [o for o in meta.ownerReferences if o.uid not in drop]
                 await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(kept)})
             return
-        blocked = bool(waiting) and bool(self._dependents.get(meta.uid))
-        await self._delete(resource, meta, "Foreground" if blocked else "Background")
+        dependents = self._dependents.get(meta.uid, set()) if waiting else set()
+        if any(self._waits(uid) for uid in dependents):
+            await self._unblock(resource, meta)
+        await self._delete(resource, meta, "Foreground" if dependents else "Background")
+
+    def _waits(self, uid: str) -> bool:
+        """Whether it is being deleted, after its dependents."""
+        found = self._nodes.get(uid)
+        return found is not None and bool(found[1].deletionTimestamp) and FOREGROUND in found[1].finalizers
+
+    async def _unblock(self, resource: Resource, meta: Meta) -> None:
+        """A dependent waits for this one to go, which is to wait for it: so that they do not for ever, its own owners do not wait."""
+        loose = [msgspec.structs.replace(owner, blockOwnerDeletion=False) for owner in meta.ownerReferences]
+        await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(loose)})
 
     async def _is_gone(self, meta: Meta, owner: Owner) -> bool:
         """An owner that the graph does not know is looked up before anything is deleted for want of it."""
