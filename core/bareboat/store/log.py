@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
@@ -127,6 +127,10 @@ class Log:
     def listing(self, prefix: str) -> list[Entry]:
         """All of ``scan``."""
         return self._index.listing(prefix)
+
+    def having(self, keys: Iterable[str]) -> list[Entry]:
+        """Those of the keys that live."""
+        return list(filter(None, map(self._index.entries.get, keys)))
 
     def count(self, prefix: str) -> int:
         return self._index.count(prefix)
