@@ -34,30 +34,33 @@ class WriteContext:
 
 
 class SubresourceStrategy:
-    """Writes through ``/<name>``: by default what ``status`` does: only the status changes."""
+    """Writes through ``/<name>``: by default what ``status`` does: the status changes, and labels, annotations, finalizers and owners."""
 
     part: str = "status"
+    #: what of the metadata stays as it is
+    kept_metadata: tuple[str, ...] = ()
     #: what writes through this endpoint never own
     reset_fields: tuple[str, ...] = ("spec",)
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        """Take ``part`` from ``new`` and everything else from ``old``; metadata as upstream's rules for the subresource."""
+        """Take ``part`` and metadata, but for ``kept_metadata``, from ``new`` and everything else from ``old``."""
         del ctx
-        wanted = getattr(new, self.part)
-        managed = new.metadata.managedFields
         for field in new.__struct_fields__:
             if field not in (self.part, "apiVersion", "kind", "metadata"):
                 setattr(new, field, getattr(old, field))
-        setattr(new, self.part, wanted)
-        labels, annotations = old.metadata.labels, old.metadata.annotations
-        finalizers, owners = old.metadata.finalizers, old.metadata.ownerReferences
-        new.metadata.labels, new.metadata.annotations = labels, annotations
-        new.metadata.finalizers, new.metadata.ownerReferences = finalizers, owners
-        new.metadata.managedFields = managed
+        for field in self.kept_metadata:
+            setattr(new.metadata, field, getattr(old.metadata, field))
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         del new, old
         return []
+
+
+class StatusAlone(SubresourceStrategy):
+    """``/status`` of kinds whose metadata is written with the whole object only."""
+
+    kept_metadata = ("labels", "annotations", "finalizers", "ownerReferences")
+    reset_fields = ("spec", "metadata")
 
 
 class Verdict(NamedTuple):

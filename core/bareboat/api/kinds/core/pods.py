@@ -49,6 +49,9 @@ def _milli(amount: str) -> int:
 
 
 class PodStatus(SubresourceStrategy):
+    kept_metadata = ("ownerReferences",)
+    reset_fields = ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences")
+
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         super().prepare_update(new, old, ctx)
         new.metadata.deletionTimestamp = old.metadata.deletionTimestamp
