@@ -224,6 +224,24 @@ async def test_a_namespace_gets_its_account_and_goes_with_its_contents(world):
     assert (await world.client.list(core_v1.Secret, "team")).items == []
 
 
+async def test_a_namespace_tells_what_holds_it(world):
+    await world.client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="team")))
+    held = meta_v1.ObjectMeta(name="s", namespace="team", finalizers=["example.com/held"])
+    await world.client.create(core_v1.Secret(metadata=held))
+    await world.client.delete(core_v1.Namespace, "team")
+
+    async def told():
+        found = await world.client.get(core_v1.Namespace, "team")
+        return {c.type: c for c in found.status.conditions if c.status == "True"}
+
+    await world.until(told)
+    conditions = await told()
+    assert conditions["NamespaceContentRemaining"].message == "Some resources are remaining: secrets. has 1 resource instances"
+    finalizers = conditions["NamespaceFinalizersRemaining"]
+    assert finalizers.reason == "SomeFinalizersRemain"
+    assert finalizers.message == "Some content in the namespace has finalizers remaining: example.com/held in 1 resource instances"
+
+
 async def test_a_silent_node_is_unknown_tainted_and_loses_its_pods(world):
     node = from_tree(core_v1.Node, {"metadata": {"name": "n1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
     await world.client.create(node)
