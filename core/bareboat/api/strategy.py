@@ -93,6 +93,11 @@ class Strategy:
     #: subresources that write part of the object
     subresources: dict[str, SubresourceStrategy] = {"status": SubresourceStrategy()}
 
+    def fields(self, group: str) -> dict[str, Any]:
+        """``selectable`` as clients of this API group know it."""
+        del group
+        return self.selectable
+
     def validate_name(self, name: str) -> list[str]:
         return dns1123_subdomain(name)
 

@@ -9,7 +9,7 @@ from core.tests.api.objects import pod
 from bareboat.client.client import checked
 from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, flowcontrol_v1, policy_v1
 from bareboat.models.codec import from_tree
-from bareboat.models.status import Conflict, Invalid, NotFound, TooManyRequests
+from bareboat.models.status import BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 
 pytestmark = pytest.mark.virtual_time
 
@@ -105,6 +105,26 @@ class TestVersions:
         await client.create(from_tree(events_v1.Event, tree))
         assert (await client.get(core_v1.Event, "e", "default")).message == "hello"
         assert (await client.list(events_v1.Event, "default")).items[0].note == "hello"
+
+    async def test_events_are_selected_by_the_fields_of_their_group(self, client):
+        tree = {
+            "metadata": {"name": "e", "namespace": "default"},
+            "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
+            "note": "hello",
+            "reason": "Test",
+            "type": "Normal",
+            "eventTime": "2026-01-01T00:00:00.000000Z",
+            "reportingController": "t",
+            "reportingInstance": "t",
+            "action": "a",
+        }
+        await client.create(from_tree(events_v1.Event, tree))
+        for fields in ("reportingController=t", "regarding.name=p,reason=Test,type=Normal"):
+            assert (await client.list(events_v1.Event, "default", fields=fields)).items
+        for fields in ("reportingComponent=t", "source=t", "involvedObject.name=p"):
+            assert (await client.list(core_v1.Event, "default", fields=fields)).items
+            with pytest.raises(BadRequest, match="field label not supported"):
+                await client.list(events_v1.Event, "default", fields=fields)
 
     async def test_an_autoscaler_is_one_object_in_two_versions(self, client):
         tree = {
