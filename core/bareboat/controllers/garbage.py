@@ -31,6 +31,7 @@ class Owner(msgspec.Struct, gc=False):
     kind: str = ""
     name: str = ""
     uid: str = ""
+    controller: bool | None = None
     blockOwnerDeletion: bool | None = None
 
 
@@ -59,7 +60,7 @@ def _same(old: Meta, new: Meta) -> bool:
 
 def _meta_of(pod: PodFacts) -> Meta:
     meta = pod.metadata
-    owners = tuple(Owner(o.apiVersion, o.kind, o.name, o.uid, o.blockOwnerDeletion) for o in meta.ownerReferences)
+    owners = tuple(Owner(o.apiVersion, o.kind, o.name, o.uid, o.controller, o.blockOwnerDeletion) for o in meta.ownerReferences)
     return Meta(meta.uid, meta.name, meta.namespace, meta.deletionTimestamp, tuple(meta.finalizers), owners)
 
 
@@ -243,7 +244,7 @@ class GarbageCollector:
             found = self._nodes.get(owner.uid)
             if found is None:
                 (gone if await self._is_gone(meta, owner) else solid).append(owner)
-            elif found[1].deletionTimestamp and FOREGROUND in found[1].finalizers:
+            elif self._waits(owner.uid):
                 waiting.append(owner)
             else:
                 solid.append(owner)
@@ -253,8 +254,16 @@ class GarbageCollector:
                 kept = [o for o in meta.ownerReferences if o.uid not in drop]
                 await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(kept)})
             return
-        blocked = bool(waiting) and bool(self._dependents.get(meta.uid))
-        await self._delete(resource, meta, "Foreground" if blocked else "Background")
+        dependents = self._dependents.get(meta.uid, ()) if waiting else ()
+        if any(self._waits(uid) for uid in dependents):  # a circle of owners would wait for itself
+            open_ = [msgspec.structs.replace(o, blockOwnerDeletion=False) for o in meta.ownerReferences]
+            await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(open_)})
+        await self._delete(resource, meta, "Foreground" if dependents else "Background")
+
+    def _waits(self, uid: str) -> bool:
+        """Whether it goes when its dependents are gone."""
+        found = self._nodes.get(uid)
+        return found is not None and bool(found[1].deletionTimestamp) and FOREGROUND in found[1].finalizers
 
     async def _is_gone(self, meta: Meta, owner: Owner) -> bool:
         """An owner that the graph does not know is looked up before anything is deleted for want of it."""
