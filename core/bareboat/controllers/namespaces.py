@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 
 from bareboat.models import core_v1
-from bareboat.models.codec import encode, to_tree
+from bareboat.models.codec import encode
 from bareboat.models.meta import set_condition
 from bareboat.models.scheme import Resource
 from bareboat.models.status import ApiError, MethodNotAllowed, NotFound
@@ -126,7 +126,4 @@ class NamespaceController(Controller):
             for kind, (status, reason, message) in remains.conditions().items()
             if set_condition(conditions, kind, status, reason, message, now, cls=core_v1.NamespaceCondition)
         ]
-        if not changed:
-            return namespace
-        patch = {"status": {"conditions": [to_tree(c) for c in conditions if c.type in changed]}}
-        return await self.client.patch(core_v1.Namespace, namespace.metadata.name, patch, type="strategic", subresource="status")
+        return await self.client.update(namespace, subresource="status") if changed else namespace
