@@ -10,7 +10,7 @@ from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, ContainerConfig
 from bareboat.models import core_v1, meta_v1
 from bareboat.node import admission, restarts, status, translation
-from bareboat.node.allocations import Allocations, requests_of
+from bareboat.node.allocations import Allocations, ports_of, requests_of
 from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import PodFiles, hosts, resolv_conf
 from bareboat.node.pod_state import PodState
@@ -212,3 +212,28 @@ def test_a_profile_that_nobody_enforces_is_refused(monkeypatch, tmp_path):
     assert admission.refusal(pod(securityContext=security), {}, Allocations({}))[0] == "AppArmor"
     monkeypatch.setattr(admission, "APP_ARMOR", tmp_path)
     assert admission.refusal(pod(securityContext=security), {}, Allocations({})) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "free"),
+    [
+        ({"hostPort": 80}, {"hostPort": 81}, True),
+        ({"hostPort": 80}, {"hostPort": 80, "protocol": "UDP"}, True),
+        ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80, "hostIP": "10.0.0.2"}, True),
+        ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80, "hostIP": "0.0.0.0"}, False),
+        ({"hostPort": 80}, {"hostPort": 80, "hostIP": "10.0.0.1"}, False),
+        ({"hostPort": 80}, {"hostPort": 80}, False),
+    ],
+)
+def test_two_pods_do_not_have_one_port_of_the_host(held, asked, free):
+    def with_port(port):
+        found = pod()
+        found.spec.containers[0].ports = [core_v1.ContainerPort(containerPort=8080, **port)]
+        return found
+
+    room = Allocations({})
+    room.claim("another", ports_of(with_port(held)))
+    refused = admission.refusal(with_port(asked), {}, room)
+    assert (refused is None) is free
+    room.forget("another")
+    assert admission.refusal(with_port(asked), {}, room) is None
