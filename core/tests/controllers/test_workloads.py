@@ -187,12 +187,6 @@ async def test_foreground_deletion_waits_for_the_dependents(world):
     assert (await world.client.list(apps_v1.ReplicaSet, "default")).items == []
 
 
-async def gone():
-        return not {c.metadata.name for c in (await world.client.list(core_v1.ConfigMap, "default")).items} & set(names)
-
-    await world.until(gone)
-
-
 async def test_a_service_lists_its_ready_pods(world):
     tree = {
         "metadata": {"name": "web", "namespace": "default"},
