@@ -39,25 +39,29 @@ class SubresourceStrategy:
     part: str = "status"
     #: what writes through this endpoint never own
     reset_fields: tuple[str, ...] = ("spec",)
+    #: what of the metadata stays as it was: upstream lets most kinds be labelled and annotated together with their status
+    kept_metadata: tuple[str, ...] = ()
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        """Take ``part`` from ``new`` and everything else from ``old``; metadata as upstream's rules for the subresource."""
+        """Take ``part`` and metadata from ``new`` and everything else from ``old``."""
         del ctx
         wanted = getattr(new, self.part)
-        managed = new.metadata.managedFields
         for field in new.__struct_fields__:
             if field not in (self.part, "apiVersion", "kind", "metadata"):
                 setattr(new, field, getattr(old, field))
         setattr(new, self.part, wanted)
-        labels, annotations = old.metadata.labels, old.metadata.annotations
-        finalizers, owners = old.metadata.finalizers, old.metadata.ownerReferences
-        new.metadata.labels, new.metadata.annotations = labels, annotations
-        new.metadata.finalizers, new.metadata.ownerReferences = finalizers, owners
-        new.metadata.managedFields = managed
+        for name in self.kept_metadata:
+            setattr(new.metadata, name, getattr(old.metadata, name))
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         del new, old
         return []
+
+
+class StatusAlone(SubresourceStrategy):
+    """``/status`` of the kinds whose metadata is no part of it."""
+
+    kept_metadata = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
 class Verdict(NamedTuple):

@@ -45,6 +45,7 @@ class CountedStatus(SubresourceStrategy):
 
 
 class DeploymentStatus(CountedStatus):
+    kept_metadata = ("labels",)
     counts = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas")
     parts = ("updatedReplicas", "readyReplicas", "availableReplicas")
 

@@ -49,6 +49,8 @@ def _milli(amount: str) -> int:
 
 
 class PodStatus(SubresourceStrategy):
+    kept_metadata = ("ownerReferences",)
+
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         super().prepare_update(new, old, ctx)
         new.metadata.deletionTimestamp = old.metadata.deletionTimestamp
