@@ -106,12 +106,9 @@ class Resizing:
         """Resources in the container statuses, and the conditions of a resize that is not over."""
         for found in [*status.containerStatuses, *status.initContainerStatuses]:
             given = self._allocated.get(found.name)
-            if given is not None and (given.requests or given.limits):
+            if given is not None and found.containerID:
                 found.allocatedResources = dict(given.requests)
-                running = found.state.running is not None
-                found.resources = (
-                    core_v1.ResourceRequirements(requests=dict(given.requests), limits=dict(given.limits)) if running else None
-                )
+                found.resources = core_v1.ResourceRequirements(requests=dict(given.requests), limits=dict(given.limits))
         self._condition(pod, status, "PodResizePending", *(self._pending or ("", "")), now=now, wanted=self._pending is not None)
         progress = self._in_progress(pod)
         self._condition(pod, status, "PodResizeInProgress", "Error" if self._error else "", self._error, now=now, wanted=progress)
