@@ -104,8 +104,9 @@ class Resizing:
 
     def report(self, pod: core_v1.Pod, status: core_v1.PodStatus, now: str) -> None:
         """Resources in the container statuses, and the conditions of a resize that is not over."""
+        everybody = {**{c.name: c.resources for c in pod.spec.initContainers}, **self._allocated}
         for found in [*status.containerStatuses, *status.initContainerStatuses]:
-            given = self._allocated.get(found.name)
+            given = everybody.get(found.name)
             if given is not None and found.containerID:
                 found.allocatedResources = dict(given.requests)
                 found.resources = core_v1.ResourceRequirements(requests=dict(given.requests), limits=dict(given.limits))
