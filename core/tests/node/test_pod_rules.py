@@ -114,6 +114,14 @@ def test_requests_count_the_largest_init_container_sidecars_and_overhead():
     assert requests_of(found) == {"cpu": 6100}
 
 
+def test_the_runtime_is_told_to_leave_the_images_groups_out():
+    security = core_v1.PodSecurityContext(supplementalGroups=[5], fsGroup=6, supplementalGroupsPolicy="Strict")
+    found = pod(securityContext=security)
+    told = translation.security(found, found.spec.containers[0])
+    assert (told.supplemental_groups, told.strict_groups) == ((5, 6), True)
+    assert not translation.security(pod(), found.spec.containers[0]).strict_groups
+
+
 def test_only_safe_sysctls_are_set():
     def with_sysctl(name, **spec):
         return pod(securityContext=core_v1.PodSecurityContext(sysctls=[core_v1.Sysctl(name=name, value="1")]), **spec)

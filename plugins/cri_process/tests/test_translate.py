@@ -106,6 +106,7 @@ class TestPrivileges:
         (tmp_path / "etc/group").write_text("app:x:8:\nextra:x:9:app,other\n")
         assert identity(Security(), "app", (tmp_path,)) == Identity(uid=7, gid=8, groups=(8, 9), home="/srv")
         assert identity(Security(), "app:extra", (tmp_path,)).gid == 9
+        assert identity(Security(strict_groups=True), "app", (tmp_path,)).groups == (8,)
         assert identity(Security(run_as_user=5, run_as_group=6, supplemental_groups=(1,)), "app", (tmp_path,)) == Identity(
             uid=5, gid=6, groups=(1, 6)
         )
