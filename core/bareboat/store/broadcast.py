@@ -93,11 +93,6 @@ class Subscription:
         self.unfollow()
         self.wake()
 
-    def joined(self) -> list[Change]:
-        """It follows from now on; what it has yet to be given is this."""
-        self._broadcast.told_no_more(self)
-        return self.take()
-
     def replay(self, backlog: Iterable[Change], after: int) -> None:
         """Put what was published before the subscription in front; drop what was seen already."""
         live = [change for change in self._buffer if change.revision > after]
@@ -193,17 +188,14 @@ class Broadcast:
     def remove(self, subscription: Subscription) -> None:
         if subscription in self._subscribers.get(subscription.prefix, ()):
             self.unfollow(subscription)
-            self.told_no_more(subscription)
+            _discard(self._told, subscription)
             _discard(self._subscribers, subscription)
 
     def follow(self, subscription: Subscription, offer: Offer, make: Make) -> None:
         followers = self._followers.get(subscription.prefix)
         if followers is None:
             followers = self._followers[subscription.prefix] = Followers(make)
-        if followers.join(subscription, offer):
-            self.told_no_more(subscription)
-
-    def told_no_more(self, subscription: Subscription) -> None:
+        followers.join(subscription, offer)
         _discard(self._told, subscription)
 
     def unfollow(self, subscription: Subscription) -> tuple[int, list[Change]]:
