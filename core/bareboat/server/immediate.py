@@ -10,7 +10,9 @@ Refusals, absent objects and everything out of the ordinary are no business of t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from bareboat.api import answers
 from bareboat.api.listing import Listing, listing_of
@@ -165,7 +167,7 @@ class Immediate:
         return Plan(who, rules, self._fairness.changes, place, request, info, op.key(""), labels_of(info), tail, listing, largest)
 
     async def _may_get_all(self, who: Authenticated, info: RequestInfo) -> bool:
-        decision = await self._authority.authorize(replace(info, name="").attributes(who.user))
+        decision = await self._authority.authorize(msgspec.structs.replace(info, name="").attributes(who.user))
         return decision.verdict == "Allow"
 
     def _stored_as_served(self, op: Operation) -> bool:

@@ -1,17 +1,21 @@
 """The rules of a pod's life, one by one: who restarts, what phase that makes, what the node takes, in which order things stop."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
+from msgspec import structs
 
 from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, ContainerConfig
 from bareboat.models import core_v1, meta_v1
+from bareboat.models.meta import get_condition
 from bareboat.node import admission, restarts, status, translation
-from bareboat.node.allocations import Allocations, requests_of
+from bareboat.node.allocations import Allocations, ports_of, requests_of
 from bareboat.node.monitoring import Monitors
-from bareboat.node.pod_files import hosts, resolv_conf
+from bareboat.node.pod_files import PodFiles, hosts, resolv_conf
 from bareboat.node.pod_state import PodState
 from bareboat.node.status import Observed
 from bareboat.node.termination import Termination
@@ -40,6 +44,29 @@ def phase(found, over=False, **states):
     told.containerStatuses = [status.container_status("r", c, seen.get(c.name, Observed()), False) for c in found.spec.containers]
     told.initContainerStatuses = [status.container_status("r", c, seen.get(c.name, Observed()), False) for c in found.spec.initContainers]
     return status.phase(found, told, ready_to_run=status.initialized(found, seen), over=over)
+
+
+def test_a_pod_that_is_not_initialized_names_the_containers_that_it_waits_for():
+    found = pod("Never", inits=["done", "broken", sidecar("idle"), "next"])
+    told = core_v1.PodStatus(phase="Failed")
+    states = {"done": Observed(attempts=[attempt("done", "EXITED")]), "broken": Observed(attempts=[attempt("broken", "EXITED", 1)])}
+    for container in found.spec.initContainers:
+        one = status.container_status("r", container, states.get(container.name, Observed()), False)
+        told.initContainerStatuses.append(status.init_status(one))
+    status.conditions(found, told, has_sandbox=True, is_initialized=False, now="2026-01-02T03:04:05Z")
+    initialized = next(c for c in told.conditions if c.type == "Initialized")
+    assert (initialized.status, initialized.reason) == ("False", "ContainersNotInitialized")
+    assert initialized.message == "containers with incomplete status: [broken idle next]"
+
+
+def test_the_end_of_a_failed_container_s_log_is_its_message_where_it_left_none(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("2026-01-02T03:04:05.1Z stderr F not  good\n2026-01-02T03:04:05.2Z stdout P DONE\n")
+    files = PodFiles(tmp_path / "pod", tmp_path)
+    ended = attempt("a", "EXITED", 1)
+    ended = structs.replace(ended, config=structs.replace(ended.config, log_path=str(log)))
+    container = core_v1.Container(name="a", image="i", terminationMessagePolicy="FallbackToLogsOnError")
+    assert files.termination_message(container, ended) == "not  good\nDONE"
 
 
 RULED = core_v1.Container(
@@ -111,6 +138,14 @@ def test_requests_count_the_largest_init_container_sidecars_and_overhead():
     assert requests_of(found) == {"cpu": 6100}
 
 
+def test_the_runtime_is_told_to_leave_the_images_groups_out():
+    security = core_v1.PodSecurityContext(supplementalGroups=[5], fsGroup=6, supplementalGroupsPolicy="Strict")
+    found = pod(securityContext=security)
+    told = translation.security(found, found.spec.containers[0])
+    assert (told.supplemental_groups, told.strict_groups) == ((5, 6), True)
+    assert not translation.security(pod(), found.spec.containers[0]).strict_groups
+
+
 def test_only_safe_sysctls_are_set():
     def with_sysctl(name, **spec):
         return pod(securityContext=core_v1.PodSecurityContext(sysctls=[core_v1.Sysctl(name=name, value="1")]), **spec)
@@ -160,6 +195,32 @@ def test_hosts_names_the_pod_and_its_aliases():
     assert text.endswith("# Entries added by HostAliases.\n192.0.2.7\tx\ty\n")
 
 
+def test_hosts_of_a_pod_in_the_nodes_network_are_the_nodes(tmp_path):
+    found = pod(hostNetwork=True)
+    config = SimpleNamespace(domain="cluster.local", dns_servers=())
+    mounts = PodFiles(tmp_path / "pod", tmp_path / "logs").mounts(found, found.spec.containers[0], "10.0.0.2", config)
+    text = next(Path(m.host_path) for m in mounts if m.container_path == "/etc/hosts").read_text()
+    assert text == f"# Kubernetes-managed hosts file (host network).\n{Path('/etc/hosts').read_text()}"
+
+
+def test_a_message_from_the_log_ends_as_the_output_did(tmp_path):
+    container = core_v1.Container(name="a", image="i", terminationMessagePolicy="FallbackToLogsOnError")
+    log = tmp_path / "0.log"
+    log.write_text("2026-01-02T03:04:05.000000000Z stdout F one\n2026-01-02T03:04:05.000000000Z stdout P DONE\n")
+    ended = msgspec.structs.replace(attempt("a", "EXITED", 1), config=ContainerConfig(name="a", image="i", log_path=str(log)))
+    assert PodFiles(tmp_path, tmp_path).termination_message(container, ended) == "one\nDONE"
+
+
+def test_a_pod_that_fails_while_it_initializes_names_what_did_not_end_well():
+    found = pod("Never", inits=["one", "two", "three", sidecar("four")])
+    seen = {"one": Observed(attempts=[attempt("one", "EXITED")]), "two": Observed(attempts=[attempt("two", "EXITED", 1)])}
+    of = lambda c: status.container_status("r", c, seen.get(c.name, Observed()), True)  # noqa: E731
+    told = core_v1.PodStatus(phase="Failed", containerStatuses=[of(c) for c in found.spec.containers])
+    told.initContainerStatuses = [status.init_status(of(c)) for c in found.spec.initContainers]
+    status.conditions(found, told, has_sandbox=True, is_initialized=False, now="2026-01-01T00:00:00Z")
+    assert get_condition(told.conditions, "Initialized").message == "containers with incomplete status: [two three four]"
+
+
 def test_the_host_name_is_the_full_one_where_the_pod_wants_it():
     assert translation.kernel_hostname(pod(hostname="h", subdomain="s"), "cluster.local") == "h"
     assert (
@@ -188,3 +249,28 @@ def test_a_profile_that_nobody_enforces_is_refused(monkeypatch, tmp_path):
     assert admission.refusal(pod(securityContext=security), {}, Allocations({}))[0] == "AppArmor"
     monkeypatch.setattr(admission, "APP_ARMOR", tmp_path)
     assert admission.refusal(pod(securityContext=security), {}, Allocations({})) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "free"),
+    [
+        ({"hostPort": 80}, {"hostPort": 81}, True),
+        ({"hostPort": 80}, {"hostPort": 80, "protocol": "UDP"}, True),
+        ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80, "hostIP": "10.0.0.2"}, True),
+        ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80, "hostIP": "0.0.0.0"}, False),
+        ({"hostPort": 80}, {"hostPort": 80, "hostIP": "10.0.0.1"}, False),
+        ({"hostPort": 80}, {"hostPort": 80}, False),
+    ],
+)
+def test_two_pods_do_not_have_one_port_of_the_host(held, asked, free):
+    def with_port(port):
+        found = pod()
+        found.spec.containers[0].ports = [core_v1.ContainerPort(containerPort=8080, **port)]
+        return found
+
+    room = Allocations({})
+    room.claim("another", ports_of(with_port(held)))
+    refused = admission.refusal(with_port(asked), {}, room)
+    assert (refused is None) is free
+    room.forget("another")
+    assert admission.refusal(with_port(asked), {}, room) is None
