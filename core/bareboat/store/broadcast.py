@@ -168,7 +168,7 @@ class Broadcast:
         self._taps: dict[str, list[Callable[[Change], None]]] = {}
         #: who has followers to serve, in turn
         self._busy: dict[Followers, None] = {}
-        self._hasty = self._first = False
+        self._serving = self._hasty = self._first = False
         self._woke = 0.0
         #: the last revision that was published
         self.head = 0
@@ -225,7 +225,8 @@ class Broadcast:
         self.head = changes[-1].revision if changes else self.head
         for subscription in touched:
             subscription.wake()
-        if self._busy and not self._hasty:
+        if self._busy and not self._serving:
+            self._serving = True
             asyncio.get_running_loop().call_soon(self._serve_some)
 
     def _put(self, prefix: str, change: Change, touched: set[Subscription]) -> None:
@@ -241,14 +242,17 @@ class Broadcast:
     def _serve_some(self) -> None:
         """A few followers in the order in which they were served before, the others in the loop's next turn."""
         left = self._pace()
-        while left > 0 and self._busy:
-            followers = next(iter(self._busy))
-            left -= followers.serve(left)
-            self._busy.pop(followers, None)
-            if followers.busy:  # the others first
-                self._busy[followers] = None
-        if self._busy:
-            asyncio.get_running_loop().call_soon(self._serve_some)
+        try:
+            while left > 0 and self._busy:
+                followers = next(iter(self._busy))
+                left -= followers.serve(left)
+                self._busy.pop(followers, None)
+                if followers.busy:  # the others first
+                    self._busy[followers] = None
+        finally:
+            self._serving = bool(self._busy)
+            if self._serving:
+                asyncio.get_running_loop().call_soon(self._serve_some)
         self._woke = time.thread_time()
 
     def _pace(self) -> int:
