@@ -155,12 +155,12 @@ class Immediate:
                 return None
             request = request_of(scope, headers, who.user, b"")
             op = self._service.operation(request, info)
-            plain = answers.negotiate(request) == answers.PLAIN
-            listing = await listing_of(self._service, op) if info.verb == "list" else None
+            plain = answers.negotiate(request) == answers.PLAIN and self._stored_as_served(op)
+            listing = await listing_of(self._service, op) if plain and info.verb == "list" else None
         except ApiError:
             return None
         place = self._fairness.place(who.user, info)
-        if not plain or not self._stored_as_served(op) or (place.width if info.verb == "get" else listing is None):
+        if not plain or (place.width if info.verb == "get" else listing is None):
             return None
         tail = b"\r\n%bcontent-length: " % place.text
         largest = GZIP_FROM if "gzip" in headers.get("accept-encoding", "") else PIECE

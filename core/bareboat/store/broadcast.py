@@ -93,11 +93,6 @@ class Subscription:
         self.unfollow()
         self.wake()
 
-    def joined(self) -> list[Change]:
-        """It follows from now on; what it has yet to be given is this."""
-        self._broadcast.told_no_more(self)
-        return self.take()
-
     def replay(self, backlog: Iterable[Change], after: int) -> None:
         """Put what was published before the subscription in front; drop what was seen already."""
         live = [change for change in self._buffer if change.revision > after]
@@ -173,7 +168,7 @@ class Broadcast:
         self._taps: dict[str, list[Callable[[Change], None]]] = {}
         #: who has followers to serve, in turn
         self._busy: dict[Followers, None] = {}
-        self._hasty = self._first = False
+        self._serving = self._hasty = self._first = False
         self._woke = 0.0
         #: the last revision that was published
         self.head = 0
@@ -193,17 +188,14 @@ class Broadcast:
     def remove(self, subscription: Subscription) -> None:
         if subscription in self._subscribers.get(subscription.prefix, ()):
             self.unfollow(subscription)
-            self.told_no_more(subscription)
+            _discard(self._told, subscription)
             _discard(self._subscribers, subscription)
 
     def follow(self, subscription: Subscription, offer: Offer, make: Make) -> None:
         followers = self._followers.get(subscription.prefix)
         if followers is None:
             followers = self._followers[subscription.prefix] = Followers(make)
-        if followers.join(subscription, offer):
-            self.told_no_more(subscription)
-
-    def told_no_more(self, subscription: Subscription) -> None:
+        followers.join(subscription, offer)
         _discard(self._told, subscription)
 
     def unfollow(self, subscription: Subscription) -> tuple[int, list[Change]]:
@@ -233,7 +225,8 @@ class Broadcast:
         self.head = changes[-1].revision if changes else self.head
         for subscription in touched:
             subscription.wake()
-        if self._busy and not self._hasty:
+        if self._busy and not self._serving:
+            self._serving = True
             asyncio.get_running_loop().call_soon(self._serve_some)
 
     def _put(self, prefix: str, change: Change, touched: set[Subscription]) -> None:
@@ -249,14 +242,17 @@ class Broadcast:
     def _serve_some(self) -> None:
         """A few followers in the order in which they were served before, the others in the loop's next turn."""
         left = self._pace()
-        while left > 0 and self._busy:
-            followers = next(iter(self._busy))
-            left -= followers.serve(left)
-            self._busy.pop(followers, None)
-            if followers.busy:  # the others first
-                self._busy[followers] = None
-        if self._busy:
-            asyncio.get_running_loop().call_soon(self._serve_some)
+        try:
+            while left > 0 and self._busy:
+                followers = next(iter(self._busy))
+                left -= followers.serve(left)
+                self._busy.pop(followers, None)
+                if followers.busy:  # the others first
+                    self._busy[followers] = None
+        finally:
+            self._serving = bool(self._busy)
+            if self._serving:
+                asyncio.get_running_loop().call_soon(self._serve_some)
         self._woke = time.thread_time()
 
     def _pace(self) -> int:

@@ -1,12 +1,13 @@
 """Those who have all that was published under a prefix and wait for what comes next, thousands of them perhaps.
 
-In: changes, put here once for all. Out: in each round the same bytes for everybody, in turn. What comes during a round waits for the
-next one, so all stand at the same place but for who was served in this round, and of nobody a position or a buffer is kept. Who cannot
-take more leaves, and takes along what it has not been given (store.broadcast.Subscription).
+In: changes, put here once for all. Out: bytes, made once for all who stand at the same place, given to a few followers at a time, to
+those first who have waited longest. Nobody has a buffer: who has been given everything stands behind all others in a group whose place
+is the end of what was published. Who cannot take more leaves, and takes along what it has not been given (store.broadcast.Subscription).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -16,11 +17,21 @@ from bareboat.store.entry import Change
 if TYPE_CHECKING:
     from bareboat.store.broadcast import Subscription
 
-
-#: Takes the bytes of a round; False: no more for now. It must not raise.
+#: Takes bytes; False: no more for now. It must not raise.
 Offer = Callable[[Sequence[bytes]], bool]
 #: What followers are given of changes.
 Make = Callable[[Sequence[Change]], Sequence[bytes]]
+
+
+class _Group:
+    """Followers who were given as many changes, in the order in which that was; the last one had this revision."""
+
+    __slots__ = ("given", "members", "revision")
+
+    def __init__(self, given: int, revision: int) -> None:
+        self.given = given
+        self.revision = revision
+        self.members: dict[Subscription, Offer] = {}
 
 
 class Followers:
@@ -28,75 +39,72 @@ class Followers:
 
     def __init__(self, make: Make) -> None:
         self._make = make
-        #: of this round: who is still to be served, and who was; between two rounds all were
-        self._due: dict[Subscription, Offer] = {}
-        self._served: dict[Subscription, Offer] = {}
-        #: who came during the round: they are told the usual way until it is over
-        self._joining: dict[Subscription, Offer] = {}
-        self._batch: Sequence[Change] = ()
-        self._made: Sequence[bytes] = ()
-        self._before = 0
-        self._next: list[Change] = []
-
-    @property
-    def busy(self) -> bool:
-        """A round goes on, or the next can begin."""
-        return bool(self._due or self._next)
-
-    def __len__(self) -> int:
-        return len(self._due) + len(self._served) + len(self._joining)
+        #: those who were given least first; the places of no two are the same
+        self._groups: deque[_Group] = deque()
+        #: what somebody has still to be given, how many came before it, and after it
+        self._changes: list[Change] = []
+        self._start = self._end = 0
+        #: for whom something was made last, up to where, and what
+        self._made: tuple[int, int, Sequence[bytes]] = (0, 0, ())
 
     @property
     def waiting(self) -> int:
-        """How many this round, or the next one, has still to serve."""
-        return len(self._due) or len(self._served)
+        """How many have not been given everything."""
+        return sum(len(group.members) for group in self._groups if group.given < self._end)
+
+    @property
+    def busy(self) -> bool:
+        return self._start < self._end
+
+    def __len__(self) -> int:
+        return sum(len(group.members) for group in self._groups)
 
     def put(self, change: Change) -> None:
-        self._next.append(change)
+        self._changes.append(change)
+        self._end += 1
 
-    def join(self, subscription: Subscription, offer: Offer) -> bool:
-        """Who has all that was published; False: it is one of them when the round is over."""
-        if self.busy:
-            self._joining[subscription] = offer
-            return False
-        self._served[subscription] = offer
-        return True
+    def join(self, subscription: Subscription, offer: Offer) -> None:
+        """Who has all that was published."""
+        self._latest(subscription.seen).members[subscription] = offer
 
     def leave(self, subscription: Subscription) -> tuple[int, list[Change]]:
         """The revision up to which it has everything, as far as it is known here, and what it has not been given."""
-        if self._joining.pop(subscription, None) is not None:
-            return 0, []
-        if self._due.pop(subscription, None) is not None:
-            return self._before, [*self._batch, *self._next]
-        if self._served.pop(subscription, None) is not None:
-            return self._revision, self._next.copy()
+        for group in self._groups:
+            if group.members.pop(subscription, None) is not None:
+                missed = self._changes[group.given - self._start :]
+                self._forget()
+                return group.revision, missed
         return 0, []
 
     def serve(self, most: int) -> int:
-        """Give the batch to so many at most; how many it were."""
-        if not self._due:
-            self._begin()
-        some, made = list(islice(self._due.items(), most)), self._made
+        """Give what there is to so many at most; how many it were."""
+        if not self.busy:
+            return 0
+        group, latest = self._groups[0], self._latest(self._changes[-1].revision)
+        if self._made[:2] != (group.given, self._end):
+            self._made = (group.given, self._end, self._make(self._changes[group.given - self._start :]))
+        some, made = list(islice(group.members.items(), most)), self._made[2]
         for subscription, offer in some:
-            if self._due.pop(subscription, None) is not None:
-                self._served[subscription] = offer
+            if group.members.pop(subscription, None) is not None:
+                latest.members[subscription] = offer
                 if not offer(made):
                     subscription.stall()
-        if not self._due:
-            self._before, self._batch, self._made = self._revision, (), ()
+        self._forget()
         return len(some)
 
-    def _begin(self) -> None:
-        """A round with what came during the last one. Who joined meanwhile was told of all that itself."""
-        self._batch, self._next = self._next, []
-        self._made = self._make(self._batch)
-        self._due, self._served, self._joining = self._served, self._joining, {}
-        for subscription, offer in tuple(self._served.items()):
-            changes = subscription.joined()
-            if changes and not offer(self._make(changes)):
-                subscription.stall()
+    def _latest(self, revision: int) -> _Group:
+        """Of those who were given everything."""
+        if not self._groups or self._groups[-1].given < self._end:
+            self._groups.append(_Group(self._end, revision))
+        return self._groups[-1]
 
-    @property
-    def _revision(self) -> int:
-        """Of the last change that who was served has been given."""
-        return self._batch[-1].revision if self._batch else self._before
+    def _forget(self) -> None:
+        """What everybody has been given."""
+        while self._groups and not self._groups[0].members:
+            self._groups.popleft()
+        start = self._groups[0].given if self._groups else self._end
+        if start > self._start:
+            del self._changes[: start - self._start]
+            self._start = start
+        if not self.busy:
+            self._made = (0, 0, ())
