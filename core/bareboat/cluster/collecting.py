@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from bareboat.base.clock import Clock
 
-#: New objects that are looked at together, and how many such lots are looked at again, together; those are then set aside.
-NEW, LOTS = 500, 3
+#: New objects that are looked at together; when there are more such lots than that, they are looked at again, together, and then all that
+#: came since the last setting aside, which is at most four lots.
+NEW, LOTS = 500, 1
 #: Seconds between two looks at everything, where the loop rests and in any case; between two looks at whether it does.
 SELDOM, AT_LAST, TICK = 3600.0, 86_400.0, 10.0
 #: The part of a processor below which the loop rests.
