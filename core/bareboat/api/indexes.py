@@ -23,6 +23,8 @@ from bareboat.store.log import Log
 FIELDS = {"core/pods": "spec.nodeName"}
 #: Sets of values that are kept once at most; more of them are kept again, which costs memory and nothing else.
 KNOWN = 10_000
+#: Sorted results that are kept of one resource.
+ORDERED = 64
 #: Objects that are taken in before others have their turn.
 PORTION = 100
 
@@ -74,6 +76,8 @@ class _Index:
         self._terms: WideDict[str, Terms] = WideDict()
         self._known: dict[Terms, Terms] = {}
         self._keys: dict[Term, set[str] | WideSet[str]] = {}
+        #: by terms and prefix, while no term comes or goes
+        self._ordered: dict[tuple[Terms, str], list[str]] = {}
         self._scan, self._after = partial(log.scan, prefix), ""
         self.whole = False
         log.tap(prefix, self._changed)
@@ -99,6 +103,20 @@ class _Index:
             return least.intersection(*plain)
         return {key for key in least if all(key in keys for keys in others)}
 
+    def ordered(self, terms: Terms, prefix: str, most: int) -> list[str] | None:
+        """The keys under ``prefix`` of what carries all of them, sorted, not to be changed; None: there may be more than ``most``."""
+        known = self._ordered.get((terms, prefix))
+        if known is None:
+            if min(len(self._keys.get(term, _NONE)) for term in terms) > most:
+                return None
+            keys = self.keys(terms)
+            if isinstance(keys, Common):
+                return None
+            if len(self._ordered) >= ORDERED:
+                self._ordered.clear()
+            known = self._ordered[terms, prefix] = sorted(key for key in keys if key.startswith(prefix))
+        return known
+
     def _changed(self, change: Change) -> None:
         if change.deleted:
             self._move(change.key, ())
@@ -121,6 +139,7 @@ class _Index:
             self._terms[key] = terms
         if before == terms:
             return
+        self._ordered.clear()
         for term in before:
             self._keys[term].discard(key)
             if not self._keys[term]:
@@ -157,3 +176,7 @@ class Indexes:
     def keys(self, resource: str, terms: Terms) -> Keys:
         """The keys, of any namespace, that match now what ``select`` found."""
         return self._indexes[resource].keys(terms)
+
+    def ordered(self, resource: str, terms: Terms, prefix: str, most: int) -> list[str] | None:
+        """The same in order and under a prefix; None: there may be more than ``most``."""
+        return self._indexes[resource].ordered(terms, prefix, most)

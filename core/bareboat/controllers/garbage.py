@@ -34,6 +34,7 @@ class Owner(msgspec.Struct, gc=False):
     kind: str = ""
     name: str = ""
     uid: str = ""
+    controller: bool | None = None
     blockOwnerDeletion: bool | None = None
 
 
@@ -62,7 +63,7 @@ def _same(old: Meta, new: Meta) -> bool:
 
 def _meta_of(pod: PodFacts) -> Meta:
     meta = pod.metadata
-    owners = tuple(Owner(o.apiVersion, o.kind, o.name, o.uid, o.blockOwnerDeletion) for o in meta.ownerReferences)
+    owners = tuple(Owner(o.apiVersion, o.kind, o.name, o.uid, o.controller, o.blockOwnerDeletion) for o in meta.ownerReferences)
     return Meta(meta.uid, meta.name, meta.namespace, meta.deletionTimestamp, tuple(meta.finalizers), owners)
 
 
@@ -261,20 +262,16 @@ class GarbageCollector:
                 kept = [o for o in meta.ownerReferences if o.uid not in drop]
                 await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(kept)})
             return
-        dependents = self._dependents.get(meta.uid, set()) if waiting else set()
-        if any(self._waits(uid) for uid in dependents):
-            await self._unblock(resource, meta)
+        dependents = self._dependents.get(meta.uid, ()) if waiting else ()
+        if any(self._waits(uid) for uid in dependents):  # a circle of owners would wait for itself
+            open_ = [msgspec.structs.replace(o, blockOwnerDeletion=False) for o in meta.ownerReferences]
+            await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(open_)})
         await self._delete(resource, meta, "Foreground" if dependents else "Background")
 
     def _waits(self, uid: str) -> bool:
-        """Whether it is being deleted, after its dependents."""
+        """Whether it goes when its dependents are gone."""
         found = self._nodes.get(uid)
         return found is not None and bool(found[1].deletionTimestamp) and FOREGROUND in found[1].finalizers
-
-    async def _unblock(self, resource: Resource, meta: Meta) -> None:
-        """A dependent waits for this one to go, which is to wait for it: so that they do not for ever, its own owners do not wait."""
-        loose = [msgspec.structs.replace(owner, blockOwnerDeletion=False) for owner in meta.ownerReferences]
-        await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(loose)})
 
     async def _is_gone(self, meta: Meta, owner: Owner) -> bool:
         """An owner that the graph does not know is looked up before anything is deleted for want of it."""

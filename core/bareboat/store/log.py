@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
@@ -75,6 +75,8 @@ class Log:
         self.store = store
         self.head = 0
         self.compacted = 0
+        #: Pages are not given as of earlier revisions, though watches may still begin there.
+        self.aged = 0
         #: why the store did not take the last batch; "" if it did
         self.fault = ""
         self.seals = seals_of(store)
@@ -127,6 +129,10 @@ class Log:
     def listing(self, prefix: str) -> list[Entry]:
         """All of ``scan``."""
         return self._index.listing(prefix)
+
+    def having(self, keys: Iterable[str]) -> list[Entry]:
+        """Those of the keys that live."""
+        return list(filter(None, map(self._index.entries.get, keys)))
 
     def count(self, prefix: str) -> int:
         return self._index.count(prefix)
@@ -214,6 +220,8 @@ class Log:
         if revision >= self.head:
             found = list(islice(self.scan(prefix, start_after), limit))
             return found, self._index.count(prefix, start_after) - len(found)
+        if revision < self.aged:
+            raise Compacted(self.aged)
         if revision >= self._window.start:
             before = self._window.before(prefix, revision)
             found = list(islice(self._as_of(prefix, revision, start_after), limit))

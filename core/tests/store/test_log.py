@@ -218,6 +218,21 @@ async def test_old_history_is_compacted_and_asking_for_it_says_so(monkeypatch):
     await log.stop()
 
 
+async def test_lists_of_five_minutes_ago_cannot_go_on_though_watches_can():
+    log = Log(MemoryStore(), LoopClock(), heads)
+    await log.start()
+    for _ in range(3):
+        await log.write(KEY, stored("a"))
+        await asyncio.sleep(100)
+    begun = log.head - 2
+    assert await log.page("core/configmaps/", begun, "", 10)
+    await asyncio.sleep(200)
+    with pytest.raises(Compacted):
+        await log.page("core/configmaps/", begun, "", 10)
+    assert len(await (await log.subscribe("core/configmaps/", begun)).next_batch()) == 2
+    await log.stop()
+
+
 async def test_taps_hear_every_change_before_the_writer_does(log):
     heard = []
     log.tap("core/configmaps/", lambda change: heard.append(change.revision))

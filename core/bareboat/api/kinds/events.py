@@ -16,14 +16,6 @@ _FIXED = (  # upstream compares the reason twice
     *("reportingComponent", "reportingInstance", "action", "related", "type"),
 )
 _SHOWN = {"reportingComponent": "reportingController"}
-_REGARDING = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-#: Fields by which events.k8s.io/v1 selects, and their names in core/v1.
-_MODERN = {
-    **{f"regarding.{name}": f"involvedObject.{name}" for name in _REGARDING},
-    "reason": "reason",
-    "reportingController": "reportingComponent",
-    "type": "type",
-}
 
 
 class EventStrategy(PlainStrategy):
@@ -41,7 +33,9 @@ class EventStrategy(PlainStrategy):
         "source": lambda e: e.source.component or e.reportingComponent,
         "type": lambda e: e.type,
     }
-    field_labels = {"events.k8s.io": _MODERN}
+
+    def fields(self, group: str) -> dict[str, Any]:
+        return _MODERN if group == "events.k8s.io" else self.selectable
 
     def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
         ctx.causes += _legacy(obj, ctx.group)
@@ -59,6 +53,14 @@ class EventStrategy(PlainStrategy):
         ctx.causes += immutable("eventTime", new.eventTime, old.eventTime)
         if new.series != old.series:
             ctx.causes += _series(new)
+
+
+#: The selectable fields by their names in events.k8s.io.
+_MODERN = {
+    path.replace("involvedObject.", "regarding.").replace("reportingComponent", "reportingController"): getter
+    for path, getter in EventStrategy.selectable.items()
+    if path != "source"
+}
 
 
 def _legacy(event: Any, group: str) -> list[Cause]:
