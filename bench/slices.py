@@ -112,10 +112,10 @@ def _pod(number: int, nodes: int) -> bytes:
 
 
 def by_end(slices: list[Slice], ends: list[tuple[str, float]]) -> dict[str, list[Slice]]:
-    """Under the name of the part in which each was; what came after all is of the stopping."""
+    """Under the name of the part in which each began; what came after all is of the stopping."""
     found: dict[str, list[Slice]] = {name: [] for name, _ in ends}
     for one in slices:
-        found.setdefault(next((name for name, end in ends if one["at"] <= end), "stopping"), []).append(one)
+        found.setdefault(next((name for name, end in ends if one["at"] - one["ms"] / 1000 <= end), "stopping"), []).append(one)
     return found
 
 

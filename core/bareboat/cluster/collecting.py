@@ -18,7 +18,7 @@ from typing import Any, Final
 from bareboat.base.clock import Clock
 
 #: New objects that are looked at together.
-NEW: Final = 2000
+NEW: Final = 1000
 #: So many looks at the young do not make one at the older.
 _NEVER: Final = 2**30
 #: Seconds between two looks at everything, where the loop rests and in any case; between two looks at whether it does.

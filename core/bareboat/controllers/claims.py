@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from bareboat.client.client import Client
+from bareboat.controllers.labelled import labelled_pods, matching
 from bareboat.controllers.pods import owner_uid
 from bareboat.models import core_v1
 from bareboat.models.codec import decode
@@ -26,6 +27,8 @@ from bareboat.reconcile.informer import Informer, InformerFactory
 
 #: Pods decoded at a stretch: about a millisecond.
 PORTION = 64
+#: Orphans of a namespace up to which each is looked at.
+FEW = 500
 
 
 def _orphan(pod: Any) -> Iterable[str]:
@@ -50,7 +53,7 @@ class PodClaims:
         candidate: Callable[[core_v1.Pod], bool] | None = None,
         view: type[Any] = core_v1.Pod,
     ) -> None:
-        self.pods = informers.of(core_v1.Pod)
+        self.pods = labelled_pods(informers)
         self.pods.add_index("owner", owner_uid, PodFacts)
         self.pods.add_index("orphan", _orphan, PodFacts)
         self.resource: Resource = client.scheme.by_type(owners.cls)
@@ -121,11 +124,16 @@ class PodClaims:
                 await self._release(pod, owner)
         if owner.metadata.deletionTimestamp or selector.empty:
             return claimed
-        orphans = await self._present(self.pods.by_index("orphan", owner.metadata.namespace), selector)
+        orphans = await self._present(self._orphans(owner.metadata.namespace, selector), selector)
         wanted = [p for p in orphans if self._adoptable(p, selector)]
         if wanted and await self._still_there(owner):
             claimed += [p for pod in wanted if (p := await self._adopt(pod, owner)) is not None]
         return claimed
+
+    def _orphans(self, namespace: str, selector: Selector) -> list[str]:
+        """Of many only those that match."""
+        found = self.pods.indexed("orphan", namespace)
+        return sorted(found) if len(found) <= FEW else [key for key in matching(self.pods, namespace, selector) if key in found]
 
     async def _present(self, keys: list[str], selector: Selector | None = None) -> list[core_v1.Pod]:
         """Decoded in portions, so that many pods do not hold up everybody else."""

@@ -23,10 +23,14 @@ def labelled_pods(informers: InformerFactory) -> Informer[core_v1.Pod]:
 
 
 def select(pods: Informer[core_v1.Pod], namespace: str, selector: Selector) -> list[core_v1.Pod]:
+    return [pod for key in matching(pods, namespace, selector) if (pod := pods.get(key)) is not None]
+
+
+def matching(pods: Informer[core_v1.Pod], namespace: str, selector: Selector) -> list[str]:
+    """The keys of the same."""
     start = namespace + _BETWEEN
     found = (v for v in pods.index_values(_INDEX) if v.startswith(start) and selector.matches(_labels(v)))
-    keys = [key for value in found for key in pods.by_index(_INDEX, value)]
-    return [pod for key in keys if (pod := pods.get(key)) is not None]
+    return [key for value in found for key in pods.by_index(_INDEX, value)]
 
 
 def _label_set(pod: Any) -> Iterable[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -87,6 +87,10 @@ class Informer(Generic[T]):
     def by_index(self, name: str, value: str) -> builtins.list[str]:
         """Keys, sorted."""
         return sorted(self._indexes[name].keys(value))
+
+    def indexed(self, name: str, value: str) -> Collection[str]:
+        """The same in no order, as they are now: not to be kept."""
+        return self._indexes[name].keys(value)
 
     def index_values(self, name: str) -> builtins.list[str]:
         """The values that the index has now."""

@@ -6,7 +6,7 @@ state before, which tells everybody at once that there is nothing new in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -74,7 +74,7 @@ class Index:
         for value in now:
             WideSet.put_into(self._keys, value, key)
 
-    def keys(self, value: str) -> Iterable[str]:
+    def keys(self, value: str) -> Collection[str]:
         return self._keys.get(value, ())
 
     def values(self) -> list[str]:

@@ -23,6 +23,7 @@ from bareboat.contracts.errors import DriverError
 from bareboat.contracts.store import Compacted, Row, Store
 from bareboat.store.broadcast import CAPACITY, Broadcast, Subscription
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
+from bareboat.store.history import entries
 from bareboat.store.housekeeping import Housekeeping
 from bareboat.store.index import Index
 from bareboat.store.sealed import seals_of
@@ -213,7 +214,7 @@ class Log:
             return list(self._as_of(prefix, revision, ""))
         if revision < self.compacted:
             raise Compacted(self.compacted)
-        return [self._entry(row) for row in await self.store.at(prefix, revision)]
+        return (await entries(await self.store.at(prefix, revision), self._entry))[0]
 
     async def page(self, prefix: str, revision: int, start_after: str, limit: int) -> tuple[list[Entry], int]:
         """``limit`` entries of ``snapshot`` after a key, and how many more there are. Raises Compacted."""
@@ -228,8 +229,9 @@ class Log:
             live = self._index.entries
             difference = sum((entry is not None) - (key in live) for key, entry in before.items() if key > start_after)
             return found, self._index.count(prefix, start_after) + difference - len(found)
-        rest = [entry for entry in await self.snapshot(prefix, revision) if entry.key > start_after]
-        return rest[:limit], max(0, len(rest) - limit)
+        if revision < self.compacted:
+            raise Compacted(self.compacted)
+        return await entries(await self.store.at(prefix, revision), self._entry, start_after, limit)
 
     def _as_of(self, prefix: str, revision: int, start_after: str) -> Iterator[Entry]:
         """In key order, by what the window knows of later changes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -93,8 +94,14 @@ class SqliteStore(Maintained):
 
     async def at(self, prefix: str, revision: int) -> list[Row]:
         self._check(revision)
-        newest = {row.key: row for row in await self._run(self._file.rows_until, prefix, revision)}
-        return [newest[key] for key in sorted(newest) if not newest[key].deleted]
+        return await self._run(self._live_at, prefix, revision)
+
+    def _live_at(self, prefix: str, revision: int) -> list[Row]:
+        """On the store's thread; to sort all keys at once would stop every thread for as long."""
+        newest = {row.key: row for row in self._file.rows_until(prefix, revision)}
+        keys = list(newest)
+        some = (sorted(keys[first : first + CHUNK]) for first in range(0, len(keys), CHUNK))
+        return [newest[key] for key in merge(*some) if not newest[key].deleted]
 
     async def compact(self, revision: int, limit: int) -> int:
         reached = await self._run(self._file.compact, revision, limit)

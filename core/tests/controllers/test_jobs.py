@@ -2,6 +2,7 @@
 
 import pytest
 
+from bareboat.controllers import claims
 from bareboat.controllers.garbage import GarbageCollector
 from bareboat.controllers.job import indexes
 from bareboat.controllers.job.controller import JobController
@@ -264,7 +265,9 @@ async def test_pods_are_replaced_only_when_they_are_gone_if_the_job_says_so(worl
     assert (await world.get(batch_v1.Job, "work")).status.failed == 1
 
 
-async def test_orphans_are_adopted_and_strangers_released(world):
+@pytest.mark.parametrize("few", [0, 500])
+async def test_orphans_are_adopted_and_strangers_released(world, monkeypatch, few):
+    monkeypatch.setattr(claims, "FEW", few)
     world.agent.script = lambda pod: None
     await world.create(batch_v1.Job, job(parallelism=2, completions=2))
 

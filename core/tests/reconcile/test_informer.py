@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
-from bareboat.client.transport import raw_event
+from bareboat.client.transport import RawEvent, raw_event
 from bareboat.models import core_v1
 from bareboat.models.codec import from_tree
+from bareboat.models.scheme import Scheme
+from bareboat.models.status import Gone
 from bareboat.reconcile.facts import PodFacts
-from bareboat.reconcile.informer import InformerFactory
+from bareboat.reconcile.informer import Informer, InformerFactory
 from bareboat.reconcile.state import State
 
 pytestmark = pytest.mark.virtual_time
@@ -125,3 +127,36 @@ async def test_a_view_is_shown_alone_without_a_look_at_the_state_before(kernel):
     assert after.alone(PodFacts) is not before.of(PodFacts)
     assert after.of(PodFacts) is before.of(PodFacts) is after.alone(PodFacts)
     assert State(core_v1.Pod, None).alone(PodFacts) is None
+
+
+class Relisted:
+    """A client whose history is gone after each list."""
+
+    scheme = Scheme.builtin()
+
+    def __init__(self, *lists):
+        self.lists = list(lists)
+
+    async def list_raw(self, *_, **__):
+        found = [("ns", f"p{number}", b'{"metadata":{}}') for number in self.lists.pop(0)]
+        return found, "1"
+
+    async def watch_raw(self, *_, **__):
+        if not self.lists:
+            await asyncio.Event().wait()
+        yield RawEvent("BOOKMARK", b"{}", "", "", 1)
+        raise Gone("compacted")
+
+
+@pytest.mark.parametrize("size", [40, 3000])
+async def test_what_another_list_does_not_have_is_gone(size):
+    informer = Informer(Relisted(range(size), range(size // 2, size + 1)), core_v1.Pod)
+    told = []
+    informer.on_change(lambda key, old, new: told.append((key, old is not None, new is not None)))
+    running = asyncio.ensure_future(informer.run())
+    await asyncio.sleep(1)
+    assert sorted(informer.keys()) == sorted(f"ns/p{number}" for number in range(size // 2, size + 1))
+    assert told[:size] == [(f"ns/p{number}", False, True) for number in range(size)]
+    assert told[size] == (f"ns/p{size}", False, True)
+    assert sorted(told[size + 1 :]) == sorted((f"ns/p{number}", True, False) for number in range(size // 2))
+    running.cancel()

@@ -18,7 +18,7 @@ from bareboat_authz_rbac.views import CLAIM, SECRET, Key, OnNodeView, PodView, V
 
 _NOTHING: dict[Key, Any] = {}
 #: Pods that are read at a time; the loop does other things before the next.
-AT_ONCE = 50
+AT_ONCE = 150
 #: Pods at most that wait for a question; beyond those that were there when the server started.
 MOST = 20_000
 
