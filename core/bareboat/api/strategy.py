@@ -34,22 +34,23 @@ class WriteContext:
 
 
 class SubresourceStrategy:
-    """Writes through ``/<name>``: by default what ``status`` of most kinds does, where nothing of the object changes but the status and
-    its metadata."""
+    """Writes through ``/<name>``: by default what ``status`` does: the status changes, and labels, annotations, finalizers and owners."""
 
     part: str = "status"
+    #: what of the metadata stays as it is
+    kept_metadata: tuple[str, ...] = ()
     #: what writes through this endpoint never own
     reset_fields: tuple[str, ...] = ("spec",)
     #: metadata that stays as it is
     kept: tuple[str, ...] = ()
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        """Take ``part`` and metadata from ``new`` and everything else from ``old``."""
+        """Take ``part`` and metadata, but for ``kept_metadata``, from ``new`` and everything else from ``old``."""
         del ctx
         for field in new.__struct_fields__:
             if field not in (self.part, "apiVersion", "kind", "metadata"):
                 setattr(new, field, getattr(old, field))
-        for field in self.kept:
+        for field in self.kept_metadata:
             setattr(new.metadata, field, getattr(old.metadata, field))
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
@@ -57,11 +58,11 @@ class SubresourceStrategy:
         return []
 
 
-class BareStatus(SubresourceStrategy):
-    """Nothing but the status changes: of kinds whose metadata is not its writers' business."""
+class StatusAlone(SubresourceStrategy):
+    """``/status`` of kinds whose metadata is written with the whole object only."""
 
+    kept_metadata = ("labels", "annotations", "finalizers", "ownerReferences")
     reset_fields = ("spec", "metadata")
-    kept = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
 class Verdict(NamedTuple):
@@ -95,6 +96,11 @@ class Strategy:
     field_labels: dict[str, dict[str, str]] = {}
     #: subresources that write part of the object
     subresources: dict[str, SubresourceStrategy] = {"status": SubresourceStrategy()}
+
+    def fields(self, group: str) -> dict[str, Any]:
+        """``selectable`` as clients of this API group know it."""
+        del group
+        return self.selectable
 
     def validate_name(self, name: str) -> list[str]:
         return dns1123_subdomain(name)

@@ -51,7 +51,7 @@ class Proxy:
         scheme, name, port = split(op.info.name)
         await service.admission.admit(admission_request(op, "CONNECT", None, None, name))
         request = op.request
-        path = request.path.partition(f"/{op.info.name}/proxy")[2]
+        prefix, path = parted(request.path, op.info.resource, op.info.name)
         if not path and request.method in ("GET", "HEAD"):
             return _to_the_root(request)
         path = path or "/"
@@ -67,7 +67,7 @@ class Proxy:
         if is_upgrade(request):
             target = Target(url, query, list(forwarded(request).items()), _unverified() if scheme == "https" else None)
             return await tunnelled(request, target, self._agents.tunnels)
-        return await self._fetch(request, url)
+        return await self._fetch(request, url, prefix)
 
     def _pod(self, namespace: str, name: str, port: str) -> str:
         pod = self._reader.get(core_v1.Pod, name, namespace)
@@ -91,7 +91,8 @@ class Proxy:
         except NoEndpoint as error:
             raise ServiceUnavailable(str(error)) from error
 
-    async def _fetch(self, request: ApiRequest, url: str) -> ApiResponse:
+    async def _fetch(self, request: ApiRequest, url: str, prefix: str) -> ApiResponse:
+        """``prefix``: the path behind which the client sees what is at the other end's root."""
         import aiohttp
 
         tls: Any = _unverified() if url.startswith("https") else False
@@ -102,7 +103,7 @@ class Proxy:
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
-        prefix, hosts = request.path.partition("/proxy")[0] + "/proxy", (urlsplit(url).netloc, request.headers.get("host", ""))
+        hosts = urlsplit(url).netloc, request.headers.get("host", "")
         return returned(response, lambda link: behind(prefix, hosts, link))
 
 
@@ -127,6 +128,12 @@ def proxyable(address: str) -> bool:
         return False
     found = getattr(found, "ipv4_mapped", None) or found
     return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
+
+
+def parted(path: str, resource: str, name: str) -> tuple[str, str]:
+    """Of the path of a request: what the client puts before paths of the other end, and the path that it asks for there."""
+    before, proxied, behind = path.partition(f"/{resource}/{name}/proxy")
+    return before + proxied, behind
 
 
 def split(name: str) -> tuple[str, str, str]:

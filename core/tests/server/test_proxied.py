@@ -11,7 +11,7 @@ from bareboat.contracts.auth import UserInfo
 from bareboat.server.agents import Agents
 from bareboat.server.proxy import Proxy
 
-PATH = "/api/v1/namespaces/a/pods/p/proxy"
+PATH = "/api/v1/namespaces/proxy-a/pods/p/proxy"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def fetch(tmp_path):
     async def fetch(path, method="GET", body=b"", **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = ApiRequest(UserInfo(name="u"), method, PATH + path, body=body, headers=named)
-        found = await proxy._fetch(request, f"http://127.0.0.1:{port}{path}")
+        found = await proxy._fetch(request, f"http://127.0.0.1:{port}{path}", PATH)
         found.body = b"".join([chunk async for chunk in found.stream])
         return found
 

@@ -7,7 +7,7 @@ from typing import Any
 from bareboat.api.kinds.base import PlainStrategy
 from bareboat.api.kinds.causes import each, invalid, port_number, required
 from bareboat.api.kinds.names import path_segment
-from bareboat.api.strategy import BareStatus, Strategy
+from bareboat.api.strategy import StatusAlone, Strategy
 from bareboat.models.names import dns1035_label, dns1123_subdomain
 from bareboat.models.status import Cause
 
@@ -15,6 +15,7 @@ _HIGHEST_GROUP, _HIGHEST_VERSION = 20000, 1000
 
 
 class APIServiceStrategy(PlainStrategy):
+    subresources = {"status": StatusAlone()}
     allow_unconditional_update = False
     subresources = {"status": BareStatus()}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.causes import duplicate, each, forbidden, in_range, invalid, one_of, required, unsupported
-from bareboat.api.strategy import BareStatus, Strategy
+from bareboat.api.strategy import StatusAlone, Strategy
 from bareboat.models import flowcontrol_v1 as v1
 from bareboat.models.names import dns1123_label, dns1123_subdomain
 from bareboat.models.status import Cause
@@ -19,7 +19,7 @@ _MOST_QUEUES, _HASH_BITS = 10_000_000, 60
 _ONE_NAMESPACE = "each member of this list must be '*' or a DNS-1123 label; "
 
 
-class ConditionStatus(BareStatus):
+class ConditionStatus(StatusAlone):
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         causes: list[Cause] = []
         seen: set[str] = set()

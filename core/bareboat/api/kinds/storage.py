@@ -9,7 +9,7 @@ from bareboat.api.kinds.causes import IMMUTABLE, duplicate, each, forbidden, imm
 from bareboat.api.kinds.core.persistent_volumes import validate_volume_spec
 from bareboat.api.kinds.core.volume_sources import csi_driver_name
 from bareboat.api.kinds.selectors import validate_selector
-from bareboat.api.strategy import BareStatus, Strategy, WriteContext
+from bareboat.api.strategy import StatusAlone, Strategy, WriteContext
 from bareboat.models.names import dns1123_subdomain, qualified_name
 from bareboat.models.quantity import Quantity
 from bareboat.models.status import Cause
@@ -178,6 +178,7 @@ def _node_driver(driver: Any, at: str, names: set[str]) -> list[Cause]:
 
 
 class VolumeAttachmentStrategy(KindStrategy):
+    subresources = {"status": StatusAlone()}
     allow_unconditional_update = False
     subresources = {"status": BareStatus()}
     has_generation = False

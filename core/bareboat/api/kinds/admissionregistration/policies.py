@@ -17,7 +17,7 @@ from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.causes import choice, duplicate, each, forbidden, invalid, named, one_of, required, unique
 from bareboat.api.kinds.names import path_segment
 from bareboat.api.kinds.selectors import validate_selector
-from bareboat.api.strategy import BareStatus, Strategy
+from bareboat.api.strategy import StatusAlone, Strategy
 from bareboat.models.names import dns1035_label, dns1123_subdomain, qualified_name
 from bareboat.models.status import Cause
 
@@ -91,6 +91,7 @@ def _variable(variable: Any, at: str, known: tuple[str, ...]) -> list[Cause]:
 
 
 class ValidatingPolicyStrategy(KindStrategy):
+    subresources = {"status": StatusAlone()}
     allow_unconditional_update = False
     subresources = {"status": BareStatus()}
 

@@ -45,7 +45,8 @@ class CountedStatus(SubresourceStrategy):
 
 
 class DeploymentStatus(CountedStatus):
-    kept = ("labels",)
+    kept_metadata = ("labels",)
+    reset_fields = ("spec", "metadata.labels")
     counts = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas")
     parts = ("updatedReplicas", "readyReplicas", "availableReplicas")
 

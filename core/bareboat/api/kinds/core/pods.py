@@ -49,7 +49,8 @@ def _milli(amount: str) -> int:
 
 
 class PodStatus(SubresourceStrategy):
-    kept = ("ownerReferences", "deletionTimestamp")
+    kept_metadata = ("ownerReferences",)
+    reset_fields = ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences")
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         super().prepare_update(new, old, ctx)

@@ -10,7 +10,7 @@ from bareboat.api.kinds.core.affinity import validate_node_selector
 from bareboat.api.kinds.core.resources import is_extended
 from bareboat.api.kinds.metadata import validate_annotations, validate_labels
 from bareboat.api.kinds.resource.names import attribute, driver, label, limited, opaque, pool, selector, toleration
-from bareboat.api.strategy import BareStatus, Strategy, WriteContext
+from bareboat.api.strategy import StatusAlone, Strategy, WriteContext
 from bareboat.models.names import dns1123_label, dns1123_subdomain
 from bareboat.models.status import Cause
 
@@ -97,7 +97,7 @@ def _config(config: Any, at: str, names: set[str]) -> list[Cause]:
     return _references(config.requests, f"{at}.requests", names) + opaque(config, at)
 
 
-class ClaimStatus(BareStatus):
+class ClaimStatus(StatusAlone):
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         status, was = new.status, old.status
         field = "status.reservedFor"
