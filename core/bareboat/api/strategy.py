@@ -92,8 +92,6 @@ class Strategy:
     graceful: bool = False
     #: field selectors beyond metadata.name and metadata.namespace: JSON path -> getter
     selectable: dict[str, Any] = {}
-    #: by group that names them otherwise: what it calls them
-    field_labels: dict[str, dict[str, str]] = {}
     #: subresources that write part of the object
     subresources: dict[str, SubresourceStrategy] = {"status": SubresourceStrategy()}
 

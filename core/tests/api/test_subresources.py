@@ -8,7 +8,7 @@ from core.tests.api.objects import pod
 
 from bareboat.client.client import checked
 from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, flowcontrol_v1, policy_v1
-from bareboat.models.codec import from_tree
+from bareboat.models.codec import encode, from_tree
 from bareboat.models.status import BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 
 pytestmark = pytest.mark.virtual_time

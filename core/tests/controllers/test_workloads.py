@@ -187,23 +187,6 @@ async def test_foreground_deletion_waits_for_the_dependents(world):
     assert (await world.client.list(apps_v1.ReplicaSet, "default")).items == []
 
 
-async def test_objects_that_own_each_other_in_a_circle_go_in_the_foreground(world):
-    names = ["one", "two", "three"]
-    made = {}
-    for name in names:
-        made[name] = await world.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name=name, namespace="default")))
-    for name, owner in zip(names, ["three", "one", "two"], strict=True):
-        owned = [{"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": made[owner].metadata.uid, "blockOwnerDeletion": True}]
-        await world.client.patch(core_v1.ConfigMap, name, {"metadata": {"ownerReferences": owned}}, "default")
-    await asyncio.sleep(1)
-    await world.client.delete(core_v1.ConfigMap, "one", "default", propagation="Foreground")
-
-    async def gone():
-        return not {c.metadata.name for c in (await world.client.list(core_v1.ConfigMap, "default")).items} & set(names)
-
-    await world.until(gone)
-
-
 async def test_a_service_lists_its_ready_pods(world):
     tree = {
         "metadata": {"name": "web", "namespace": "default"},

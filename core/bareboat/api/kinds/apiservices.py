@@ -17,7 +17,6 @@ _HIGHEST_GROUP, _HIGHEST_VERSION = 20000, 1000
 class APIServiceStrategy(PlainStrategy):
     subresources = {"status": StatusAlone()}
     allow_unconditional_update = False
-    subresources = {"status": BareStatus()}
 
     def validate_name(self, name: str) -> list[str]:
         return path_segment(name)

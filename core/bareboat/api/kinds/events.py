@@ -17,14 +17,6 @@ _FIXED = (  # upstream compares the reason twice
     *("reportingComponent", "reportingInstance", "action", "related", "type"),
 )
 _SHOWN = {"reportingComponent": "reportingController"}
-_REGARDING = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-#: Fields by which events.k8s.io/v1 selects, and their names in core/v1.
-_MODERN = {
-    **{f"regarding.{name}": f"involvedObject.{name}" for name in _REGARDING},
-    "reason": "reason",
-    "reportingController": "reportingComponent",
-    "type": "type",
-}
 
 
 class EventStrategy(PlainStrategy):
@@ -42,7 +34,6 @@ class EventStrategy(PlainStrategy):
         "source": lambda e: e.source.component or e.reportingComponent,
         "type": lambda e: e.type,
     }
-    field_labels = {"events.k8s.io": _MODERN}
 
     def fields(self, group: str) -> dict[str, Any]:
         return _MODERN if group == "events.k8s.io" else self.selectable

@@ -180,7 +180,6 @@ def _node_driver(driver: Any, at: str, names: set[str]) -> list[Cause]:
 class VolumeAttachmentStrategy(KindStrategy):
     subresources = {"status": StatusAlone()}
     allow_unconditional_update = False
-    subresources = {"status": BareStatus()}
     has_generation = False
 
     def validate_create(self, obj: Any) -> list[Cause]:

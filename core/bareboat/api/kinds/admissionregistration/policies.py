@@ -93,7 +93,6 @@ def _variable(variable: Any, at: str, known: tuple[str, ...]) -> list[Cause]:
 class ValidatingPolicyStrategy(KindStrategy):
     subresources = {"status": StatusAlone()}
     allow_unconditional_update = False
-    subresources = {"status": BareStatus()}
 
     def default(self, obj: Any) -> None:
         _default_policy(obj.spec)
