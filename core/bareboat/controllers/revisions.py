@@ -7,7 +7,7 @@ a second one. Oldest ones beyond the owner's limit go, unless a pod still runs b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -26,8 +26,10 @@ POD_REVISION = "controller-revision-hash"
 
 
 def patch_of(template: Any) -> dict[str, Any]:
-    """What a revision stores: applied to an object, it replaces the template."""
-    return {"spec": {"template": {**to_tree(template), "$patch": "replace"}}}
+    """What a revision stores: applied to an object, it replaces the template. Its names are sorted: clients compare its bytes with those of
+    the patch that they make themselves."""
+    patch = {"spec": {"template": {**to_tree(template), "$patch": "replace"}}}
+    return cast(dict[str, Any], msgspec.json.decode(msgspec.json.encode(patch, order="sorted")))
 
 
 def template_of(revision: apps_v1.ControllerRevision) -> core_v1.PodTemplateSpec:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from bareboat.controllers.daemonset.controller import DaemonSetController
@@ -65,6 +66,7 @@ async def test_every_node_gets_one(world):
     assert (status.currentNumberScheduled, status.numberReady, status.numberMisscheduled, status.numberUnavailable) == (3, 3, 0, 0)
     (revision,) = (await world.client.list(apps_v1.ControllerRevision, "default")).items
     assert revision.metadata.labels == {"app": "log", "controller-revision-hash": pod.metadata.labels["controller-revision-hash"]}
+    assert msgspec.json.encode(revision.data) == msgspec.json.encode(revision.data, order="sorted"), "clients compare bytes"
     assert pod.metadata.labels["pod-template-generation"] == "1"
     await world.create(core_v1.Node, {"metadata": {"name": "n4"}})
     await world.until(on(world, "n1", "n2", "n3", "n4"))
