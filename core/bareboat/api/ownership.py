@@ -30,7 +30,7 @@ Tree = dict[str, Any]
 MOST = 128
 #: What anybody may own of metadata: nothing that the server keeps for itself.
 _OWNED = ("generateName", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers")
-_specs = creation.Specs()
+_specs, _shapes = creation.Specs(), creation.Shapes()
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
 
@@ -101,9 +101,16 @@ def _beside_metadata(op: Operation, obj: Any) -> creation.Parts:
     if flat is not None:
         return flat.fields(obj)
     spec, plain, empty = getattr(obj, "spec", None), _plain(obj.__class__), empty_tree(op.resource)
-    if not isinstance(spec, msgspec.Struct) or any(getattr(obj, name) != value for name, value in plain.items()):
-        return creation.spelled(manager_of(op, None).gained(_beside(empty), _beside(tree_of(op, obj))))
-    fields = _specs.fields(manager_of(op, None), spec, empty.get("spec"), lambda: to_tree(spec))
+    manager = manager_of(op, None)
+
+    def walked() -> creation.Parts:
+        return creation.spelled(manager.gained(_beside(empty), _beside(tree_of(op, obj))))
+
+    if not isinstance(spec, msgspec.Struct):
+        return _shapes.fields(manager, obj, _nothing(obj.__class__), walked)
+    if any(getattr(obj, name) != value for name, value in plain.items()):
+        return walked()
+    fields = _specs.fields(manager, spec, empty.get("spec"), lambda: to_tree(spec))
     if template is not None:
         template.fields = fields
     return fields
@@ -120,9 +127,15 @@ def _beside(tree: Tree) -> Tree:
 
 
 @cache
+def _nothing(cls: Any) -> Any:
+    """An empty object."""
+    return cls()
+
+
+@cache
 def _plain(cls: Any) -> dict[str, Any]:
     """The parts beside metadata and spec, as they are when nothing is in them."""
-    empty = cls()
+    empty = _nothing(cls)
     names = (field.name for field in msgspec.structs.fields(cls))
     return {name: getattr(empty, name) for name in names if name not in ("kind", "apiVersion", "metadata", "spec")}
 

@@ -53,6 +53,7 @@ def objects(chance: random.Random, number: int):
     yield core_v1.Endpoints, {"subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}] * chance.randrange(2)}
 
 
+@pytest.mark.virtual_time  # a second may pass on a busy machine, and it is written down
 @pytest.mark.parametrize("seed", range(12))
 async def test_both_ways_give_the_same_managed_fields(seed, monkeypatch):
     found = []

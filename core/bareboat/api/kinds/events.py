@@ -6,6 +6,7 @@ from typing import Any
 
 from bareboat.api.kinds.base import PlainStrategy
 from bareboat.api.kinds.causes import each, immutable, invalid, required
+from bareboat.api.kinds.metadata import is_namespace
 from bareboat.api.strategy import Strategy, WriteContext
 from bareboat.models.names import dns1123_label, qualified_name
 from bareboat.models.status import Cause
@@ -72,7 +73,7 @@ def _legacy(event: Any, group: str) -> list[Cause]:
     if event.eventTime:
         reporter = "reportingController" if group == "events.k8s.io" else "reportingComponent"
         causes += _reported(event, reporter)
-    return causes + each("namespace", space, dns1123_label(space))
+    return causes if is_namespace(space) else causes + each("namespace", space, dns1123_label(space))
 
 
 def _reported(event: Any, reporter: str) -> list[Cause]:

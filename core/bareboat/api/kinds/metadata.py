@@ -24,7 +24,7 @@ def validate_metadata_create(meta: Any, resource: Resource, strategy: Strategy) 
     elif faults := strategy.validate_name(meta.name):
         causes += each("metadata.name", meta.name, faults)
     if resource.namespaced and meta.namespace:
-        if not _is_namespace(meta.namespace):
+        if not is_namespace(meta.namespace):
             causes += each("metadata.namespace", meta.namespace, dns1123_label(meta.namespace))
     elif resource.namespaced:
         causes.append(required("metadata.namespace"))
@@ -83,7 +83,7 @@ def _is_label(key: str, value: str) -> bool:
 
 
 @remembered(2048)
-def _is_namespace(name: str) -> bool:
+def is_namespace(name: str) -> bool:
     return not dns1123_label(name)
 
 

@@ -6,6 +6,7 @@ made as JSON, in ``Parts``: by the name of each field, its member of the object 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from bareboat.api.managed.sets import Node
 from bareboat.models import schema
 
 Parts = dict[str, bytes]
+Shape = tuple[Any, ...]
 
 _encode = msgspec.json.Encoder().encode
 #: Specs that are remembered, and the size of the largest.
@@ -43,6 +45,46 @@ class Specs:
                     del self._known[next(iter(self._known))]  # the oldest: to let all go at once takes 6 ms
                 self._known[key] = known
         return known
+
+
+class Shapes:
+    """Objects of single values, alone and in structures (Events): what is owned follows from which values differ from nothing."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, Shape], Parts] = {}
+
+    def fields(self, manager: FieldManager, obj: Any, nothing: Any, find: Callable[[], Parts]) -> Parts:
+        """What its creator owns beside metadata. ``nothing`` is an empty object; ``find()`` goes the long way, and may raise NoKey."""
+        shape = _shape(obj, nothing, beside=("metadata",))
+        if shape is None:
+            return find()
+        key = (id(manager), shape)
+        known = self._known.get(key)
+        if known is None:
+            known = find()
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+
+def _shape(obj: Any, nothing: Any, beside: tuple[str, ...] = ()) -> Shape | None:
+    """Of each field: nothing, a value or a structure. None: with lists or maps, of which the keys count."""
+    found: list[Any] = [obj.__class__]
+    for name in obj.__struct_fields__:
+        value, absent = getattr(obj, name), getattr(nothing, name)
+        if name in beside or value == absent:
+            found.append(0)
+        elif isinstance(value, msgspec.Struct):
+            below = _shape(value, absent if absent is not None else value.__class__())
+            if below is None:
+                return None
+            found.append(below)
+        elif isinstance(value, (dict, list, msgspec.Raw)):
+            return None
+        else:
+            found.append(1)
+    return tuple(found)
 
 
 def spelled(fields: Node) -> Parts:
