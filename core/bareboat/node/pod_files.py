@@ -67,11 +67,17 @@ class PodFiles:
             return text
         log = Path(ended.config.log_path)
         lines = log.read_bytes()[-65536:].decode(errors="replace").splitlines()[-80:] if log.exists() else []
-        return "".join(line.split(" ", 3)[-1] + "\n" for line in lines)[-2048:]
+        return "".join(_written(line) for line in lines)[-2048:]
 
     def remove_logs(self) -> None:
         if self._logs.exists():
             shutil.rmtree(self._logs)
+
+
+def _written(line: str) -> str:
+    """What the container wrote, of a line of its log: time, stream, F for a whole line or P for a part of one, text."""
+    *before, text = line.split(" ", 3)
+    return text if before[2:] == ["P"] else f"{text}\n"
 
 
 def hosts(pod: core_v1.Pod, address: str, domain: str) -> str:

@@ -149,7 +149,7 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, *, has_sandbox: bool
     done = status.phase == "Succeeded"
     over = status.phase in ("Succeeded", "Failed")
     put("PodReadyToStartContainers", has_sandbox and not over)
-    unfinished = [c.name for c in pod.spec.initContainers if not is_initialized]
+    unfinished = [] if is_initialized else _unfinished(pod, status)
     message = f"containers with incomplete status: [{' '.join(unfinished)}]" if unfinished else ""
     put("Initialized", is_initialized or done, "PodCompleted" if done else "" if is_initialized else "ContainersNotInitialized", message)
     not_ready = [s.name for s in status.containerStatuses if not s.ready]
@@ -164,6 +164,12 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, *, has_sandbox: bool
         reason, message = "ReadinessGatesNotReady", ", ".join(gates)
     put("Ready", ready and not gates, reason, message)
     put("PodScheduled", True)
+
+
+def _unfinished(pod: core_v1.Pod, status: core_v1.PodStatus) -> list[str]:
+    """Init containers that have not done their part, sidecars that have not begun theirs."""
+    both = zip(pod.spec.initContainers, status.initContainerStatuses, strict=True)
+    return [container.name for container, found in both if not (found.started if is_sidecar(container) else found.ready)]
 
 
 def disrupted(pod: core_v1.Pod, status: core_v1.PodStatus, message: str, now: str) -> None:

@@ -8,7 +8,7 @@ from core.tests.api.objects import pod
 
 from bareboat.client.client import checked
 from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, flowcontrol_v1, policy_v1
-from bareboat.models.codec import from_tree
+from bareboat.models.codec import encode, from_tree
 from bareboat.models.status import BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 
 pytestmark = pytest.mark.virtual_time
@@ -44,6 +44,36 @@ class TestSubresources:
         assert bound.status.conditions[0].type == "PodScheduled"
         with pytest.raises(Conflict, match="already assigned"):
             await client.post("/api/v1/namespaces/default/pods/p/binding", binding)
+
+    async def test_binding_changes_nothing_else_of_the_pod(self, client):
+        made = await client.create(pod(tolerations=[{"operator": "Exists"}], nodeSelector={"zone": "a"}))
+        made.status.nominatedNodeName = "n2"
+        made.status.conditions = [core_v1.PodCondition(type="PodScheduled", status="False", reason="Unschedulable", message="no room")]
+        before = await client.update(made, subresource="status")
+        given = {"labels": {"app": "not this", "rack": "r1"}, "annotations": {"why": "room"}}
+        await client.post(
+            "/api/v1/namespaces/default/pods/p/binding", {"metadata": {"name": "p", **given}, "target": {"kind": "Node", "name": "n1"}}
+        )
+        after = await client.get(core_v1.Pod, "p", "default")
+        [condition] = after.status.conditions
+        assert (condition.status, condition.reason, condition.message) == ("True", "", "")
+        assert after.metadata.labels == {"rack": "r1", **before.metadata.labels}
+        assert after.metadata.annotations == {"why": "room"}
+        assert after.status.nominatedNodeName == ""
+        before.metadata.labels, before.metadata.annotations = after.metadata.labels, after.metadata.annotations
+        before.metadata.resourceVersion = after.metadata.resourceVersion
+        before.spec.nodeName, before.status = "n1", after.status
+        assert encode(after) == encode(before)
+
+    @pytest.mark.parametrize(
+        ("spec", "uid", "because"), [({"schedulingGates": [{"name": "example.com/quota"}]}, "", "scheduling"), ({}, "another", "UID")]
+    )
+    async def test_a_pod_that_may_not_be_bound_stays_where_it_is(self, client, spec, uid, because):
+        await client.create(pod(**spec))
+        binding = {"metadata": {"name": "p", "uid": uid}, "target": {"kind": "Node", "name": "n1"}}
+        with pytest.raises(Conflict, match=because):
+            await client.post("/api/v1/namespaces/default/pods/p/binding", binding)
+        assert (await client.get(core_v1.Pod, "p", "default")).spec.nodeName == ""
 
     async def test_eviction_asks_the_budget(self, client):
         made = await client.create(pod(nodeName="n1"))

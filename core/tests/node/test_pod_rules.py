@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from msgspec import structs
 
 from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, ContainerConfig
@@ -11,7 +12,7 @@ from bareboat.models import core_v1, meta_v1
 from bareboat.node import admission, restarts, status, translation
 from bareboat.node.allocations import Allocations, ports_of, requests_of
 from bareboat.node.monitoring import Monitors
-from bareboat.node.pod_files import hosts, resolv_conf
+from bareboat.node.pod_files import PodFiles, hosts, resolv_conf
 from bareboat.node.pod_state import PodState
 from bareboat.node.status import Observed
 from bareboat.node.termination import Termination
@@ -40,6 +41,29 @@ def phase(found, over=False, **states):
     told.containerStatuses = [status.container_status("r", c, seen.get(c.name, Observed()), False) for c in found.spec.containers]
     told.initContainerStatuses = [status.container_status("r", c, seen.get(c.name, Observed()), False) for c in found.spec.initContainers]
     return status.phase(found, told, ready_to_run=status.initialized(found, seen), over=over)
+
+
+def test_a_pod_that_is_not_initialized_names_the_containers_that_it_waits_for():
+    found = pod("Never", inits=["done", "broken", sidecar("idle"), "next"])
+    told = core_v1.PodStatus(phase="Failed")
+    states = {"done": Observed(attempts=[attempt("done", "EXITED")]), "broken": Observed(attempts=[attempt("broken", "EXITED", 1)])}
+    for container in found.spec.initContainers:
+        one = status.container_status("r", container, states.get(container.name, Observed()), False)
+        told.initContainerStatuses.append(status.init_status(one))
+    status.conditions(found, told, has_sandbox=True, is_initialized=False, now="2026-01-02T03:04:05Z")
+    initialized = next(c for c in told.conditions if c.type == "Initialized")
+    assert (initialized.status, initialized.reason) == ("False", "ContainersNotInitialized")
+    assert initialized.message == "containers with incomplete status: [broken idle next]"
+
+
+def test_the_end_of_a_failed_container_s_log_is_its_message_where_it_left_none(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("2026-01-02T03:04:05.1Z stderr F not  good\n2026-01-02T03:04:05.2Z stdout P DONE\n")
+    files = PodFiles(tmp_path / "pod", tmp_path)
+    ended = attempt("a", "EXITED", 1)
+    ended = structs.replace(ended, config=structs.replace(ended.config, log_path=str(log)))
+    container = core_v1.Container(name="a", image="i", terminationMessagePolicy="FallbackToLogsOnError")
+    assert files.termination_message(container, ended) == "not  good\nDONE"
 
 
 RULED = core_v1.Container(

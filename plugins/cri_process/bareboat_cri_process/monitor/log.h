@@ -74,7 +74,8 @@ static void log_append(struct stream *s, const char *data, u64 n) {
     log_flush();
 }
 
+/* What has no newline to the end is a part, as other runtimes write it. */
 static void log_end(struct stream *s) {
-    if (s->used) log_line(s, 'F', wall_clock());
+    if (s->used) log_line(s, 'P', wall_clock());
     log_flush();
 }

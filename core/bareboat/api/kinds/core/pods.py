@@ -54,7 +54,6 @@ class PodStatus(SubresourceStrategy):
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         super().prepare_update(new, old, ctx)
-        new.metadata.deletionTimestamp = old.metadata.deletionTimestamp
         status = new.status
         status.qosClass = status.qosClass or old.status.qosClass
         if status.podIP and (not status.podIPs or status.podIPs[0].ip != status.podIP):  # agents of old know one address only
