@@ -41,8 +41,6 @@ class SubresourceStrategy:
     kept_metadata: tuple[str, ...] = ()
     #: what writes through this endpoint never own
     reset_fields: tuple[str, ...] = ("spec",)
-    #: metadata that stays as it is
-    kept: tuple[str, ...] = ()
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         """Take ``part`` and metadata, but for ``kept_metadata``, from ``new`` and everything else from ``old``."""

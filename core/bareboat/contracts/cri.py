@@ -110,13 +110,15 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 class Security(msgspec.Struct, frozen=True, kw_only=True):
     """``run_as_user`` None means the image's user.
 
-    Capability names without CAP_. ``seccomp``: "", "RuntimeDefault", "Unconfined" or "Localhost/<path>".
+    Capability names without CAP_. ``seccomp``: "", "RuntimeDefault", "Unconfined" or "Localhost/<path>". ``strict_groups``: without
+    those that the image's /etc/group gives the user; a runtime that cannot leave them out refuses.
     """
 
     run_as_user: int | None = None
     run_as_group: int | None = None
     run_as_non_root: bool = False
     supplemental_groups: tuple[int, ...] = ()
+    strict_groups: bool = False
     privileged: bool = False
     readonly_rootfs: bool = False
     allow_privilege_escalation: bool = True

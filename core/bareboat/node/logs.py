@@ -64,6 +64,15 @@ async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> 
             lines = [line + b"\n" for line in complete]
 
 
+def ending(path: Path, *, lines: int, limit: int) -> bytes:
+    """The last lines of both streams, and of these at most ``limit`` bytes."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        found = deque(file, maxlen=lines)
+    return b"".join(_text(line, LogOptions()) or b"" for line in found)[-limit:]
+
+
 def _rotated(path: Path, file: IO[bytes]) -> bool:
     """Whether the log goes on in another file. The one that was put aside gets nothing more once the new one is there."""
     try:
@@ -84,5 +93,5 @@ def _text(line: bytes, options: LogOptions) -> bytes | None:
         return None
     if options.since is not None and parse(stamp.decode()) < options.since:
         return None
-    text = rest if tag == b"F" else rest.rstrip(b"\n")
-    return stamp + b" " + text if options.timestamps else text
+    found = rest if tag == b"F" else rest.rstrip(b"\n")
+    return stamp + b" " + found if options.timestamps else found

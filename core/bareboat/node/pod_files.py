@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bareboat.contracts import cri
 from bareboat.models import core_v1
+from bareboat.node import logs
 from bareboat.node.config import NodeConfig
 from bareboat.node.translation import hostname
 
@@ -39,10 +40,10 @@ class PodFiles:
         """/etc/hosts, /etc/resolv.conf and the termination message file of a container."""
         files = self._directory / "etc"
         files.mkdir(mode=0o755, parents=True, exist_ok=True)
-        found = []
-        if not pod.spec.hostNetwork or pod.spec.hostAliases:
-            found.append(self._file(files / "hosts", hosts(pod, address, config.domain), "/etc/hosts"))
-        found.append(self._file(files / "resolv.conf", resolv_conf(pod, config.domain, config.dns_servers), "/etc/resolv.conf"))
+        found = [
+            self._file(files / "hosts", hosts(pod, address, config.domain), "/etc/hosts"),
+            self._file(files / "resolv.conf", resolv_conf(pod, config.domain, config.dns_servers), "/etc/resolv.conf"),
+        ]
         message = self._message(container.name)
         message.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         message.write_bytes(b"")
@@ -65,19 +66,11 @@ class PodFiles:
         text = path.read_bytes()[-MESSAGE_LIMIT:].decode(errors="replace") if path.exists() else ""
         if text or container.terminationMessagePolicy != "FallbackToLogsOnError" or ended.exit_code == 0:
             return text
-        log = Path(ended.config.log_path)
-        lines = log.read_bytes()[-65536:].decode(errors="replace").splitlines()[-80:] if log.exists() else []
-        return "".join(_written(line) for line in lines)[-2048:]
+        return logs.ending(Path(ended.config.log_path), lines=80, limit=2048).decode(errors="replace")
 
     def remove_logs(self) -> None:
         if self._logs.exists():
             shutil.rmtree(self._logs)
-
-
-def _written(line: str) -> str:
-    """What the container wrote, of a line of its log: time, stream, F for a whole line or P for a part of one, text."""
-    *before, text = line.split(" ", 3)
-    return text if before[2:] == ["P"] else f"{text}\n"
 
 
 def hosts(pod: core_v1.Pod, address: str, domain: str) -> str:

@@ -104,14 +104,12 @@ class Resizing:
 
     def report(self, pod: core_v1.Pod, status: core_v1.PodStatus, now: str) -> None:
         """Resources in the container statuses, and the conditions of a resize that is not over."""
+        everybody = {**{c.name: c.resources for c in pod.spec.initContainers}, **self._allocated}
         for found in [*status.containerStatuses, *status.initContainerStatuses]:
-            given = self._allocated.get(found.name)
-            if given is not None and (given.requests or given.limits):
+            given = everybody.get(found.name)
+            if given is not None and found.containerID:
                 found.allocatedResources = dict(given.requests)
-                running = found.state.running is not None
-                found.resources = (
-                    core_v1.ResourceRequirements(requests=dict(given.requests), limits=dict(given.limits)) if running else None
-                )
+                found.resources = core_v1.ResourceRequirements(requests=dict(given.requests), limits=dict(given.limits))
         self._condition(pod, status, "PodResizePending", *(self._pending or ("", "")), now=now, wanted=self._pending is not None)
         progress = self._in_progress(pod)
         self._condition(pod, status, "PodResizeInProgress", "Error" if self._error else "", self._error, now=now, wanted=progress)

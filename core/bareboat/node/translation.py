@@ -113,6 +113,7 @@ def security(pod: core_v1.Pod, container: core_v1.Container) -> cri.Security:
         run_as_group=either("runAsGroup"),
         run_as_non_root=bool(either("runAsNonRoot")),
         supplemental_groups=tuple(sorted(groups)),
+        strict_groups=pod_level.supplementalGroupsPolicy == "Strict",
         privileged=bool(own.privileged),
         readonly_rootfs=bool(own.readOnlyRootFilesystem),
         allow_privilege_escalation=own.allowPrivilegeEscalation is not False,

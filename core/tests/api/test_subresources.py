@@ -7,7 +7,7 @@ import pytest
 from core.tests.api.objects import pod
 
 from bareboat.client.client import checked
-from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, flowcontrol_v1, policy_v1
+from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, flowcontrol_v1, policy_v1, storage_v1
 from bareboat.models.codec import encode, from_tree
 from bareboat.models.status import BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 
@@ -34,6 +34,34 @@ class TestSubresources:
         body = b'{"spec":{"replicas":7}}'
         checked(await client.transport.request("PATCH", path, body=body, content_type="application/merge-patch+json"))
         assert (await client.get(apps_v1.Deployment, "d", "default")).spec.replicas == 7
+
+    async def test_metadata_may_come_with_the_status(self, client):
+        """Of most kinds: labels of Deployments, and owners of Pods, do not."""
+        path = "/apis/apps/v1/namespaces/default/deployments/d"
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}}
+        spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+        await client.create(from_tree(apps_v1.Deployment, {"metadata": {"name": "d", "namespace": "default"}, "spec": spec}))
+        await client.create(pod())
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": "u"}
+        body = msgspec.json.encode({"metadata": {"annotations": {"told": "1"}, "labels": {"l": "1"}, "ownerReferences": [owner]}})
+        for at, kept in ((path, (None, "o")), ("/api/v1/namespaces/default/pods/p", ("1", None))):
+            answer = checked(
+                await client.transport.request("PATCH", f"{at}/status", body=body, content_type="application/merge-patch+json")
+            )
+            found = msgspec.json.decode(answer.body)["metadata"]
+            owners = found.get("ownerReferences") or [{}]
+            assert found["annotations"] == {"told": "1"}
+            assert (found.get("labels", {}).get("l"), owners[0].get("name")) == kept
+
+    async def test_metadata_of_some_kinds_is_no_part_of_their_status(self, client):
+        spec = {"attacher": "a.example", "nodeName": "n1", "source": {"persistentVolumeName": "v"}}
+        await client.create(from_tree(storage_v1.VolumeAttachment, {"metadata": {"name": "a"}, "spec": spec}))
+        path = "/apis/storage.k8s.io/v1/volumeattachments/a/status"
+        body = b'{"metadata":{"annotations":{"told":"1"}},"status":{"attached":true}}'
+        answer = checked(await client.transport.request("PATCH", path, body=body, content_type="application/merge-patch+json"))
+        found = msgspec.json.decode(answer.body)
+        assert found["status"] == {"attached": True}
+        assert "annotations" not in found["metadata"]
 
     async def test_binding_sets_the_node_once(self, client):
         await client.create(pod())

@@ -189,6 +189,14 @@ async def test_a_volume_is_attached_for_a_pod_and_stays_while_the_node_uses_it(b
     await bench.until(moved)
 
 
+async def test_an_attachment_that_somebody_else_made_is_left_alone(bench, start):
+    await start()
+    spec = {"attacher": "other.example", "nodeName": "n1", "source": {"persistentVolumeName": "none"}}
+    await bench.create(storage_v1.VolumeAttachment, {"metadata": {"name": "theirs"}, "spec": spec})
+    await asyncio.sleep(10)
+    assert list(await attachments(bench)) == ["n1"]
+
+
 async def test_a_failed_attachment_says_why_and_heals(bench, start):
     await start()
     await storage_class(bench, parameters={"fail": "controller_publish_volume:Unavailable:3"})

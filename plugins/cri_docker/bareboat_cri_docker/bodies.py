@@ -78,6 +78,8 @@ def container_body(
 
 def _host_config(config: ContainerConfig, sandbox_id: str, sandbox: SandboxConfig, options: DockerOptions) -> dict[str, Any]:
     security, inside, held = config.security, f"container:{sandbox_id}", held_capabilities()
+    if security.strict_groups:
+        raise InvalidConfig("the daemon always adds the groups of the image: supplementalGroupsPolicy Strict cannot be kept")
     host: dict[str, Any] = {
         "NetworkMode": "host" if sandbox.host_network else inside,
         "IpcMode": "host" if sandbox.host_ipc else inside,

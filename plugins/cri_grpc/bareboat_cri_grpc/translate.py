@@ -102,6 +102,8 @@ def resources(asked: Resources) -> Any:
 
 
 def security(asked: Security, options: Any) -> Any:
+    if asked.strict_groups:
+        raise InvalidConfig("this version of the interface cannot say supplementalGroupsPolicy Strict")
     message = pb.LinuxContainerSecurityContext(
         capabilities=pb.Capability(add_capabilities=asked.add_capabilities, drop_capabilities=asked.drop_capabilities),
         privileged=asked.privileged,

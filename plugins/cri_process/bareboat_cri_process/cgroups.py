@@ -34,6 +34,14 @@ class Cgroups:
         self.mounts = mounts
         self.unified = "" in mounts
 
+    def hierarchies(self) -> dict[str, str]:
+        """Of version 1: what each is called below /sys/fs/cgroup, and what to mount there."""
+        found: dict[Path, list[str]] = {}
+        for controller, mount in self.mounts.items():
+            if controller:
+                found.setdefault(mount, []).append(controller)
+        return {mount.name: ",".join(sorted(controllers)) for mount, controllers in found.items()}
+
     def roots(self) -> list[Path]:
         return [mount / self.base for mount in dict.fromkeys(self.mounts.values())]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from bareboat_cri_process.lookup import find
 from bareboat_cri_process.privileges import capabilities, drop_privileges, filter_code
 from bareboat_cri_process.program import ANY, PAUSE, SESSION, STDIN, STDIN_ONCE, TTY, Program, Saved, Steps, Table
 from bareboat_cri_process.records import ContainerRecord, SandboxRecord
-from bareboat_cri_process.rootfs import Root, attributes, kernel_mounts, mount_root, open_tree, put_tree, switch_root
+from bareboat_cri_process.rootfs import Root, attributes, cgroup_mounts, kernel_mounts, mount_root, open_tree, put_tree, switch_root
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NOT_FOUND, _NO_ACCESS, _NOT_DIRECTORY = 2, 13, 20
@@ -33,6 +34,7 @@ class Node:
 
     held: frozenset[str]
     unified: bool
+    hierarchies: Mapping[str, str]
     seccomp_default: bool
 
 
@@ -93,7 +95,8 @@ def container_program(record: ContainerRecord, sandbox: SandboxConfig, place: Pl
     steps.mount("none", "/", "", sys.MS_REC | sys.MS_SLAVE)
     mount_root(steps, root, directory, nodev=not privileged)
     switch_root(steps, directory)
-    kernel_mounts(steps, privileged=privileged, unified=node.unified, masked=config.security.proc_mount != "Unmasked")
+    kernel_mounts(steps, privileged=privileged, masked=config.security.proc_mount != "Unmasked")
+    cgroup_mounts(steps, node.hierarchies, privileged=privileged, unified=node.unified)
     put_devices(steps, devices, privileged=privileged)
     for mount, tree in volumes:
         _put_volume(steps, mount, tree, root)

@@ -44,7 +44,12 @@ class Engine:
         self.records = Shelf(layout.containers, ContainerRecord)
         self.images = ImageStore(layout.images, options.host_images)
         self.cgroups = cgroups.detect(instance)
-        self.node = Node(held=held_capabilities(), unified=self.cgroups.unified, seccomp_default=options.seccomp_default)
+        self.node = Node(
+            held=held_capabilities(),
+            unified=self.cgroups.unified,
+            hierarchies=self.cgroups.hierarchies(),
+            seccomp_default=options.seccomp_default,
+        )
         self.executable = layout.monitor()
         self.images.layers.overlay = layout.layers_on_disk
         self.crun = Crun(crun.executable(), layout.directory / "crun")

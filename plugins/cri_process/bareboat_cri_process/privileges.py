@@ -61,7 +61,7 @@ def identity(security: Security, image_user: str, roots: Sequence[Path]) -> Iden
         gid = security.run_as_group
     if security.run_as_non_root and uid == 0:
         raise InvalidConfig("container has runAsNonRoot and image will run as root", reason="CreateContainerConfigError")
-    named = _memberships(roots, user) if entry else set()
+    named = _memberships(roots, user) if entry and not security.strict_groups else set()
     return Identity(uid=uid, gid=gid, groups=tuple(sorted({gid, *security.supplemental_groups, *named})), home=home or "/")
 
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import struct
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,15 +160,13 @@ def switch_root(steps: Steps, directory: Path) -> None:
     steps.call("chdir", "/", label="enter the new root")
 
 
-def kernel_mounts(steps: Steps, *, privileged: bool, unified: bool, masked: bool) -> None:
+def kernel_mounts(steps: Steps, *, privileged: bool, masked: bool) -> None:
     """/proc and /sys, as much as an unprivileged process should see."""
     secure = MS_NOSUID | MS_NODEV | MS_NOEXEC
     for path in ("/proc", "/sys", "/dev"):
         steps.mkdir(path)
     steps.mount("proc", "/proc", "proc", secure)
     steps.mount("sysfs", "/sys", "sysfs", secure | (0 if privileged else MS_RDONLY))
-    if unified:
-        steps.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", secure | (0 if privileged else MS_RDONLY), ok=(ANY,))
     if privileged:
         return
     for path in MASKED if masked else ():
@@ -176,3 +175,26 @@ def kernel_mounts(steps: Steps, *, privileged: bool, unified: bool, masked: bool
         if os.path.exists(path):
             steps.mount(path, path, "", MS_BIND | MS_REC, ok=(2,))
             attributes(steps, path, readonly=True)
+
+
+def cgroup_mounts(steps: Steps, hierarchies: Mapping[str, str], *, privileged: bool, unified: bool) -> None:
+    """The container's own groups, where programs look for their limits; in its cgroup namespace they are the roots."""
+    root, flags = "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC
+    readonly = 0 if privileged else MS_RDONLY
+    if unified:
+        steps.mount("cgroup2", root, "cgroup2", flags | readonly, ok=(ANY,))
+        return
+    if not hierarchies:
+        return
+    steps.mount("tmpfs", root, "tmpfs", flags, "mode=755,size=4k")
+    for name, controllers in hierarchies.items():
+        steps.mkdir(f"{root}/{name}")
+        steps.mount("cgroup", f"{root}/{name}", "cgroup", flags | readonly, controllers, ok=(ANY,))
+    for controller, name in _linked(hierarchies):
+        steps.call("symlinkat", name, AT_FDCWD, f"{root}/{controller}", label=f"link {controller}", ok=(_EEXIST,))
+    attributes(steps, root, readonly=True, deep=False)
+
+
+def _linked(hierarchies: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Controllers that share a hierarchy are found under their own names too."""
+    return [(c, name) for name, controllers in hierarchies.items() for c in controllers.split(",") if c != name]

@@ -83,7 +83,7 @@ def _kernel_mounts(record: ContainerRecord, shm: str, node: Node) -> list[dict[s
     privileged = record.config.security.privileged
     readonly = [] if privileged else ["ro"]
     found = [_mount("/proc", "proc", "proc", _SECURE), _mount("/sys", "sysfs", "sysfs", [*_SECURE, *readonly])]
-    if node.unified:
+    if node.unified or node.hierarchies:
         found.append(_mount("/sys/fs/cgroup", "cgroup", "cgroup", [*_SECURE, "relatime", *readonly]))
     if privileged:
         found.append(_mount("/dev", "/dev", "bind", ["rbind"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bareboat.contracts.cri import Mount, Security
+from bareboat.contracts.cri import Mount, Resources, Security
 from bareboat.contracts.errors import InvalidConfig, NotFound, SkipPlugin
 from bareboat.testing import oci
 from bareboat_cri_process import crun, monitors
@@ -53,6 +53,12 @@ class TestContainers:
             "touch /x; head -c 1 /proc/mounts", image="a:1", sandbox=sandbox, name="b", security=Security(readonly_rootfs=True)
         )
         assert "Read-only file system" in text
+
+    async def test_a_container_finds_its_own_limits(self, through):
+        v2, v1 = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+        script = f"for f in {v2} {v1}; do [ -e $f ] && cat $f; done 2>&1"
+        text, _ = await through.output(script, resources=Resources(memory_limit=64 << 20))
+        assert text.splitlines()[0] == str(64 << 20)
 
     async def test_privileges_are_the_same_as_without_it(self, through):
         sandbox = await through.sandbox()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bareboat.contracts.cri import ContainerConfig, Mount, Security
+from bareboat.contracts.cri import ContainerConfig, Mount, Resources, Security
 from bareboat.contracts.errors import InvalidConfig, NotFound, Unsupported
 
 pytestmark = pytest.mark.root
@@ -198,6 +198,14 @@ class TestPrivileges:
         )
         assert text.split("\n")[0] == "mounted"
         assert "/dev/kmsg" in text
+
+    async def test_a_container_finds_its_own_limits(self, pods):
+        """Where programs look for them, in either version; and it cannot change them."""
+        v2, v1 = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+        script = f"for f in {v2} {v1}; do [ -e $f ] && cat $f && echo 1 > $f; done 2>&1"
+        text, _ = await pods.output(script, resources=Resources(memory_limit=64 << 20))
+        assert text.splitlines()[0] == str(64 << 20)
+        assert "Read-only file system" in text
 
     async def test_a_localhost_profile_is_used(self, pods):
         profile = pods.directory / "profile.json"

@@ -106,6 +106,7 @@ class TestPrivileges:
         (tmp_path / "etc/group").write_text("app:x:8:\nextra:x:9:app,other\n")
         assert identity(Security(), "app", (tmp_path,)) == Identity(uid=7, gid=8, groups=(8, 9), home="/srv")
         assert identity(Security(), "app:extra", (tmp_path,)).gid == 9
+        assert identity(Security(strict_groups=True), "app", (tmp_path,)).groups == (8,)
         assert identity(Security(run_as_user=5, run_as_group=6, supplemental_groups=(1,)), "app", (tmp_path,)) == Identity(
             uid=5, gid=6, groups=(1, 6)
         )
@@ -162,7 +163,7 @@ class TestPrograms:
         security = Security(allow_privilege_escalation=False)
         config = ContainerConfig(name="n", image="host", security=security)
         place = Place(tmp_path, ["/cg/procs"], 9, "")
-        node = Node(held=frozenset(CAPABILITIES), unified=False, seccomp_default=True)
+        node = Node(held=frozenset(CAPABILITIES), unified=False, hierarchies={}, seccomp_default=True)
         program = container_program(record(config), SandboxConfig(name="p", namespace="d", uid="u"), place, Root((tmp_path,)), node)
         names = [step.name for step in program.inner.steps]
         order = [
@@ -216,6 +217,7 @@ class TestCgroups:
         groups = cgroups.detect("i", V1.format(tmp_path))
         assert not groups.unified
         assert groups.directories("s/c") == [tmp_path / c / "bareboat-i/s/c" for c in ("pids", "memory", "cpu,cpuacct")]
+        assert groups.hierarchies() == {"pids": "pids", "memory": "memory", "cpu,cpuacct": "cpu,cpuacct"}
 
     def test_version_two_limits_and_delegation(self, tmp_path):
         groups = cgroups.detect("i", f"36 31 0:33 / {tmp_path} rw - cgroup2 cgroup2 rw\n")

@@ -7,6 +7,7 @@ one node is not wanted on a second one before the first has let go. Keys are vol
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ from bareboat.reconcile.informer import InformerFactory
 
 Attachment = storage_v1.VolumeAttachment
 ENDED = ("Succeeded", "Failed")
+_NAME = re.compile("csi-[0-9a-f]{64}")
 #: Seconds between looks at a node that has yet to let go.
 LOOK = 2.0
 
@@ -57,7 +59,7 @@ class AttachDetachController(Controller):
         wanted = self._wanted(volume) if volume is not None else {}
         waits = False
         for attachment in there:
-            if attachment.spec.nodeName not in wanted and attachment.metadata.deletionTimestamp is None:
+            if attachment.spec.nodeName not in wanted and attachment.metadata.deletionTimestamp is None and _is_ours(attachment):
                 waits = not await self._detach(attachment, volume) or waits
         if volume is None:
             return LOOK if waits else None
@@ -115,6 +117,11 @@ class AttachDetachController(Controller):
     def _refuse(self, pod: core_v1.Pod, volume: core_v1.PersistentVolume) -> None:
         message = f'Multi-Attach error for volume "{volume.metadata.name}" Volume is already used by pod(s) on another node'
         self.events.event(pod, "Warning", "FailedAttachVolume", message)
+
+
+def _is_ours(attachment: Attachment) -> bool:
+    """Others may keep attachments of their own: those are theirs to remove."""
+    return _NAME.fullmatch(attachment.metadata.name) is not None
 
 
 def _exclusive(volume: core_v1.PersistentVolume) -> bool:

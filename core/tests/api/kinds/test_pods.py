@@ -1,5 +1,7 @@
 """Pods: the rules of their specs, which every template shares."""
 
+from copy import deepcopy
+
 import pytest
 
 from bareboat.api.kinds import capabilities
@@ -243,6 +245,13 @@ def test_resources_are_resized_in_place(update):
     assert update(POD, path, {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}, "resize") == []
     assert update(POD, path, {"requests": {"cpu": "3"}, "limits": {"cpu": "2"}}, "resize") == [f"Invalid {P}.resources.requests"]
     assert "Forbidden spec" in update(POD, path, {"requests": {"ephemeral-storage": "3"}}, "resize")
+
+
+def test_a_limit_of_memory_may_be_added_in_place(update):
+    sized = deepcopy(POD)
+    sized["spec"]["containers"][0]["resources"] = {"requests": {"memory": "20Mi"}}
+    wanted = {"requests": {"memory": "25Mi"}, "limits": {"memory": "35Mi"}}
+    assert update(sized, f"{C}/resources", wanted, "resize") == []
 
 
 def test_label_keys_take_the_pods_values(defaulted):

@@ -1,5 +1,5 @@
 /* Output in CRI log format: "2026-01-02T03:04:05.123456789Z stdout F text". A line is at most LINE bytes; longer ones are written in
- * parts tagged P and end with one tagged F. */
+ * parts tagged P and end with one tagged F. What a container leaves unfinished when it ends stays a P: it had no newline. */
 enum { LINE = 16384, BATCH = 65536 };
 
 struct stream { int fd; const char *name; u32 used; char line[LINE]; };
@@ -74,7 +74,6 @@ static void log_append(struct stream *s, const char *data, u64 n) {
     log_flush();
 }
 
-/* What has no newline to the end is a part, as other runtimes write it. */
 static void log_end(struct stream *s) {
     if (s->used) log_line(s, 'P', wall_clock());
     log_flush();

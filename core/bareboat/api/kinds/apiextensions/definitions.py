@@ -14,7 +14,7 @@ from bareboat.api.kinds.apiextensions.schemas import DEEPEST, too_deep, validate
 from bareboat.api.kinds.apiextensions.structure import validate_structure
 from bareboat.api.kinds.base import KindStrategy
 from bareboat.api.kinds.causes import choice, each, forbidden, immutable, invalid, required
-from bareboat.api.strategy import Strategy, WriteContext
+from bareboat.api.strategy import StatusAlone, Strategy, WriteContext
 from bareboat.models import apiextensions_v1 as v1
 from bareboat.models.meta import set_condition
 from bareboat.models.names import dns1035_label, dns1123_subdomain
@@ -36,6 +36,7 @@ _GONE = (
 
 class DefinitionStrategy(KindStrategy):
     allow_unconditional_update = False
+    subresources = {"status": StatusAlone()}
     known_finalizers = False
 
     def default(self, obj: Any) -> None:

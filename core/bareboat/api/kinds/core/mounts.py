@@ -47,8 +47,6 @@ def _sub_paths(mount: Any, at: str, where: str, volume: Any) -> list[Cause]:
     causes: list[Cause] = []
     for name in ("subPath", "subPathExpr"):
         value = getattr(mount, name)
-        if value and volume is not None and volume.image is not None:
-            causes.append(invalid(f"{where}.{name}", value, "not allowed in image volume sources"))
         if value:
             causes += descending(f"{at}.{name}", value)
     if mount.subPath and mount.subPathExpr:

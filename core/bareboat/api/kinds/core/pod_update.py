@@ -155,11 +155,7 @@ def _resized(container: Any, was: Any, at: str) -> list[Cause]:
     for part in ("requests", "limits"):
         if getattr(was.resources, part).keys() - getattr(container.resources, part).keys():
             causes.append(forbidden(f"{at}.{part}", f"resource {part} cannot be removed"))
-    restarts = any(p.resourceName == "memory" and p.restartPolicy == "RestartContainer" for p in container.resizePolicy)
     limit, before = container.resources.limits.get("memory"), was.resources.limits.get("memory")
-    if limit is not None and before is None and not restarts:
-        message = "memory limits cannot be added unless resizePolicy is RestartContainer"
-        causes.append(forbidden(f"{at}.limits[memory]", message))
-    elif limit is not None and before is not None and not Quantity.parse(limit).nanos > 0:
+    if limit is not None and before is not None and not Quantity.parse(limit).nanos > 0:
         causes.append(invalid(f"{at}.limits[memory]", limit, "must be greater than zero"))
     return causes
