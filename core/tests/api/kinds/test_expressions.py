@@ -15,13 +15,16 @@ from bareboat.api.kinds.expressions.rules import expression
         "object.name.matches(r'^a+$') || object[0] == b'x'",
         "-1 + 2.5e3 * 0x1F % 3u == 0",
         "type(object) == string",
+        "object.metadata.namespace == 'production' && object.import.function()",
     ],
 )
 def test_these_are_expressions(text):
     assert expression("f", text, ("object",)) == []
 
 
-@pytest.mark.parametrize("text", ["true &&", "(object", "object..a", "object.a b", "'open", "1 +* 2", "[1,", "unknown.a", "other == 1"])
+@pytest.mark.parametrize(
+    "text", ["true &&", "(object", "object..a", "object.a b", "'open", "1 +* 2", "[1,", "unknown.a", "other == 1", "namespace == 'a'"]
+)
 def test_these_are_none(text):
     (cause,) = expression("f", text, ("object",))
     assert (cause.field, cause.type) == ("f", "FieldValueInvalid")

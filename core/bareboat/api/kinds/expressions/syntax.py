@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bareboat.api.kinds.expressions.tokens import ExpressionFault, Token, tokens
+from bareboat.api.kinds.expressions.tokens import RESERVED, ExpressionFault, Token, tokens
 
 _TYPES = frozenset(("bool", "bytes", "double", "duration", "dyn", "int", "list", "map", "null_type", "string", "timestamp", "type", "uint"))
 _FUNCTIONS = _TYPES | frozenset(
@@ -172,6 +172,8 @@ class _Reader:
         token = self.peek()
         if token.kind != "name":
             raise self.unexpected(token)
+        if token.text in RESERVED:
+            raise ExpressionFault(self._text, token.place, f"reserved identifier: {token.text}")
         self._at += 1
         if token.text in ("true", "false", "null"):
             return "null" if token.text == "null" else "bool"

@@ -19,7 +19,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
-_RESERVED = frozenset(
+#: Names of nothing, but for members: ``object.metadata.namespace``.
+RESERVED = frozenset(
     (
         *("as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace"),
         *("return", "var", "void", "while"),
@@ -57,8 +58,6 @@ def tokens(text: str) -> list[Token]:
         if match is None:
             raise ExpressionFault(text, place, f"Syntax error: token recognition error at: '{text[place]}'")
         kind = str(match.lastgroup)
-        if kind == "name" and match[0] in _RESERVED:
-            raise ExpressionFault(text, place, f"reserved identifier: {match[0]}")
         if kind != "space":
             found.append(Token(kind, match[0], place))
         place = match.end()
