@@ -28,13 +28,15 @@ def tls(certificate: tuple[Path, Path] | None = None) -> ssl.SSLContext:
 
 
 class Connection:
-    """``async with Connection(url, token) as connection``."""
+    """``async with Connection(url, token) as connection``. ``node``: as its agent, for a token that may impersonate."""
 
-    def __init__(self, url: str, token: str = "", certificate: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, url: str, token: str = "", certificate: tuple[Path, Path] | None = None, node: str = "") -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 443
         self._tls = tls(certificate) if parts.scheme == "https" else None
         self._authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+        if node:
+            self._authorization += f"Impersonate-User: system:node:{node}\r\nImpersonate-Group: system:nodes\r\n"
 
     async def __aenter__(self) -> Connection:
         self._reader, self._writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=1 << 26)

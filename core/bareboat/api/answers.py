@@ -18,7 +18,7 @@ from bareboat.store.entry import head
 
 #: Bytes of a list that are joined at a time; a smaller one is one body.
 PIECE = 256 * 1024
-_END = b"]}\n"
+END = b"]}\n"
 YAML_TYPES = ("application/yaml", "application/x-yaml")
 
 
@@ -106,7 +106,7 @@ class _List:
         opening = head(resource.list_kind or f"{resource.kind}List", resource.api_version)
         self._opening = b'%b"metadata":%b,"items":[' % (opening, msgspec.json.encode(meta))
         separators = max(0, 2 * len(bodies) - 1)
-        self.length = len(self._opening) + size - self._cut * len(bodies) + separators + len(_END)
+        self.length = len(self._opening) + size - self._cut * len(bodies) + separators + len(END)
 
     def __iter__(self) -> Iterator[bytes]:
         cut, size = self._cut, 0
@@ -120,7 +120,7 @@ class _List:
             if size > PIECE:
                 yield b"".join(parts)
                 parts, size = [], 0
-        parts.append(_END)
+        parts.append(END)
         yield b"".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 In: a user and what the request means, both the very objects of an earlier request. Out: what was decided then, as long as the
 authorizers say that nothing can have changed (contracts.auth.Authorizer.stamp); else they are asked. Creates name collections, so
-their few paths mean the same object each time (api.request); of other verbs nothing is kept.
+their few paths mean the same object each time (api.request); of what names one object, such as a binding, nothing is kept.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Decisions:
 
     async def of(self, user: UserInfo, info: RequestInfo) -> Decision:
         authority = self._authority
-        if info.verb != "create":
+        if info.verb != "create" or info.name:
             return await authority.authorize(info.attributes(user))
         stamp, key = authority.stamp(user), (id(user), id(info))
         known = self._known.get(key)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from bareboat.api.conversion import convert
 from bareboat.api.request import ApiRequest, RequestInfo
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from bareboat.api.templates import Template
 
 
-@dataclass(slots=True)
-class Operation:
+class Operation(msgspec.Struct):
     """``resource`` is what the client named, ``stored`` the version that is kept; mostly they are the same."""
 
     request: ApiRequest
@@ -30,7 +30,7 @@ class Operation:
     strategy: Strategy
     clock: Clock
     ids: Ids
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
     #: the body as a tree, if it has empty lists: to own one is not the same as to own nothing
     raw: Any = None
     #: the known spec that the body has, if it has one

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from bareboat.api.trail import Trail
 from bareboat.base.memo import remembered
@@ -23,14 +24,13 @@ _COLLECTIONS = frozenset({"list", "watch", "deletecollection"})
 _NAMESPACE_PARTS = frozenset({"status", "finalize"})
 
 
-@dataclass(slots=True)
-class ApiRequest:
+class ApiRequest(msgspec.Struct):
     """``query`` has every value of every parameter; ``path`` is decoded; ``body`` complete."""
 
     user: UserInfo
     method: str
     path: str
-    query: dict[str, list[str]] = field(default_factory=dict)
+    query: dict[str, list[str]] = {}
     body: bytes = b""
     content_type: str = ""
     accept: str = ""
@@ -38,7 +38,7 @@ class ApiRequest:
     remote: str = ""
     #: of an upgrade request: a function that hands the connection over
     connection: object = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     #: what method, path and query mean, if somebody has worked it out already
     info: RequestInfo | None = None
     #: who records it
@@ -62,8 +62,7 @@ class ApiRequest:
         raise BadRequest(f'strconv.ParseBool: parsing "{value}": invalid syntax')
 
 
-@dataclass(slots=True)
-class ApiResponse:
+class ApiResponse(msgspec.Struct):
     """Either ``body`` or ``stream`` (a watch or a log, in chunks). ``follow`` does the same as ``stream``, which is then not begun, on
     a connection that takes HTTP chunks (api.verbs.stream.Sink). ``pieces``: a large body, in place of ``body``. ``hijacked``: the
     connection was taken over, nothing to send."""
@@ -71,8 +70,8 @@ class ApiResponse:
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    headers: dict[str, str] = {}
+    warnings: list[str] = []
     stream: AsyncIterator[bytes] | None = None
     hijacked: bool = False
     follow: Callable[[Any], Awaitable[None]] | None = None
@@ -95,8 +94,7 @@ class Pieces(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True):
     """``verb`` as RBAC names it. ``resource`` "" means that ``path`` is no resource. ``fields`` and ``labels`` are the selectors of
     a collection as they came."""
 

@@ -34,24 +34,22 @@ class WriteContext:
 
 
 class SubresourceStrategy:
-    """Writes through ``/<name>``: by default what ``status`` does: only the status changes."""
+    """Writes through ``/<name>``: by default what ``status`` does: the status changes, and labels, annotations, finalizers and owners."""
 
     part: str = "status"
+    #: what of the metadata stays as it is
+    kept_metadata: tuple[str, ...] = ()
     #: what writes through this endpoint never own
     reset_fields: tuple[str, ...] = ("spec",)
-    #: what of the metadata stays as it was: upstream lets most kinds be labelled and annotated together with their status
-    kept_metadata: tuple[str, ...] = ()
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        """Take ``part`` and metadata from ``new`` and everything else from ``old``."""
+        """Take ``part`` and metadata, but for ``kept_metadata``, from ``new`` and everything else from ``old``."""
         del ctx
-        wanted = getattr(new, self.part)
         for field in new.__struct_fields__:
             if field not in (self.part, "apiVersion", "kind", "metadata"):
                 setattr(new, field, getattr(old, field))
-        setattr(new, self.part, wanted)
-        for name in self.kept_metadata:
-            setattr(new.metadata, name, getattr(old.metadata, name))
+        for field in self.kept_metadata:
+            setattr(new.metadata, field, getattr(old.metadata, field))
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         del new, old
@@ -59,9 +57,10 @@ class SubresourceStrategy:
 
 
 class StatusAlone(SubresourceStrategy):
-    """``/status`` of the kinds whose metadata is no part of it."""
+    """``/status`` of kinds whose metadata is written with the whole object only."""
 
     kept_metadata = ("labels", "annotations", "finalizers", "ownerReferences")
+    reset_fields = ("spec", "metadata")
 
 
 class Verdict(NamedTuple):
@@ -93,6 +92,11 @@ class Strategy:
     selectable: dict[str, Any] = {}
     #: subresources that write part of the object
     subresources: dict[str, SubresourceStrategy] = {"status": SubresourceStrategy()}
+
+    def fields(self, group: str) -> dict[str, Any]:
+        """``selectable`` as clients of this API group know it."""
+        del group
+        return self.selectable
 
     def validate_name(self, name: str) -> list[str]:
         return dns1123_subdomain(name)

@@ -38,6 +38,12 @@ class Keys:
         self._private: Any = None
         self._known: dict[str, tuple[Any, str]] = {}
 
+    def load(self) -> None:
+        """What the first token would wait for: a hundredth of a second for PyJWT, more for an RSA key. Any thread may do it."""
+        import jwt  # noqa: F401
+
+        self._all()
+
     @property
     def private(self) -> Any:
         if self._private is None:

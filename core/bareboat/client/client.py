@@ -207,13 +207,14 @@ class Client:
         while True:
             query = _query(labelSelector=labels, fieldSelector=fields, limit=500, **{"continue": token})
             objects, meta = await self._page(resource, collection(resource, namespace), query)
+            await asyncio.sleep(0)  # inside the server nothing else lets others have their turn
             for data in objects:
                 about = _decode_item(data).metadata
                 found.append((about.namespace, about.name, data))
             token = meta.continue_
             if not token:
                 return found, meta.resourceVersion
-            await asyncio.sleep(0)  # inside the server nothing else lets others have their turn
+            await asyncio.sleep(0)
 
     async def _page(self, resource: Resource, path: str, query: dict[str, str]) -> tuple[Sequence[bytes], _ListMeta]:
         """With kind and version, which items of lists do not have."""

@@ -1,8 +1,9 @@
 """When Python looks for cyclic garbage: it holds everything while it looks, for as long as there are objects to look at.
 
 A server keeps objects by the hundred thousand, and nearly none of its garbage is in cycles. So while it starts nothing is looked for;
-afterwards each new object is looked at three times, among few others, and then set aside (``gc.freeze``): references still free it,
-no collection sees it again. What has become cyclic garbage after that is found by a look at everything, which takes a tenth of a
+afterwards each new object is looked at once, among few others, and then set aside (``gc.freeze``): references still free it,
+no collection sees it again. More looks would find no more: what is in use when its lot is set aside is set aside with it, however
+often it was looked at before. What has become cyclic garbage after that is found by a look at everything, which takes a tenth of a
 second for a hundred thousand Pods: once an hour at most, when the loop has next to nothing to do, and once a day in any case.
 """
 
@@ -16,8 +17,10 @@ from typing import Any, Final
 
 from bareboat.base.clock import Clock
 
-#: New objects that are looked at together, and how many such lots are looked at again, together; those are then set aside.
-NEW, LOTS = 500, 3
+#: New objects that are looked at together.
+NEW: Final = 2000
+#: So many looks at the young do not make one at the older.
+_NEVER: Final = 2**30
 #: Seconds between two looks at everything, where the loop rests and in any case; between two looks at whether it does.
 SELDOM, AT_LAST, TICK = 3600.0, 86_400.0, 10.0
 #: The part of a processor below which the loop rests.
@@ -40,8 +43,8 @@ class Collecting:
             yield
         finally:
             gc.enable()
-        self._set_aside()
-        gc.set_threshold(NEW, LOTS, 0)
+        gc.freeze()
+        gc.set_threshold(NEW, _NEVER, _NEVER)
         gc.callbacks.append(self._collected)
 
     def stop(self) -> None:
@@ -65,17 +68,11 @@ class Collecting:
         """How much garbage there was."""
         gc.unfreeze()
         found = gc.collect()
-        self._set_aside()
+        gc.freeze()
         self._lots = 0
         return found
 
     def _collected(self, phase: str, about: dict[str, Any]) -> None:
-        if phase == "stop" and about["generation"] == 2:
+        if phase == "stop" and about["generation"] == 0:
             gc.freeze()
             self._lots += 1
-
-    @staticmethod
-    def _set_aside() -> None:
-        """And let Python count from nothing: it looks at the oldest only when a quarter as many have come."""
-        gc.freeze()
-        gc.collect()

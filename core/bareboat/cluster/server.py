@@ -6,6 +6,8 @@ controller has a client of its own identity; informers are shared by identity-fr
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -94,7 +96,7 @@ class ControlPlane:
             self.scheme.add(resource)
         self._tasks = Tasks()
         self._audit = Tasks()
-        self._stopping = False
+        self._started = self._stopping = False
         self._membership: Membership | None = None
         self._collecting = Collecting(self.clock)
         self.url = ""
@@ -149,7 +151,9 @@ class ControlPlane:
         CertificateController.sign = RequestSigner(pki.pair, self.clock)
         ca = pki.certificate_pem.decode()
         self._spawn("aggregator", lambda: self._aggregator.run(ca))
+        self._spawn("first use", lambda: _ahead(keys))
         await self._start_loops()
+        self._started = True
 
     async def stop(self) -> None:
         """Say "not ready", wait until nobody sends requests here, then end: what is under way may finish, watches are closed."""
@@ -215,6 +219,7 @@ class ControlPlane:
         Usage(reader, agents, self.clock).register(self.service)
         health = Health()
         health.add("store", lambda: self.log.fault)
+        health.add("start", lambda: "" if self._started else "the server is starting", ready_only=True)
         health.add("shutdown", lambda: "the server is shutting down" if self._stopping else "", ready_only=True)
         lag = LoopLag(self.clock)
         self._spawn("loop lag", lag.run)
@@ -291,3 +296,9 @@ class ControlPlane:
     def _paths(self) -> list[str]:
         groups = {r.path_prefix for r in self.scheme.resources()}
         return sorted({"/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version", *groups})
+
+
+async def _ahead(keys: Keys) -> None:
+    """Load beside the loop what the first requests would else hold it for."""
+    await asyncio.to_thread(keys.load)
+    await asyncio.to_thread(importlib.import_module, "bareboat.api.tables")

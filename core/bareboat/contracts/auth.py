@@ -5,7 +5,7 @@ An authenticator answers None when the request carries no credential of its kind
 does but it is wrong; the others are still asked, and if none knows it the answer is 401. An authorizer answers Allow, Deny or
 NoOpinion; the first that is not NoOpinion decides; all NoOpinion is a denial. Authorizers see reads and watches too. They read
 objects through ``Reader``, which is fed from the log's broadcast below authorization, so they never call the API. What they may
-ask of the kernel beyond reading is their ``AuthHost``.
+ask of the kernel beyond reading is their ``AuthHost``. Who keeps something of every pod keeps it in a ``WideDict``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 
 from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
+from bareboat.base.wide import WideDict as WideDict
 
 T = TypeVar("T")
 #: Resource rules, rules of paths, and whether there may be more.

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bareboat.base.wide import WideDict
 from bareboat.client.client import Client, collection
 from bareboat.client.transport import RawEvent
 from bareboat.models import core_v1
@@ -23,6 +24,8 @@ from bareboat.reconcile.queue import WorkQueue
 
 log = logging.getLogger("bareboat.garbage")
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+#: Objects that are looked at before others have their turn.
+PORTION = 256
 _SKIPPED = frozenset({"events", "componentstatuses"})
 
 
@@ -31,6 +34,7 @@ class Owner(msgspec.Struct, gc=False):
     kind: str = ""
     name: str = ""
     uid: str = ""
+    controller: bool | None = None
     blockOwnerDeletion: bool | None = None
 
 
@@ -59,7 +63,7 @@ def _same(old: Meta, new: Meta) -> bool:
 
 def _meta_of(pod: PodFacts) -> Meta:
     meta = pod.metadata
-    owners = tuple(Owner(o.apiVersion, o.kind, o.name, o.uid, o.blockOwnerDeletion) for o in meta.ownerReferences)
+    owners = tuple(Owner(o.apiVersion, o.kind, o.name, o.uid, o.controller, o.blockOwnerDeletion) for o in meta.ownerReferences)
     return Meta(meta.uid, meta.name, meta.namespace, meta.deletionTimestamp, tuple(meta.finalizers), owners)
 
 
@@ -73,9 +77,8 @@ class GarbageCollector:
         self._queue = WorkQueue(context.ids.fraction)
         self._pod = context.client.scheme.by_type(core_v1.Pod)
         self._pods = context.informers.of(core_v1.Pod)
-        self._nodes: dict[str, tuple[Resource, Meta]] = {}
-        self._dependents: dict[str, set[str]] = {}
-        self._uids: dict[tuple[str, str, str], str] = {}
+        self._nodes: WideDict[str, tuple[Resource, Meta]] = WideDict()
+        self._dependents: WideDict[str, set[str]] = WideDict()
         self._synced: dict[str, asyncio.Event] = {}
         self._followed: dict[str, tuple[Resource, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
@@ -86,7 +89,7 @@ class GarbageCollector:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             self._followed.clear()
-            self._follow_all(group)
+            await self._follow_all(group)
             for synced in list(self._synced.values()):
                 await synced.wait()
             await self._pods.synced()
@@ -96,9 +99,9 @@ class GarbageCollector:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                self._follow_all(group)
+                await self._follow_all(group)
 
-    def _follow_all(self, group: asyncio.TaskGroup) -> None:
+    async def _follow_all(self, group: asyncio.TaskGroup) -> None:
         """One watch per kind that is served now; kinds come and go with their definitions."""
         resources = {resource.key: resource for resource in self._resources()}
         for key, (resource, task) in list(self._followed.items()):
@@ -108,16 +111,18 @@ class GarbageCollector:
                 task.cancel()
                 self._synced.pop(key).set()
             if now is None:
-                self._forget(key)
+                await self._forget(key)
         for key, resource in resources.items():
             if key not in self._followed:
                 self._synced[key] = asyncio.Event()
                 self._followed[key] = resource, group.create_task(self._follow(resource), name=f"gc-{resource.plural}")
 
-    def _forget(self, key: str) -> None:
+    async def _forget(self, key: str) -> None:
         """The objects of a kind that is gone are gone."""
-        for meta in [meta for resource, meta in self._nodes.values() if resource.key == key]:
-            self._remove(meta)
+        for part in self._nodes.parts():
+            for meta in [meta for resource, meta in part.values() if resource.key == key]:
+                self._remove(meta)
+            await asyncio.sleep(0)
 
     def _resources(self) -> list[Resource]:
         found: dict[str, Resource] = {}
@@ -134,12 +139,12 @@ class GarbageCollector:
             try:
                 if not revision:
                     found, revision = await self._client.list_raw(resource)
-                    for number, (_, _, data) in enumerate(found):
-                        self._put(resource, _decode(data).metadata)
-                        if number % 256 == 255:
+                    while found:
+                        self._put(resource, _decode(found.pop()[2]).metadata)
+                        if len(found) % PORTION == 0:
                             await asyncio.sleep(0)
                     self._synced[resource.key].set()
-                    self._look_again()
+                    await self._look_again()
                 async for event in self._client.watch_raw(resource, resource_version=revision):
                     revision = str(event.resource_version)
                     self._event(resource, event)
@@ -164,13 +169,14 @@ class GarbageCollector:
         if new is not None:
             self._put(self._pod, _meta_of(new))
 
-    def _look_again(self) -> None:
+    async def _look_again(self) -> None:
         """A kind that came later may have the owners that were not found."""
-        if self._working:
-            for uid, dependents in self._dependents.items():
-                if uid not in self._nodes:
-                    for dependent in dependents:
-                        self._queue.add(dependent)
+        for number, uid in enumerate(list(self._dependents) if self._working else (), 1):
+            if uid not in self._nodes:
+                for dependent in self._dependents.get(uid, ()):
+                    self._queue.add(dependent)
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
 
     def _put(self, resource: Resource, meta: Meta) -> None:
         known = self._nodes.get(meta.uid)
@@ -182,7 +188,10 @@ class GarbageCollector:
             self._unlink(known[1])
         self._nodes[meta.uid] = (resource, meta)
         for owner in meta.ownerReferences:
-            self._dependents.setdefault(owner.uid, set()).add(meta.uid)
+            dependents = self._dependents.get(owner.uid)
+            if dependents is None:
+                dependents = self._dependents[owner.uid] = set()
+            dependents.add(meta.uid)
         if meta.ownerReferences or meta.deletionTimestamp:
             self._queue.add(meta.uid)
 
@@ -243,7 +252,7 @@ class GarbageCollector:
             found = self._nodes.get(owner.uid)
             if found is None:
                 (gone if await self._is_gone(meta, owner) else solid).append(owner)
-            elif found[1].deletionTimestamp and FOREGROUND in found[1].finalizers:
+            elif self._waits(owner.uid):
                 waiting.append(owner)
             else:
                 solid.append(owner)
@@ -253,8 +262,16 @@ class GarbageCollector:
                 kept = [o for o in meta.ownerReferences if o.uid not in drop]
                 await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(kept)})
             return
-        blocked = bool(waiting) and bool(self._dependents.get(meta.uid))
-        await self._delete(resource, meta, "Foreground" if blocked else "Background")
+        dependents = self._dependents.get(meta.uid, ()) if waiting else ()
+        if any(self._waits(uid) for uid in dependents):  # a circle of owners would wait for itself
+            open_ = [msgspec.structs.replace(o, blockOwnerDeletion=False) for o in meta.ownerReferences]
+            await self._patch(resource, meta, {"ownerReferences": msgspec.to_builtins(open_)})
+        await self._delete(resource, meta, "Foreground" if dependents else "Background")
+
+    def _waits(self, uid: str) -> bool:
+        """Whether it goes when its dependents are gone."""
+        found = self._nodes.get(uid)
+        return found is not None and bool(found[1].deletionTimestamp) and FOREGROUND in found[1].finalizers
 
     async def _is_gone(self, meta: Meta, owner: Owner) -> bool:
         """An owner that the graph does not know is looked up before anything is deleted for want of it."""

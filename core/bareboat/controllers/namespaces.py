@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import msgspec
+
 from bareboat.models import core_v1
 from bareboat.models.codec import encode
 from bareboat.models.meta import set_condition
@@ -19,6 +23,48 @@ _CLEAR = {
 }
 
 
+class _Held(msgspec.Struct):
+    finalizers: list[str] = []
+
+
+class _Left(msgspec.Struct):
+    """What is read of an object that is still there."""
+
+    metadata: _Held
+
+
+_left = msgspec.json.Decoder(_Left).decode
+
+
+class _Remains:
+    """Of a namespace's content: how many objects of which kind, by which finalizers they are held, and what failed."""
+
+    def __init__(self) -> None:
+        self.objects: Counter[str] = Counter()
+        self.finalizers: Counter[str] = Counter()
+        self.failures: list[str] = []
+
+    def add(self, resource: Resource, objects: list[bytes]) -> None:
+        self.objects[f"{resource.plural}.{resource.group}"] += len(objects)
+        for data in objects:
+            self.finalizers.update(_left(data).metadata.finalizers)
+
+    def conditions(self) -> dict[str, tuple[str, str, str]]:
+        """Type → status, reason and message."""
+        found = {kind: ("False", *told) for kind, told in _CLEAR.items()}
+        if self.objects:
+            shown = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(self.objects.items()))
+            found["NamespaceContentRemaining"] = ("True", "SomeResourcesRemain", f"Some resources are remaining: {shown}")
+        if self.finalizers:
+            shown = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(self.finalizers.items()))
+            message = f"Some content in the namespace has finalizers remaining: {shown}"
+            found["NamespaceFinalizersRemaining"] = ("True", "SomeFinalizersRemain", message)
+        if self.failures:
+            message = "Failed to delete all resource types: " + "; ".join(self.failures)
+            found["NamespaceDeletionContentFailure"] = ("True", "ContentDeletionFailed", message)
+        return found
+
+
 class NamespaceController(Controller):
     name = "namespace-controller"
 
@@ -29,19 +75,17 @@ class NamespaceController(Controller):
         namespace = self._namespaces.get(key)
         if namespace is None or not namespace.metadata.deletionTimestamp or "kubernetes" not in namespace.spec.finalizers:
             return None
-        remaining: dict[str, int] = {}
-        failures: list[str] = []
+        remains = _Remains()
         for resource in self._ordered():
-            count = await self._empty(resource, namespace.metadata.name, failures)
-            if count:
-                remaining[resource.group_resource] = count
-            if count and resource.plural == "pods":
+            left = await self._empty(resource, namespace.metadata.name, remains.failures)
+            if left:
+                remains.add(resource, left)
+            if left and resource.plural == "pods":
                 break  # pods go first, while what they use is still there
-        await self._tell(namespace, remaining, failures)
-        if remaining or failures:
-            return 0.5 if not failures else 3.0
+        namespace = await self._tell(namespace, remains)
+        if remains.objects or remains.failures:
+            return 0.5 if not remains.failures else 3.0
         namespace.spec.finalizers = [f for f in namespace.spec.finalizers if f != "kubernetes"]
-        namespace.metadata.resourceVersion = ""
         path = f"/api/v1/namespaces/{namespace.metadata.name}/finalize"
         answer = await self.client.transport.request("PUT", path, body=encode(namespace))
         if answer.status >= 400 and answer.status != 404:
@@ -59,39 +103,27 @@ class NamespaceController(Controller):
                 found.append(resource)
         return sorted(found, key=lambda r: r.plural != "pods")
 
-    async def _empty(self, resource: Resource, namespace: str, failures: list[str]) -> int:
-        """Delete all; how many are still there."""
+    async def _empty(self, resource: Resource, namespace: str, failures: list[str]) -> list[bytes]:
+        """Delete all; those that are still there."""
         found: list[tuple[str, str, bytes]] = []
         try:
             found, _ = await self.client.list_raw(resource, namespace)
             if not found:
-                return 0
+                return []
             await self.client.transport.request("DELETE", f"{resource.path_prefix}/namespaces/{namespace}/{resource.plural}")
-            left, _ = await self.client.list_raw(resource, namespace)
+            found, _ = await self.client.list_raw(resource, namespace)
         except (NotFound, MethodNotAllowed):
-            return 0
+            return []
         except ApiError as error:
             failures.append(f"{resource.group_resource}: {error}")
-            return len(found)
-        return len(left)
+        return [data for _, _, data in found]
 
-    async def _tell(self, namespace: core_v1.Namespace, remaining: dict[str, int], failures: list[str]) -> None:
+    async def _tell(self, namespace: core_v1.Namespace, remains: _Remains) -> core_v1.Namespace:
         conditions = namespace.status.conditions
-        before = encode(namespace)
         now = self.clock.timestamp()
-        for kind, (reason, message) in _CLEAR.items():
-            set_condition(conditions, kind, "False", reason, message, now, cls=core_v1.NamespaceCondition)
-        if remaining:
-            shown = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(remaining.items()))
-            message = f"Some resources are remaining: {shown}"
-            set_condition(
-                conditions, "NamespaceContentRemaining", "True", "SomeResourcesRemain", message, now, cls=core_v1.NamespaceCondition
-            )
-        if failures:
-            message = "Failed to delete all resource types: " + "; ".join(failures)
-            set_condition(
-                conditions, "NamespaceDeletionContentFailure", "True", "ContentDeletionFailed", message, now, cls=core_v1.NamespaceCondition
-            )
-        if encode(namespace) != before:
-            namespace.metadata.resourceVersion = ""
-            await self.client.update(namespace, subresource="status")
+        changed = [
+            kind
+            for kind, (status, reason, message) in remains.conditions().items()
+            if set_condition(conditions, kind, status, reason, message, now, cls=core_v1.NamespaceCondition)
+        ]
+        return await self.client.update(namespace, subresource="status") if changed else namespace

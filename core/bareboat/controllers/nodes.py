@@ -22,7 +22,7 @@ from bareboat.reconcile.informer import InformerFactory
 
 GRACE = 40.0
 #: Nodes that are looked at, and pods that are decoded, before others have their turn.
-PORTION, PODS = 500, 8
+PORTION, PODS = 100, 8
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _PRESSURE = {

@@ -22,6 +22,8 @@ from bareboat.reconcile.informer import InformerFactory
 SWEEP = 20.0
 #: Pods read at a stretch.
 PORTION = 100
+#: Nodes looked up at a stretch.
+NODES = 1000
 #: A node has to be gone this long before its pods go.
 QUARANTINE = 40.0
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
@@ -113,8 +115,12 @@ class PodGarbageCollector(Controller):
 
     async def _orphans(self) -> list[_Pod]:
         now = self.clock.monotonic()
-        present = {key.lstrip("/") for key in self._nodes.keys()}  # noqa: SIM118
-        absent = set(self._pods.index_values("node")) - present
+        absent = set()
+        for number, name in enumerate(self._pods.index_values("node"), 1):
+            if self._nodes.raw(f"/{name}") is None:
+                absent.add(name)
+            if number % NODES == 0:
+                await asyncio.sleep(0)
         self._missing = {name: self._missing.get(name, now) for name in absent}
         gone = [name for name, since in self._missing.items() if now - since >= QUARANTINE and await self._is_gone(name)]
         return await self._read([key for name in gone for key in self._pods.by_index("node", name)])

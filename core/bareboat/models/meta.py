@@ -46,7 +46,10 @@ def is_being_deleted(obj: Object) -> bool:
 
 def controller_of(meta: meta_v1.ObjectMeta) -> meta_v1.OwnerReference | None:
     """The owner that manages the object, if it has one."""
-    return next((owner for owner in meta.ownerReferences if owner.controller), None)
+    for owner in meta.ownerReferences:
+        if owner.controller:
+            return owner
+    return None
 
 
 def is_controlled_by(obj: Object, owner: Object) -> bool:
@@ -69,7 +72,10 @@ def owner_reference(owner: Object, resource: Resource, controller: bool = True) 
 
 
 def get_condition(conditions: Sequence[C], type: str) -> C | None:
-    return next((condition for condition in conditions if condition.type == type), None)
+    for condition in conditions:
+        if condition.type == type:
+            return condition
+    return None
 
 
 def is_condition_true(conditions: Sequence[Condition], type: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bareboat.models import core_v1
-from bareboat.node.allocations import Allocations, requests_of
+from bareboat.node.allocations import Allocations, ports_of, requests_of
 
 MEMORY_TAINT = "node.kubernetes.io/memory-pressure"
 APP_ARMOR = Path("/sys/kernel/security/apparmor")
@@ -25,7 +25,7 @@ SAFE_SYSCTLS = re.compile(
 
 def refusal(pod: core_v1.Pod, labels: Mapping[str, str], allocations: Allocations) -> tuple[str, str] | None:
     """(reason, message)."""
-    return _sysctls(pod) or _app_armor(pod) or _room(pod, allocations) or _affinity(pod, labels)
+    return _sysctls(pod) or _app_armor(pod) or _room(pod, allocations) or _affinity(pod, labels) or _ports(pod, allocations)
 
 
 def under_pressure(pod: core_v1.Pod) -> tuple[str, str] | None:
@@ -73,3 +73,9 @@ def _affinity(pod: core_v1.Pod, labels: Mapping[str, str]) -> tuple[str, str] | 
     if all(labels.get(key) == value for key, value in pod.spec.nodeSelector.items()):
         return None
     return AFFINITY, "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+
+
+def _ports(pod: core_v1.Pod, allocations: Allocations) -> tuple[str, str] | None:
+    if not allocations.taken(pod.metadata.uid, ports_of(pod)):
+        return None
+    return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"

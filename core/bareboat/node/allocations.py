@@ -1,6 +1,7 @@
 """What the pods of a node have been given, so that a pod that comes or grows is told whether there is room.
 
-What comes in: the requests of pods. What goes out: what does not fit, and why. Amounts are CPU in thousandths, the rest in bytes.
+What comes in: the requests of pods, and their ports on the host. What goes out: what does not fit, and why. Amounts are CPU in
+thousandths, the rest in bytes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from bareboat.models.quantity import Quantity
 from bareboat.node.status import is_sidecar
 
 Amounts = dict[str, int]
+#: Protocol, number, and address of the host, "" for all of them.
+Port = tuple[str, int, str]
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - to compare with
 
 
 class Shortage(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +40,22 @@ class Allocations:
     def __init__(self, capacity: Mapping[str, str]) -> None:
         self._capacity = capacity
         self._pods: dict[str, Amounts] = {}
+        self._ports: dict[str, frozenset[Port]] = {}
+
+    def claim(self, uid: str, ports: frozenset[Port]) -> None:
+        self._ports[uid] = ports
+
+    def taken(self, uid: str, ports: frozenset[Port]) -> bool:
+        """Whether another pod has one of them."""
+        others = [port for other, held in self._ports.items() if other != uid for port in held]
+        return any(mine[:2] == theirs[:2] and (mine[2] == theirs[2] or "" in (mine[2], theirs[2])) for mine in ports for theirs in others)
 
     def set(self, uid: str, requests: Amounts) -> None:
         self._pods[uid] = requests
 
     def forget(self, uid: str) -> None:
         self._pods.pop(uid, None)
+        self._ports.pop(uid, None)
 
     def shortage(self, uid: str, requests: Amounts, names: Iterable[str] = ("cpu", "memory", "ephemeral-storage")) -> Shortage | None:
         """The first resource of which there is not enough for the pod beside all the others."""
@@ -87,6 +101,13 @@ def requests_of(pod: core_v1.Pod, resources: Mapping[str, core_v1.ResourceRequir
     running = _plus(running, sidecars)
     total = {name: max(running.get(name, 0), largest.get(name, 0)) for name in {*running, *largest}}
     return _plus(total, {name: amount(name, text) for name, text in pod.spec.overhead.items()})
+
+
+def ports_of(pod: core_v1.Pod) -> frozenset[Port]:
+    """On the host."""
+    sidecars = [container for container in pod.spec.initContainers if is_sidecar(container)]
+    ports = [port for container in [*sidecars, *pod.spec.containers] for port in container.ports if port.hostPort]
+    return frozenset((p.protocol or "TCP", p.hostPort, "" if p.hostIP in _ALL_ADDRESSES else p.hostIP) for p in ports)
 
 
 def _plus(left: Amounts, right: Amounts) -> Amounts:

@@ -167,9 +167,9 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, *, has_sandbox: bool
 
 
 def _unfinished(pod: core_v1.Pod, status: core_v1.PodStatus) -> list[str]:
-    """The init containers that the pod waits for."""
-    each = zip(pod.spec.initContainers, status.initContainerStatuses, strict=True)
-    return [c.name for c, found in each if not (found.started if is_sidecar(c) else found.ready)]
+    """Init containers that have not done their part, sidecars that have not begun theirs."""
+    both = zip(pod.spec.initContainers, status.initContainerStatuses, strict=True)
+    return [container.name for container, found in both if not (found.started if is_sidecar(container) else found.ready)]
 
 
 def disrupted(pod: core_v1.Pod, status: core_v1.PodStatus, message: str, now: str) -> None:

@@ -16,6 +16,7 @@ from bareboat.contracts.errors import DriverError
 from bareboat.models import core_v1
 from bareboat.models.status import ApiError, NotFound
 from bareboat.node import admission, restarts, status, translation
+from bareboat.node.allocations import ports_of
 from bareboat.node.containers import RESYNC, RETRY, Containers
 from bareboat.node.image_volumes import mount_image
 from bareboat.node.interruption import Interrupted, unless
@@ -181,6 +182,8 @@ class PodWorker:
             node = await self._node.client.get(core_v1.Node, self._node.config.name)
             refused = admission.refusal(pod, node.metadata.labels, self._node.allocations)
         self._admitted = refused is None
+        if self._admitted:
+            self._node.allocations.claim(self.uid, ports_of(pod))
         return refused
 
     async def _refuse(self, pod: core_v1.Pod, reason: str, message: str) -> None:

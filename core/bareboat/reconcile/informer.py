@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from bareboat.base.backoff import Backoff
+from bareboat.base.wide import WideDict, WideSet
 from bareboat.client.client import Client
 from bareboat.models.codec import decode
 from bareboat.models.status import ApiError, Gone
@@ -43,7 +44,7 @@ class Informer(Generic[T]):
         self._namespace = namespace
         self._labels = labels
         self._fields = fields
-        self._objects: dict[str, bytes] = {}
+        self._objects: WideDict[str, bytes] = WideDict()
         self._callbacks: dict[Any, list[Callable[..., None]]] = {}
         self._recent: dict[str, State] = {}
         self._indexes: dict[str, Index] = {}
@@ -134,19 +135,33 @@ class Informer(Generic[T]):
 
     async def _list(self) -> None:
         found, revision = await self._client.list_raw(self._resource, self._namespace, labels=self._labels, fields=self._fields)
-        seen = set()
-        for namespace, name, data in found:
+        again, seen = bool(self._objects), WideSet[str]()
+        found.reverse()  # so that what is taken in is let go of one by one
+        while found:
+            namespace, name, data = found.pop()
             key = f"{namespace}/{name}"
-            seen.add(key)
+            if again:
+                seen.add(key)
             if self._objects.get(key) != data:
                 self._put(key, data)
-            if len(seen) % PORTION == 0:
+            if len(found) % PORTION == 0:
                 await asyncio.sleep(0)
-        if len(self._objects) > len(seen):
-            for key in [k for k in self._objects if k not in seen]:
-                self._remove(key)
+        if again:
+            await self._keep_only(seen)
         self._revision = revision
         self._synced.set()
+
+    async def _keep_only(self, seen: WideSet[str]) -> None:
+        """Piece by piece, and so goes what was seen: to let go of many keys takes as long as to look at them."""
+        for part in self._objects.parts() if len(self._objects) > len(seen) else ():
+            for number, key in enumerate([k for k in part if k not in seen], 1):
+                self._remove(key)
+                if number % PORTION == 0:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        for known in seen.parts():
+            known.clear()
+            await asyncio.sleep(0)
 
     async def _watch(self) -> None:
         events = self._client.watch_raw(

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bareboat.base.backoff import Backoff
+from bareboat.base.wide import WideSet
 
 FIRST_WAIT, LONGEST_WAIT = 0.05, 300.0
 #: Where handling a key takes a millisecond at most.
@@ -22,7 +23,7 @@ class WorkQueue:
     def __init__(self, fraction: Callable[[], float] | None = None, in_a_row: int = IN_A_ROW) -> None:
         self._in_a_row = in_a_row
         self._waiting: deque[str] = deque()
-        self._queued: set[str] = set()
+        self._queued: WideSet[str] = WideSet()
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}

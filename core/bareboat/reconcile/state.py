@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from bareboat.base.wide import WideSet
 from bareboat.models.codec import decode
 
 
@@ -57,7 +58,7 @@ class Index:
 
     def __init__(self, values: Callable[[Any], Iterable[str]]) -> None:
         self._values = values
-        self._keys: dict[str, set[str]] = {}
+        self._keys: dict[str, set[str] | WideSet[str]] = {}
 
     def move(self, key: str, before: Any, after: Any) -> None:
         """``before`` None: it is new; ``after`` None: it is gone."""
@@ -71,7 +72,7 @@ class Index:
                 if not self._keys[value]:
                     del self._keys[value]
         for value in now:
-            self._keys.setdefault(value, set()).add(key)
+            WideSet.put_into(self._keys, value, key)
 
     def keys(self, value: str) -> Iterable[str]:
         return self._keys.get(value, ())

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bareboat.base.wide import WideDict
 from bareboat.contracts.scheduling import BoolArray, FloatArray, NodeArrays
 from bareboat.models import core_v1
 from bareboat.scheduler.counts import Counts, Groups, Matcher
@@ -54,9 +55,9 @@ class Columns:
         self._counts = Counts(capacity)
         self._unschedulable: BoolArray = np.zeros(capacity, dtype=bool)
         self.taints = TaintSets(capacity)
-        self._placed: dict[str, PlacedPod] = {}
+        self._placed: WideDict[str, PlacedPod] = WideDict()
         self._homeless: dict[str, dict[str, PlacedPod]] = {}
-        self._by_namespace: dict[str, dict[str, PlacedPod]] = {}
+        self._by_namespace: dict[str, WideDict[str, PlacedPod]] = {}
         self._domains: dict[str, Domains] = {}
         self._domains_version = 0
         self._arrays: NodeArrays | None = None
@@ -80,7 +81,7 @@ class Columns:
             )
         return self._arrays
 
-    def placed(self) -> dict[str, PlacedPod]:
+    def placed(self) -> WideDict[str, PlacedPod]:
         return self._placed
 
     def count(self, matcher: Matcher) -> FloatArray:
@@ -161,7 +162,9 @@ class Columns:
             return
         self._account(i, pod, 1)
         self.pods[i][pod.key] = pod
-        self._by_namespace.setdefault(pod.namespace, {})[pod.key] = pod
+        if pod.namespace not in self._by_namespace:
+            self._by_namespace[pod.namespace] = WideDict()
+        self._by_namespace[pod.namespace][pod.key] = pod
         self.ports[i].extend(pod.use.ports)
 
     def remove_pod(self, key: str) -> bool:
@@ -220,7 +223,8 @@ class Columns:
     def _among(self, namespaces: frozenset[str] | None) -> Iterator[tuple[int, PlacedPod]]:
         """The pods on nodes of some namespaces, None for all, with the index of their node."""
         spaces = self._by_namespace if namespaces is None else namespaces
-        return ((self.index[pod.node], pod) for space in spaces for pod in self._by_namespace.get(space, {}).values())
+        known = (self._by_namespace[space] for space in spaces if space in self._by_namespace)
+        return ((self.index[pod.node], pod) for pods in known for pod in pods.values())
 
     def _append(self, name: str, node: Node) -> int:
         i = len(self.names)

@@ -107,19 +107,21 @@ class Filters:
 
     def _resources(self, use: PodUse, nodes: NodeArrays, verdict: Verdict, reserved: Mapping[str, FloatArray]) -> None:
         """A node is blamed for everything that it has too little of."""
-        before = verdict.fits.copy()
+        before, nodes_there = verdict.fits.copy(), len(verdict.fits)
         for resource, wanted in use.requests.items():
             if wanted <= 0:
                 continue
             offered = nodes.allocatable.get(resource)
             if offered is None:
-                offered = np.zeros(len(before))
-                enough = np.zeros(len(before), dtype=bool)
+                offered = np.zeros(nodes_there)
+                enough = np.zeros(nodes_there, dtype=bool)
             else:
                 taken = nodes.requested[resource] + wanted
                 if resource in reserved:
                     taken += reserved[resource]
                 enough = taken <= offered
+            if np.count_nonzero(enough) == nodes_there:
+                continue
             short = before & ~enough
             count = int(np.count_nonzero(short))
             if not count:

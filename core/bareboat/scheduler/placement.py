@@ -82,7 +82,8 @@ class Placement:
         for policy, weight in self._policies:
             score = policy.score(asking.request, nodes) if weight else None
             if score is not None:
-                total += weight * score
-        total[~fits] = -np.inf
-        best = np.flatnonzero(total == total.max())
+                total += score if weight == 1 else weight * score
+        if np.count_nonzero(fits) < len(fits):
+            total[~fits] = -np.inf
+        [best] = (total == total[total.argmax()]).nonzero()
         return int(best[int(self._ids.fraction() * len(best))])

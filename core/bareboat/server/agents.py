@@ -94,7 +94,13 @@ class Agents:
             import aiohttp
 
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-            self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
+            # what a client did not say is not said for it: a body without type is JSON to an API server, and nothing to a stranger
+            self._session = aiohttp.ClientSession(
+                timeout=timeout,
+                connector=aiohttp.TCPConnector(limit=0),
+                auto_decompress=False,
+                skip_auto_headers=("Accept", "Content-Type", "User-Agent"),
+            )
         return self._session
 
     def pod(self, namespace: str, name: str) -> core_v1.Pod:

@@ -74,6 +74,13 @@ class Cycle(RequestResponseCycle):
         if not self.disconnected:
             self.transport.write(data)
 
+    def offer(self, pieces: Sequence[bytes]) -> bool:
+        if self.disconnected:
+            return False
+        for data in pieces:
+            self.transport.write(data)
+        return not self.flow.write_paused
+
     async def drain(self) -> None:
         await self.flow.drain()
 

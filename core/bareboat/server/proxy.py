@@ -4,16 +4,17 @@
     services/[scheme:]NAME[:PORT]/proxy/PATH     one of the Service's ready endpoints; PORT is a name or number of the Service
     nodes/NAME[:PORT]/proxy/PATH                 the agent's own API
 
-Answers are streamed, upgrades (WebSocket, SPDY) are passed through. What the server itself means to the client (its
-credentials, hop-by-hop headers) stays here.
+Answers are streamed, links in HTML lead through the proxy, upgrades (WebSocket, SPDY) are passed through. What the server itself means
+to the client (its credentials, hop-by-hop headers) stays here, and so does what the other end says of other origins (CORS).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse
@@ -25,11 +26,13 @@ from bareboat.contracts.auth import Reader
 from bareboat.models import core_v1
 from bareboat.models.status import BadRequest, NotFound, ServiceUnavailable
 from bareboat.server.agents import Agents, chunks
+from bareboat.server.rewriting import behind, rewritten
 from bareboat.server.tunnel import Target, is_upgrade, tunnelled
 
 _HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"))
 _KEPT_BACK = _HOP | {"authorization", "content-length", "host", "accept-encoding"}
-_NOT_RETURNED = _HOP | {"content-length", "content-type"}
+_CORS = frozenset(f"access-control-allow-{what}" for what in ("credentials", "headers", "methods", "origin"))
+_NOT_RETURNED = _HOP | _CORS | {"content-length", "content-type"}
 
 
 class Proxy:
@@ -48,7 +51,7 @@ class Proxy:
         scheme, name, port = split(op.info.name)
         await service.admission.admit(admission_request(op, "CONNECT", None, None, name))
         request = op.request
-        path = request.path.partition(f"/{op.info.name}/proxy")[2]
+        prefix, path = parted(request.path, op.info.resource, op.info.name)
         if not path and request.method in ("GET", "HEAD"):
             return _to_the_root(request)
         path = path or "/"
@@ -64,7 +67,7 @@ class Proxy:
         if is_upgrade(request):
             target = Target(url, query, list(forwarded(request).items()), _unverified() if scheme == "https" else None)
             return await tunnelled(request, target, self._agents.tunnels)
-        return await self._fetch(request, url)
+        return await self._fetch(request, url, prefix)
 
     def _pod(self, namespace: str, name: str, port: str) -> str:
         pod = self._reader.get(core_v1.Pod, name, namespace)
@@ -88,7 +91,8 @@ class Proxy:
         except NoEndpoint as error:
             raise ServiceUnavailable(str(error)) from error
 
-    async def _fetch(self, request: ApiRequest, url: str) -> ApiResponse:
+    async def _fetch(self, request: ApiRequest, url: str, prefix: str) -> ApiResponse:
+        """``prefix``: the path behind which the client sees what is at the other end's root."""
         import aiohttp
 
         tls: Any = _unverified() if url.startswith("https") else False
@@ -99,7 +103,8 @@ class Proxy:
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
-        return returned(response, prefix=request.path.partition("/proxy")[0] + "/proxy")
+        hosts = urlsplit(url).netloc, request.headers.get("host", "")
+        return returned(response, lambda link: behind(prefix, hosts, link))
 
 
 def _unverified() -> ssl.SSLContext:
@@ -125,6 +130,12 @@ def proxyable(address: str) -> bool:
     return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
 
 
+def parted(path: str, resource: str, name: str) -> tuple[str, str]:
+    """Of the path of a request: what the client puts before paths of the other end, and the path that it asks for there."""
+    before, proxied, behind = path.partition(f"/{resource}/{name}/proxy")
+    return before + proxied, behind
+
+
 def split(name: str) -> tuple[str, str, str]:
     """Scheme, name and port of ``[scheme:]name[:port]``. Raises BadRequest."""
     parts = name.split(":")
@@ -146,11 +157,15 @@ def forwarded(request: ApiRequest) -> dict[str, str]:
     return kept
 
 
-def returned(response: Any, prefix: str = "") -> ApiResponse:
-    """The answer as it came; a place that it sends to is a place behind the proxy."""
+def returned(response: Any, place: Callable[[str], str] | None = None) -> ApiResponse:
+    """The answer as it came; with ``place``, a place that it sends or links to is a place behind the proxy."""
     headers = {k.lower(): v for k, v in response.headers.items() if k.lower() not in _NOT_RETURNED}
-    location = headers.get("location", "")
-    if prefix and location.startswith("/") and not location.startswith("//"):
-        headers["location"] = prefix + location
     content_type = response.headers.get("content-type", "application/octet-stream")
-    return ApiResponse(response.status, content_type=content_type, headers=headers, stream=chunks(response))
+    body = chunks(response)
+    if place is None:
+        return ApiResponse(response.status, content_type=content_type, headers=headers, stream=body)
+    if "location" in headers:
+        headers["location"] = place(headers["location"])
+    elif content_type.partition(";")[0].strip().lower() == "text/html" and headers.get("content-encoding", "identity") == "identity":
+        body = rewritten(body, place)
+    return ApiResponse(response.status, content_type=content_type, headers=headers, stream=body)

@@ -11,7 +11,7 @@ from bareboat.api.kinds.reviews import validate_access_review, validate_token_re
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.service import Service
-from bareboat.api.verbs.subresources import bind
+from bareboat.api.verbs.binding import bind
 from bareboat.api.writing import admission_request
 from bareboat.auth.authenticators import AuthenticatorChain
 from bareboat.auth.authority import Authority

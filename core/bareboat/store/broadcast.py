@@ -1,7 +1,8 @@
 """From published changes to subscribers: bounded buffers, one wake-up per batch, no gap and no duplicate.
 
 A subscriber names a prefix (a resource, a namespace of one, or one key) and the revision it has seen. One that does not
-keep up is closed with SlowSubscriber and has to start again from what it has seen.
+keep up is closed with SlowSubscriber and has to start again from what it has seen. One that has everything may follow: it is given
+what comes in batches that all followers of the prefix share (store.followers), a few of them in each turn of the loop.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from itertools import islice
 
 from bareboat.store.entry import Change, resource_of
+from bareboat.store.followers import Followers, Make, Offer
 
 #: Changes a subscriber may lag behind before it is closed.
 CAPACITY = 20_000
-#: Patient subscribers that are woken at a time; the loop does other things before the next. So many before the writer is answered: to
+#: Followers that are served at a time; the loop does other things before the next. So many before the writer is answered: to
 #: tell them takes a millisecond, and whoever waits for the writer's answer waits for the watchers.
 AT_A_TIME, AT_FIRST = 24, 64
 #: So many at least while changes come faster than they go out: the next change is then in time to go out with this one. As many more
@@ -41,10 +42,6 @@ class Subscription:
         #: the revision of the last change that was taken
         self.seen = 0
         self.failed: Exception | None = None
-        #: it may be woken some turns of the loop later, together with what comes meanwhile
-        self.patient = False
-        #: of a patient one: called in place of waking its reader, and takes what there is; it must not raise
-        self.deliver: Callable[[], None] | None = None
         #: False for a change that its reader would pass over: it is not even woken then
         self.concerns: Callable[[Change], bool] | None = None
         #: called when it fails, as its reader may be waiting for something else
@@ -74,6 +71,32 @@ class Subscription:
         if self.failing is not None:
             self.failing()
         self.close()
+
+    def follow(self, offer: Offer, make: Make) -> None:
+        """Who has taken everything: from now on ``offer`` is given what is made of changes, soon after they come, and nothing is buffered.
+
+        Until ``unfollow``, or until it takes no more: then the reader is woken.
+        """
+        if not self._buffer and self.failed is None and self._after <= self._broadcast.head:
+            self._broadcast.follow(self, offer, make)
+
+    def unfollow(self) -> None:
+        """What was not delivered is in the buffer, as what comes will be."""
+        seen, missed = self._broadcast.unfollow(self)
+        self.seen = max(self.seen, seen)
+        if missed:
+            self._buffer.extend(missed)
+            self._wake.set()
+
+    def stall(self) -> None:
+        """It takes no more."""
+        self.unfollow()
+        self.wake()
+
+    def joined(self) -> list[Change]:
+        """It follows from now on; what it has yet to be given is this."""
+        self._broadcast.told_no_more(self)
+        return self.take()
 
     def replay(self, backlog: Iterable[Change], after: int) -> None:
         """Put what was published before the subscription in front; drop what was seen already."""
@@ -144,14 +167,23 @@ class Broadcast:
 
     def __init__(self) -> None:
         self._subscribers: dict[str, set[Subscription]] = {}
+        #: of these who is told of each change by itself, and the others
+        self._told: dict[str, set[Subscription]] = {}
+        self._followers: dict[str, Followers] = {}
         self._taps: dict[str, list[Callable[[Change], None]]] = {}
-        self._patient: dict[Subscription, None] = {}
+        #: who has followers to serve, in turn
+        self._busy: dict[Followers, None] = {}
         self._hasty = self._first = False
         self._woke = 0.0
+        #: the last revision that was published
+        self.head = 0
 
     def subscribe(self, prefix: str, capacity: int = CAPACITY) -> Subscription:
-        subscription = Subscription(self, prefix, capacity)
-        self._subscribers.setdefault(prefix, set()).add(subscription)
+        return self.add(Subscription(self, prefix, capacity))
+
+    def add(self, subscription: Subscription) -> Subscription:
+        self._subscribers.setdefault(subscription.prefix, set()).add(subscription)
+        self._told.setdefault(subscription.prefix, set()).add(subscription)
         return subscription
 
     def tap(self, prefix: str, callback: Callable[[Change], None]) -> None:
@@ -159,50 +191,72 @@ class Broadcast:
         self._taps.setdefault(prefix, []).append(callback)
 
     def remove(self, subscription: Subscription) -> None:
-        found = self._subscribers.get(subscription.prefix)
-        if found is not None:
-            found.discard(subscription)
-            if not found:
-                del self._subscribers[subscription.prefix]
+        if subscription in self._subscribers.get(subscription.prefix, ()):
+            self.unfollow(subscription)
+            self.told_no_more(subscription)
+            _discard(self._subscribers, subscription)
+
+    def follow(self, subscription: Subscription, offer: Offer, make: Make) -> None:
+        followers = self._followers.get(subscription.prefix)
+        if followers is None:
+            followers = self._followers[subscription.prefix] = Followers(make)
+        if followers.join(subscription, offer):
+            self.told_no_more(subscription)
+
+    def told_no_more(self, subscription: Subscription) -> None:
+        _discard(self._told, subscription)
+
+    def unfollow(self, subscription: Subscription) -> tuple[int, list[Change]]:
+        """The revision up to which it was served, if it was, and what was not given to it."""
+        followers = self._followers.get(subscription.prefix)
+        if followers is None:
+            return 0, []
+        found = followers.leave(subscription)
+        if subscription in self._subscribers.get(subscription.prefix, ()):
+            self._told.setdefault(subscription.prefix, set()).add(subscription)
+        if not len(followers):
+            del self._followers[subscription.prefix]
+            self._busy.pop(followers, None)
+        return found
 
     def publish(self, changes: Sequence[Change]) -> None:
         touched: set[Subscription] = set()
-        subscribers = self._subscribers
+        self._hasty, self._first = bool(self._busy), not self._busy
         for change in changes:
             key = change.key
             resource = resource_of(key) + "/"
             for tap in self._taps.get(resource, ()):
                 tap(change)
             for prefix in (resource, key[: key.rindex("/") + 1], key):
-                if prefix not in subscribers:
-                    continue
-                for subscription in tuple(subscribers[prefix]):
-                    if subscription.concerns is None or subscription.concerns(change):
-                        subscription.push(change)
-                        touched.add(subscription)
-        self._hasty, self._first = bool(self._patient), not self._patient
+                if prefix in self._subscribers:
+                    self._put(prefix, change, touched)
+        self.head = changes[-1].revision if changes else self.head
         for subscription in touched:
-            if not subscription.patient:
-                subscription.wake()
-            elif self._patient:
-                self._patient[subscription] = None
-            else:
-                self._patient[subscription] = None
-                asyncio.get_running_loop().call_soon(self._wake_some)
+            subscription.wake()
+        if self._busy and not self._hasty:
+            asyncio.get_running_loop().call_soon(self._serve_some)
 
-    def _wake_some(self) -> None:
-        """A few of the patient ones in the order in which they were touched, the others in the loop's next turn."""
-        loop = asyncio.get_running_loop()
-        some = list(islice(self._patient, self._pace()))
-        for subscription in some:
-            del self._patient[subscription]
-        if self._patient:
-            loop.call_soon(self._wake_some)
-        for subscription in some:
-            if subscription.deliver is not None:
-                subscription.deliver()
-            else:
-                subscription.wake()
+    def _put(self, prefix: str, change: Change, touched: set[Subscription]) -> None:
+        for subscription in tuple(self._told.get(prefix, ())):
+            if subscription.concerns is None or subscription.concerns(change):
+                subscription.push(change)
+                touched.add(subscription)
+        followers = self._followers.get(prefix)
+        if followers is not None:
+            followers.put(change)
+            self._busy[followers] = None
+
+    def _serve_some(self) -> None:
+        """A few followers in the order in which they were served before, the others in the loop's next turn."""
+        left = self._pace()
+        while left > 0 and self._busy:
+            followers = next(iter(self._busy))
+            left -= followers.serve(left)
+            self._busy.pop(followers, None)
+            if followers.busy:  # the others first
+                self._busy[followers] = None
+        if self._busy:
+            asyncio.get_running_loop().call_soon(self._serve_some)
         self._woke = time.thread_time()
 
     def _pace(self) -> int:
@@ -210,7 +264,8 @@ class Broadcast:
         if not self._hasty:
             return AT_FIRST if first else AT_A_TIME
         elsewhere = time.thread_time() - self._woke
-        return min(AT_MOST, max(IN_HASTE, int(len(self._patient) * elsewhere / ROUND_SECONDS)))
+        waiting = sum(followers.waiting for followers in self._busy)
+        return min(AT_MOST, max(IN_HASTE, int(waiting * elsewhere / ROUND_SECONDS)))
 
     def fail_all(self, error: Exception) -> None:
         for subscriptions in list(self._subscribers.values()):
@@ -222,3 +277,11 @@ class Broadcast:
 
     def __len__(self) -> int:
         return sum(len(found) for found in self._subscribers.values())
+
+
+def _discard(subscriptions: dict[str, set[Subscription]], one: Subscription) -> None:
+    found = subscriptions.get(one.prefix)
+    if found is not None:
+        found.discard(one)
+        if not found:
+            del subscriptions[one.prefix]

@@ -68,7 +68,7 @@ class Housekeeping:
                 return
 
     async def compact(self) -> None:
-        """Forget history older than KEEP_SECONDS and KEEP_REVISIONS, a step at a time."""
+        """Forget history older than KEEP_SECONDS and KEEP_REVISIONS, a step at a time; lists begun before KEEP_SECONDS cannot go on."""
         now = self._clock.monotonic()
         self._heads.append((now, self._log.head))
         old = 0
@@ -76,6 +76,7 @@ class Housekeeping:
             old = self._heads.popleft()[1]
         if old:
             self._heads.appendleft((now - KEEP_SECONDS, old))
+            self._log.aged = old
         target = min(old, self._log.head - KEEP_REVISIONS)
         while self._log.compacted < target:
             await self._log.compact(target, STEP)

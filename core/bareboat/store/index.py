@@ -6,6 +6,7 @@ import bisect
 from collections.abc import Iterator
 from itertools import islice
 
+from bareboat.base.wide import WideDict
 from bareboat.store.entry import Entry, resource_of
 
 
@@ -13,7 +14,7 @@ class Index:
     """``scan`` walks in key order; inserting costs one bisect in the key's own namespace."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: WideDict[str, Entry] = WideDict()
         self._keys: dict[str, dict[str, list[str]]] = {}
         #: the same lists by namespace alone
         self._spaces: dict[str, list[str]] = {}

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
 from typing import Final, TypeVar
@@ -40,6 +41,9 @@ BATCH = 512
 ENOUGH = 32
 #: Turns of the loop without a new write that end the waiting: what is read from a socket in one turn is a write in the next but one.
 QUIET_TURNS = 2
+#: Changes of these keys are no hurry: nodes renew their leases every ten seconds, each by itself. Unless something else comes, a commit of
+#: nothing but such waits so many seconds for more.
+PATIENT, PATIENCE = "coordination.k8s.io/leases/kube-node-lease/", 0.02
 
 
 _key = attrgetter("key")
@@ -71,6 +75,8 @@ class Log:
         self.store = store
         self.head = 0
         self.compacted = 0
+        #: Pages are not given as of earlier revisions, though watches may still begin there.
+        self.aged = 0
         #: why the store did not take the last batch; "" if it did
         self.fault = ""
         self.seals = seals_of(store)
@@ -85,6 +91,7 @@ class Log:
         self._batch: list[tuple[Row, Change, asyncio.Future[Entry]]] = []
         self._next = 1
         self._work = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._tasks = Tasks()
         self._housekeeping = Housekeeping(self, clock)
         self._busy = asyncio.Lock()
@@ -122,6 +129,10 @@ class Log:
     def listing(self, prefix: str) -> list[Entry]:
         """All of ``scan``."""
         return self._index.listing(prefix)
+
+    def having(self, keys: Iterable[str]) -> list[Entry]:
+        """Those of the keys that live."""
+        return list(filter(None, map(self._index.entries.get, keys)))
 
     def count(self, prefix: str) -> int:
         return self._index.count(prefix)
@@ -209,6 +220,8 @@ class Log:
         if revision >= self.head:
             found = list(islice(self.scan(prefix, start_after), limit))
             return found, self._index.count(prefix, start_after) - len(found)
+        if revision < self.aged:
+            raise Compacted(self.aged)
         if revision >= self._window.start:
             before = self._window.before(prefix, revision)
             found = list(islice(self._as_of(prefix, revision, start_after), limit))
@@ -296,17 +309,22 @@ class Log:
         future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
         self._pending.append((row, Change(key, revision, value is None, entry, current), future))
         self._work.set()
+        if current is None or value is None or not key.startswith(PATIENT) or len(self._pending) >= ENOUGH:
+            self._hurry.set()
         return future
 
     async def _commit_forever(self) -> None:
         while True:
             await self._work.wait()
+            if not self._hurry.is_set():
+                await self._hurried()
             await self._gathered()
             async with self._busy:
                 batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
                 self._batch = batch
                 if not self._pending:
                     self._work.clear()
+                    self._hurry.clear()
                 try:
                     await self.store.append([row for row, _, _ in batch])
                 except Exception as error:  # noqa: BLE001  whatever it is: every waiter is told, and the next batch gets its chance
@@ -315,6 +333,12 @@ class Log:
                 else:
                     self.fault = ""
                     self._publish(batch)
+
+    async def _hurried(self) -> None:
+        """Until something is in a hurry, or patience ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._hurry.wait()
 
     async def _gathered(self) -> None:
         """Until nothing more comes at once, or enough is there."""

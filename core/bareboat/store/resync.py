@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bareboat.base.wide import WideDict
 from bareboat.contracts.store import Row
 from bareboat.store.entry import Change, Entry
 
 
-def differences(known: Mapping[str, Entry], live: Mapping[str, Row], head: int, entry_of: Callable[[Row], Entry]) -> list[Change]:
+def differences(known: WideDict[str, Entry], live: Mapping[str, Row], head: int, entry_of: Callable[[Row], Entry]) -> list[Change]:
     """One change a key, in revision order, deletes last (at ``head``): for those who follow every change to end up with the same state."""
     changes = []
     for key, row in live.items():

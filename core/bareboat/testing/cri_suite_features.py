@@ -64,7 +64,7 @@ class LogRules(Subject):
         ended = await runtime.ended(self.writes("one", "two"))
         found = log_entries(Path(ended.config.log_path))
         assert {(b"stdout", b"F", b"one"), (b"stderr", b"F", b"two")} <= set(found)
-        assert (b"stdout", b"P", b"tail") in found, "it ended without a newline"
+        assert (b"stdout", b"P", b"tail") in found, "what has no newline to the end is a part"
 
 
 class ExecRules(Subject):

@@ -7,9 +7,9 @@ import pytest
 from core.tests.api.objects import pod
 
 from bareboat.client.client import checked
-from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, policy_v1, storage_v1
-from bareboat.models.codec import from_tree
-from bareboat.models.status import Conflict, Invalid, NotFound, TooManyRequests
+from bareboat.models import apps_v1, autoscaling_v1, autoscaling_v2, core_v1, events_v1, flowcontrol_v1, policy_v1, storage_v1
+from bareboat.models.codec import encode, from_tree
+from bareboat.models.status import BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 
 pytestmark = pytest.mark.virtual_time
 
@@ -73,6 +73,36 @@ class TestSubresources:
         with pytest.raises(Conflict, match="already assigned"):
             await client.post("/api/v1/namespaces/default/pods/p/binding", binding)
 
+    async def test_binding_changes_nothing_else_of_the_pod(self, client):
+        made = await client.create(pod(tolerations=[{"operator": "Exists"}], nodeSelector={"zone": "a"}))
+        made.status.nominatedNodeName = "n2"
+        made.status.conditions = [core_v1.PodCondition(type="PodScheduled", status="False", reason="Unschedulable", message="no room")]
+        before = await client.update(made, subresource="status")
+        given = {"labels": {"app": "not this", "rack": "r1"}, "annotations": {"why": "room"}}
+        await client.post(
+            "/api/v1/namespaces/default/pods/p/binding", {"metadata": {"name": "p", **given}, "target": {"kind": "Node", "name": "n1"}}
+        )
+        after = await client.get(core_v1.Pod, "p", "default")
+        [condition] = after.status.conditions
+        assert (condition.status, condition.reason, condition.message) == ("True", "", "")
+        assert after.metadata.labels == {"rack": "r1", **before.metadata.labels}
+        assert after.metadata.annotations == {"why": "room"}
+        assert after.status.nominatedNodeName == ""
+        before.metadata.labels, before.metadata.annotations = after.metadata.labels, after.metadata.annotations
+        before.metadata.resourceVersion = after.metadata.resourceVersion
+        before.spec.nodeName, before.status = "n1", after.status
+        assert encode(after) == encode(before)
+
+    @pytest.mark.parametrize(
+        ("spec", "uid", "because"), [({"schedulingGates": [{"name": "example.com/quota"}]}, "", "scheduling"), ({}, "another", "UID")]
+    )
+    async def test_a_pod_that_may_not_be_bound_stays_where_it_is(self, client, spec, uid, because):
+        await client.create(pod(**spec))
+        binding = {"metadata": {"name": "p", "uid": uid}, "target": {"kind": "Node", "name": "n1"}}
+        with pytest.raises(Conflict, match=because):
+            await client.post("/api/v1/namespaces/default/pods/p/binding", binding)
+        assert (await client.get(core_v1.Pod, "p", "default")).spec.nodeName == ""
+
     async def test_eviction_asks_the_budget(self, client):
         made = await client.create(pod(nodeName="n1"))
         made.status.phase = "Running"
@@ -134,6 +164,26 @@ class TestVersions:
         assert (await client.get(core_v1.Event, "e", "default")).message == "hello"
         assert (await client.list(events_v1.Event, "default")).items[0].note == "hello"
 
+    async def test_events_are_selected_by_the_fields_of_their_group(self, client):
+        tree = {
+            "metadata": {"name": "e", "namespace": "default"},
+            "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
+            "note": "hello",
+            "reason": "Test",
+            "type": "Normal",
+            "eventTime": "2026-01-01T00:00:00.000000Z",
+            "reportingController": "t",
+            "reportingInstance": "t",
+            "action": "a",
+        }
+        await client.create(from_tree(events_v1.Event, tree))
+        for fields in ("reportingController=t", "regarding.name=p,reason=Test,type=Normal"):
+            assert (await client.list(events_v1.Event, "default", fields=fields)).items
+        for fields in ("reportingComponent=t", "source=t", "involvedObject.name=p"):
+            assert (await client.list(core_v1.Event, "default", fields=fields)).items
+            with pytest.raises(BadRequest, match="field label not supported"):
+                await client.list(events_v1.Event, "default", fields=fields)
+
     async def test_an_autoscaler_is_one_object_in_two_versions(self, client):
         tree = {
             "metadata": {"name": "h", "namespace": "default"},
@@ -155,3 +205,45 @@ async def test_events_go_after_an_hour(client):
     await asyncio.sleep(3700)
     with pytest.raises(NotFound):
         await client.get(core_v1.Event, "e", "default")
+
+
+class TestMetadataWithAStatus:
+    """What clients mark while they write a status stays, but for kinds whose rules say otherwise."""
+
+    changes = {"metadata": {"annotations": {"seen": "yes"}, "labels": {"seen": "yes"}}}
+
+    async def marked(self, client, made, part="status"):
+        done = await client.patch(type(made), made.metadata.name, self.changes, made.metadata.namespace, subresource=part)
+        return done.metadata.annotations.get("seen"), done.metadata.labels.get("seen")
+
+    async def test_it_is_written_too(self, client):
+        namespace = await client.create(from_tree(core_v1.Namespace, {"metadata": {"name": "n"}}))
+        assert await self.marked(client, namespace) == ("yes", "yes")
+        quota = await client.create(from_tree(core_v1.ResourceQuota, {"metadata": {"name": "q", "namespace": "default"}}))
+        assert await self.marked(client, quota) == ("yes", "yes")
+        assert await self.marked(client, await client.create(pod())) == ("yes", "yes")
+
+    async def test_it_is_written_when_a_namespace_is_finalized(self, client):
+        namespace = await client.create(from_tree(core_v1.Namespace, {"metadata": {"name": "n"}}))
+        namespace.metadata.annotations = {"seen": "yes"}
+        namespace.spec.finalizers.append("example.com/mine")
+        done = await client.update(namespace, subresource="finalize")
+        assert done.spec.finalizers == ["kubernetes", "example.com/mine"]
+        assert done.metadata.annotations == {"seen": "yes"}
+
+    async def test_a_deployment_keeps_its_labels(self, client):
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}}
+        spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+        tree = {"metadata": {"name": "d", "namespace": "default"}, "spec": spec}
+        assert await self.marked(client, await client.create(from_tree(apps_v1.Deployment, tree))) == ("yes", None)
+
+    async def test_a_pod_keeps_its_owners(self, client):
+        made = await client.create(pod())
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}
+        done = await client.patch(core_v1.Pod, "p", {"metadata": {"ownerReferences": [owner]}}, "default", subresource="status")
+        assert done.metadata.ownerReferences == made.metadata.ownerReferences == []
+
+    async def test_a_flow_schema_keeps_all(self, client):
+        spec = {"priorityLevelConfiguration": {"name": "global-default"}, "matchingPrecedence": 10000}
+        made = await client.create(from_tree(flowcontrol_v1.FlowSchema, {"metadata": {"name": "f"}, "spec": spec}))
+        assert await self.marked(client, made) == (None, None)

@@ -28,6 +28,10 @@ class Connection:
     def write(self, data: bytes) -> None:
         self.writes.append(data)
 
+    def offer(self, pieces) -> bool:
+        self.writes += [] if self.gone else pieces
+        return not (self.gone or self.paused)
+
     async def drain(self) -> None:
         await self._drained.wait()
 

@@ -224,6 +224,24 @@ async def test_a_namespace_gets_its_account_and_goes_with_its_contents(world):
     assert (await world.client.list(core_v1.Secret, "team")).items == []
 
 
+async def test_a_namespace_tells_what_holds_it(world):
+    await world.client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="team")))
+    held = meta_v1.ObjectMeta(name="s", namespace="team", finalizers=["example.com/held"])
+    await world.client.create(core_v1.Secret(metadata=held))
+    await world.client.delete(core_v1.Namespace, "team")
+
+    async def told():
+        found = await world.client.get(core_v1.Namespace, "team")
+        return {c.type: c for c in found.status.conditions if c.status == "True"}
+
+    await world.until(told)
+    conditions = await told()
+    assert conditions["NamespaceContentRemaining"].message == "Some resources are remaining: secrets. has 1 resource instances"
+    finalizers = conditions["NamespaceFinalizersRemaining"]
+    assert finalizers.reason == "SomeFinalizersRemain"
+    assert finalizers.message == "Some content in the namespace has finalizers remaining: example.com/held in 1 resource instances"
+
+
 async def test_a_silent_node_is_unknown_tainted_and_loses_its_pods(world):
     node = from_tree(core_v1.Node, {"metadata": {"name": "n1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
     await world.client.create(node)
@@ -318,6 +336,52 @@ async def test_a_name_that_is_taken_gives_way_to_another(world):
     await world.client.create(deployment(1))
     await world.until(lambda: available(world, 1))
     assert (await world.client.get(apps_v1.Deployment, "web", "default")).status.collisionCount == 1
+
+
+async def owned(world, name, *owners, **more):
+    """A configuration map, perhaps of others."""
+    references = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": o.metadata.name, "uid": o.metadata.uid, "blockOwnerDeletion": True, **more}
+        for o in owners
+    ]
+    tree = {"metadata": {"name": name, "namespace": "default", "ownerReferences": references}}
+    return await world.client.create(from_tree(core_v1.ConfigMap, tree))
+
+
+def maps_left(world, *names):
+    async def holds():
+        found = {m.metadata.name for m in (await world.client.list(core_v1.ConfigMap, "default")).items}
+        return found & {"a", "b", "c"} == set(names)
+
+    return holds
+
+
+async def test_a_circle_of_owners_does_not_wait_for_itself(world):
+    first = await owned(world, "a")
+    third = await owned(world, "c", await owned(world, "b", first))
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": third.metadata.uid, "blockOwnerDeletion": True}
+    await world.client.patch(core_v1.ConfigMap, "a", {"metadata": {"ownerReferences": [reference]}}, "default")
+    await world.client.delete(core_v1.ConfigMap, "a", "default", propagation="Foreground")
+    await world.until(maps_left(world))
+
+
+async def test_the_owner_that_is_left_is_still_the_controller(world):
+    stays = await owned(world, "a")
+    goes = await owned(world, "b")
+    await owned(world, "c", goes)
+    references = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "b", "uid": goes.metadata.uid},
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": stays.metadata.uid, "controller": True},
+    ]
+    await world.client.patch(core_v1.ConfigMap, "c", {"metadata": {"ownerReferences": references}}, "default")
+    await world.client.delete(core_v1.ConfigMap, "b", "default")
+
+    async def let_go():
+        return len((await world.client.get(core_v1.ConfigMap, "c", "default")).metadata.ownerReferences) == 1
+
+    await world.until(let_go)
+    (kept,) = (await world.client.get(core_v1.ConfigMap, "c", "default")).metadata.ownerReferences
+    assert (kept.name, kept.controller) == ("a", True)
 
 
 async def test_what_has_lost_an_owner_of_a_kind_that_was_not_served_goes_once_it_is(world):

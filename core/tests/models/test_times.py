@@ -1,5 +1,7 @@
 """Times: canonical text and the words of Go for what is wrong."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bareboat.models import times
@@ -9,6 +11,12 @@ def test_canonical_times_stay_and_zones_are_converted():
     assert times.canonical("2026-01-02T03:04:05Z") == "2026-01-02T03:04:05Z"
     assert times.canonical("2026-01-02T03:04:05.999-02:30") == "2026-01-02T05:34:05Z"
     assert times.canonical("0001-01-01T00:00:00Z") == "0001-01-01T00:00:00Z"
+
+
+def test_years_have_four_digits():
+    moment = datetime(1, 1, 1, 0, 0, 2, tzinfo=UTC)
+    assert times.format_seconds(moment) == "0001-01-01T00:00:02Z"
+    assert times.format_micro(moment) == "0001-01-01T00:00:02.000000Z"
 
 
 def test_micro_times_need_six_digits():

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, ContainerConfig
 from bareboat.models import core_v1, meta_v1
 from bareboat.models.meta import get_condition
 from bareboat.node import admission, restarts, status, translation
-from bareboat.node.allocations import Allocations, requests_of
+from bareboat.node.allocations import Allocations, ports_of, requests_of
 from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import PodFiles, hosts, resolv_conf
 from bareboat.node.pod_state import PodState
@@ -43,6 +44,29 @@ def phase(found, over=False, **states):
     told.containerStatuses = [status.container_status("r", c, seen.get(c.name, Observed()), False) for c in found.spec.containers]
     told.initContainerStatuses = [status.container_status("r", c, seen.get(c.name, Observed()), False) for c in found.spec.initContainers]
     return status.phase(found, told, ready_to_run=status.initialized(found, seen), over=over)
+
+
+def test_a_pod_that_is_not_initialized_names_the_containers_that_it_waits_for():
+    found = pod("Never", inits=["done", "broken", sidecar("idle"), "next"])
+    told = core_v1.PodStatus(phase="Failed")
+    states = {"done": Observed(attempts=[attempt("done", "EXITED")]), "broken": Observed(attempts=[attempt("broken", "EXITED", 1)])}
+    for container in found.spec.initContainers:
+        one = status.container_status("r", container, states.get(container.name, Observed()), False)
+        told.initContainerStatuses.append(status.init_status(one))
+    status.conditions(found, told, has_sandbox=True, is_initialized=False, now="2026-01-02T03:04:05Z")
+    initialized = next(c for c in told.conditions if c.type == "Initialized")
+    assert (initialized.status, initialized.reason) == ("False", "ContainersNotInitialized")
+    assert initialized.message == "containers with incomplete status: [broken idle next]"
+
+
+def test_the_end_of_a_failed_container_s_log_is_its_message_where_it_left_none(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("2026-01-02T03:04:05.1Z stderr F not  good\n2026-01-02T03:04:05.2Z stdout P DONE\n")
+    files = PodFiles(tmp_path / "pod", tmp_path)
+    ended = attempt("a", "EXITED", 1)
+    ended = structs.replace(ended, config=structs.replace(ended.config, log_path=str(log)))
+    container = core_v1.Container(name="a", image="i", terminationMessagePolicy="FallbackToLogsOnError")
+    assert files.termination_message(container, ended) == "not  good\nDONE"
 
 
 RULED = core_v1.Container(
@@ -225,3 +249,28 @@ def test_a_profile_that_nobody_enforces_is_refused(monkeypatch, tmp_path):
     assert admission.refusal(pod(securityContext=security), {}, Allocations({}))[0] == "AppArmor"
     monkeypatch.setattr(admission, "APP_ARMOR", tmp_path)
     assert admission.refusal(pod(securityContext=security), {}, Allocations({})) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "free"),
+    [
+        ({"hostPort": 80}, {"hostPort": 81}, True),
+        ({"hostPort": 80}, {"hostPort": 80, "protocol": "UDP"}, True),
+        ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80, "hostIP": "10.0.0.2"}, True),
+        ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80, "hostIP": "0.0.0.0"}, False),
+        ({"hostPort": 80}, {"hostPort": 80, "hostIP": "10.0.0.1"}, False),
+        ({"hostPort": 80}, {"hostPort": 80}, False),
+    ],
+)
+def test_two_pods_do_not_have_one_port_of_the_host(held, asked, free):
+    def with_port(port):
+        found = pod()
+        found.spec.containers[0].ports = [core_v1.ContainerPort(containerPort=8080, **port)]
+        return found
+
+    room = Allocations({})
+    room.claim("another", ports_of(with_port(held)))
+    refused = admission.refusal(with_port(asked), {}, room)
+    assert (refused is None) is free
+    room.forget("another")
+    assert admission.refusal(with_port(asked), {}, room) is None

@@ -8,7 +8,7 @@ from bareboat.contracts.auth import UserInfo
 from bareboat.models import core_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.status import BadRequest
-from bareboat.server.proxy import Proxy, forwarded, split
+from bareboat.server.proxy import Proxy, forwarded, parted, split
 
 
 class Pods:
@@ -57,3 +57,9 @@ def test_scheme_name_and_port_are_told_apart(name, parts):
 def test_a_name_of_another_form_is_refused():
     with pytest.raises(BadRequest, match="invalid service request"):
         split("ftp:p:1")
+
+
+def test_a_namespace_may_be_called_as_the_subresource_is():
+    path = "/api/v1/namespaces/proxy/pods/p:80/proxy"
+    assert parted(f"{path}/x/proxy/y", "pods", "p:80") == (path, "/x/proxy/y")
+    assert parted(path, "pods", "p:80") == (path, "")

@@ -11,7 +11,7 @@ from bareboat.contracts.errors import Exhausted
 from bareboat.contracts.store import Compacted
 from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import head
-from bareboat.store.log import ENOUGH, NO_CHANGE, QUIET_TURNS, CompareFailed, Log, StoreFailed
+from bareboat.store.log import ENOUGH, NO_CHANGE, PATIENCE, PATIENT, QUIET_TURNS, CompareFailed, Log, StoreFailed
 from bareboat.store.memory import MemoryStore
 
 KEY = "core/configmaps/ns/a"
@@ -218,6 +218,21 @@ async def test_old_history_is_compacted_and_asking_for_it_says_so(monkeypatch):
     await log.stop()
 
 
+async def test_lists_of_five_minutes_ago_cannot_go_on_though_watches_can():
+    log = Log(MemoryStore(), LoopClock(), heads)
+    await log.start()
+    for _ in range(3):
+        await log.write(KEY, stored("a"))
+        await asyncio.sleep(100)
+    begun = log.head - 2
+    assert await log.page("core/configmaps/", begun, "", 10)
+    await asyncio.sleep(200)
+    with pytest.raises(Compacted):
+        await log.page("core/configmaps/", begun, "", 10)
+    assert len(await (await log.subscribe("core/configmaps/", begun)).next_batch()) == 2
+    await log.stop()
+
+
 async def test_taps_hear_every_change_before_the_writer_does(log):
     heard = []
     log.tap("core/configmaps/", lambda change: heard.append(change.revision))
@@ -322,3 +337,37 @@ async def test_a_batch_that_is_large_enough_waits_for_nothing_more(batches):
     await asyncio.gather(*writes)
     assert sizes[0] in (ENOUGH, ENOUGH + 1)
     assert len(sizes) >= 3
+
+
+async def test_renewals_of_node_leases_wait_a_little_for_each_other(batches):
+    log, sizes = batches
+    keys = [f"{PATIENT}n{number}" for number in range(4)]
+    for key in keys:
+        await log.write(key, stored("n"), expect=0)
+    assert sizes == [1, 1, 1, 1]
+    sizes.clear()
+    began = asyncio.get_running_loop().time()
+
+    async def renew(key, after):
+        await asyncio.sleep(after)
+        await log.write(key, stored("n", renewed="now"))
+
+    await asyncio.gather(*(renew(key, number * PATIENCE / 5) for number, key in enumerate(keys)))
+    assert sizes == [4]
+    assert asyncio.get_running_loop().time() - began == pytest.approx(PATIENCE)
+
+
+async def test_whatever_else_is_written_takes_waiting_renewals_with_it_at_once(batches):
+    log, sizes = batches
+    key = f"{PATIENT}n"
+    await log.write(key, stored("n"), expect=0)
+    sizes.clear()
+    began = asyncio.get_running_loop().time()
+    renewed = asyncio.ensure_future(log.write(key, stored("n", renewed="now")))
+    await asyncio.sleep(0)
+    await log.write(KEY, stored("a"), expect=0)
+    assert renewed.done()
+    assert sizes == [2]
+    await log.write(key, None)
+    assert asyncio.get_running_loop().time() == began
+    assert sizes == [2, 1]

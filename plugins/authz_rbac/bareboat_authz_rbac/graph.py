@@ -8,17 +8,18 @@ costs them when somebody asks: a pod that is made, bound and started in between 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable
 from typing import Any
 
-from bareboat.contracts.auth import Reader
+from bareboat.contracts.auth import Reader, WideDict
 from bareboat.models import core_v1, resource_v1, storage_v1
 from bareboat_authz_rbac.views import CLAIM, SECRET, Key, OnNodeView, PodView, VolumeView, references
 
 _NOTHING: dict[Key, Any] = {}
 #: Pods that are read at a time; the loop does other things before the next.
-AT_ONCE = 200
-#: Pods at most that wait for a question.
+AT_ONCE = 50
+#: Pods at most that wait for a question; beyond those that were there when the server started.
 MOST = 20_000
 
 
@@ -55,24 +56,32 @@ class Graph:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._used = _Counted()
-        self._pods: dict[tuple[str, str], tuple[str, tuple[Key, ...]]] = {}
+        self._pods: WideDict[tuple[str, str], tuple[str, tuple[Key, ...]]] = WideDict()
         self._changed: dict[tuple[str, str], None] = {}
+        #: how many were there when the server started and wait since
+        self._first = sys.maxsize
+        self._settling = asyncio.Lock()
         self._volumes: dict[str, tuple[Key | None, list[Key]]] = {}
         self._of_secret: dict[Key, set[str]] = {}
         self._attachments: dict[str, str] = {}
         self._slices: dict[str, str] = {}
         reader.subscribe(core_v1.Pod, self._note_pod)
+        self._first = len(self._changed)
         reader.subscribe(core_v1.PersistentVolume, self._volume)
         reader.subscribe(storage_v1.VolumeAttachment, self._attachment)
         reader.subscribe(resource_v1.ResourceSlice, self._slice)
 
     async def settled(self) -> None:
-        """Until all that changed has been read."""
-        while self._changed:
-            for _ in range(min(AT_ONCE, len(self._changed))):
-                self._read_one()
-            if self._changed:
-                await asyncio.sleep(0)
+        """Until all that changed has been read; whoever asks meanwhile waits for who asked first."""
+        if not self._changed:
+            return
+        async with self._settling:
+            while self._changed:
+                for _ in range(min(AT_ONCE, len(self._changed))):
+                    self._read_one()
+                if self._changed:
+                    await asyncio.sleep(0)
+            self._first = 0
 
     def uses(self, node: str, resource: str, namespace: str, name: str) -> bool:
         """Whether a pod of the node refers to it, or for a secret a volume that such a pod claims."""
@@ -96,8 +105,8 @@ class Graph:
         return self._slices.get(name) == node
 
     def _note_pod(self, namespace: str, name: str) -> None:
-        self._changed[namespace, name] = None
-        if len(self._changed) > MOST:
+        self._changed[sys.intern(namespace), name] = None
+        if len(self._changed) > max(MOST, self._first):
             self._read_one()
 
     def _read_one(self) -> None:

@@ -1,5 +1,7 @@
 """What an agent may touch: what belongs to its node, and nothing of another."""
 
+import asyncio
+
 import pytest
 
 from bareboat.contracts.auth import Attributes, Required, UserInfo
@@ -108,6 +110,22 @@ async def test_pods_that_changed_unasked_are_read_before_the_answer_however_many
         await node.kernel.client.delete(core_v1.Pod, f"p{number}", "default", grace_seconds=0)
     allowed = [await node.may("get", "secrets", f"s{number}", "default") for number in range(20)]
     assert allowed == [number % 2 == 1 for number in range(20)]
+
+
+async def test_pods_that_were_there_before_are_read_in_steps_when_the_first_node_asks(node, monkeypatch):
+    monkeypatch.setattr(graph, "AT_ONCE", 2)
+    monkeypatch.setattr(graph, "MOST", 1)
+    for number in range(10):
+        await node.pod(f"p{number}", "n1", volumes=secret(f"s{number}"))
+    other = graph.Graph(node.authorizer._graph._reader)
+    assert len(other._changed) == 10
+    first, second = asyncio.ensure_future(other.settled()), asyncio.ensure_future(other.settled())
+    await asyncio.sleep(0)
+    assert len(other._changed) == 8
+    await node.pod("later", "n1")
+    await asyncio.gather(first, second)
+    assert [other.uses("n1", "secrets", "default", f"s{number}") for number in range(10)] == [True] * 10
+    assert other.node_of_pod("default", "later") == "n1"
 
 
 async def test_a_mirror_pod_gives_its_node_nothing(node):

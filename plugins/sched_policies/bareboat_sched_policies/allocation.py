@@ -25,10 +25,13 @@ def used_share(resource: str, pod: PodRequest, nodes: NodeArrays) -> FloatArray 
 
 def share_of(taken: FloatArray, offered: FloatArray) -> FloatArray:
     """At most 1, and 1 where nothing is offered. Takes ``taken`` over."""
-    if offered.all():
-        return np.minimum(np.divide(taken, offered, out=taken), 1.0, out=taken)
-    share = np.divide(taken, offered, out=np.ones_like(taken), where=offered > 0)
-    return np.minimum(share, 1.0, out=share)
+    if not len(offered):
+        return taken
+    if offered[offered.argmin()] > 0:  # argmin and argmax cost a quarter of what min and max do
+        share = np.divide(taken, offered, out=taken)
+    else:
+        share = np.divide(taken, offered, out=np.ones_like(taken), where=offered > 0)
+    return share if share[share.argmax()] <= 1.0 else np.minimum(share, 1.0, out=share)
 
 
 class Weighted(SchedulingPolicy):
@@ -42,7 +45,7 @@ class Weighted(SchedulingPolicy):
 
     @abstractmethod
     def rate(self, share: FloatArray, offered: FloatArray) -> FloatArray:
-        """0..100 for the share of one resource that is in use."""
+        """0..100 for the share of one resource that is in use. May take ``share`` over."""
 
     def score(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray:
         if self.counts_zero:
@@ -74,10 +77,21 @@ class LeastAllocated(Weighted):
 
     name = "least-allocated"
 
+    def score(self, pod: PodRequest, nodes: NodeArrays) -> FloatArray:
+        """The rate of the mean is the mean of the rates."""
+        total, weights = np.zeros(len(nodes.names)), 0
+        for resource, weight in self.options.resources.items():
+            share = used_share(resource, pod, nodes)
+            if share is not None:
+                total += share if weight == 1 else weight * share
+                weights += weight
+        return self.rate(np.divide(total, weights, out=total), total) if weights else total
+
     def rate(self, share: FloatArray, offered: FloatArray) -> FloatArray:
         del offered
-        free: FloatArray = (1.0 - share) * 100.0
-        return free
+        share *= -100.0
+        share += 100.0
+        return share
 
 
 class MostAllocated(Weighted):
@@ -124,7 +138,11 @@ class BalancedAllocation(SchedulingPolicy):
                 continue
             shares.append(share_of(nodes.requested[resource] + wanted, offered))
         if len(shares) == 2:  # the usual case, without the cost of a mean
-            halves: FloatArray = 100.0 - np.abs(shares[0] - shares[1]) * 50.0
+            halves: FloatArray = shares[0]
+            halves -= shares[1]
+            np.abs(halves, out=halves)
+            halves *= -50.0
+            halves += 100.0
             return halves
         balanced: FloatArray = (1.0 - np.vstack(shares).std(axis=0)) * 100.0
         return balanced

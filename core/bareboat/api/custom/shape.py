@@ -48,7 +48,7 @@ def _map(schema: Schema) -> Atom:
 
 def _embedded_fields(schema: Schema) -> dict[str, Atom]:
     fields = {name: _atom(child) for name, child in schema.properties.items()}
-    return {"apiVersion": LEAF, "kind": LEAF, "metadata": atoms.of_type(atoms.METADATA), **fields}
+    return {**fields, "apiVersion": LEAF, "kind": LEAF, "metadata": atoms.of_type(atoms.METADATA)}
 
 
 def _list(schema: Schema) -> Atom:

@@ -15,8 +15,8 @@ _HIGHEST_GROUP, _HIGHEST_VERSION = 20000, 1000
 
 
 class APIServiceStrategy(PlainStrategy):
-    allow_unconditional_update = False
     subresources = {"status": StatusAlone()}
+    allow_unconditional_update = False
 
     def validate_name(self, name: str) -> list[str]:
         return path_segment(name)

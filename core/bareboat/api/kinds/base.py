@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bareboat.api.strategy import Strategy, SubresourceStrategy, WriteContext
+from bareboat.api.strategy import Strategy, WriteContext
 
 _SERVERS_OWN = frozenset({"kind", "apiVersion", "metadata", "status"})
 
@@ -32,7 +32,3 @@ class PlainStrategy(KindStrategy):
     """Kinds whose generation is not counted."""
 
     has_generation = False
-
-
-class StatusOnly(SubresourceStrategy):
-    """``/status``."""

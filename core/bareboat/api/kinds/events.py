@@ -34,6 +34,9 @@ class EventStrategy(PlainStrategy):
         "type": lambda e: e.type,
     }
 
+    def fields(self, group: str) -> dict[str, Any]:
+        return _MODERN if group == "events.k8s.io" else self.selectable
+
     def prepare_create(self, obj: Any, ctx: WriteContext) -> None:
         ctx.causes += _legacy(obj, ctx.group)
         if ctx.group == "events.k8s.io":
@@ -50,6 +53,14 @@ class EventStrategy(PlainStrategy):
         ctx.causes += immutable("eventTime", new.eventTime, old.eventTime)
         if new.series != old.series:
             ctx.causes += _series(new)
+
+
+#: The selectable fields by their names in events.k8s.io.
+_MODERN = {
+    path.replace("involvedObject.", "regarding.").replace("reportingComponent", "reportingController"): getter
+    for path, getter in EventStrategy.selectable.items()
+    if path != "source"
+}
 
 
 def _legacy(event: Any, group: str) -> list[Cause]:

@@ -178,8 +178,8 @@ def _node_driver(driver: Any, at: str, names: set[str]) -> list[Cause]:
 
 
 class VolumeAttachmentStrategy(KindStrategy):
-    allow_unconditional_update = False
     subresources = {"status": StatusAlone()}
+    allow_unconditional_update = False
     has_generation = False
 
     def validate_create(self, obj: Any) -> list[Cause]:

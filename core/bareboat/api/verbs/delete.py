@@ -6,6 +6,7 @@ last finalizer or the grace is gone. Otherwise it goes at once.
 
 from __future__ import annotations
 
+import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def _read_json(op: Operation, request: ApiRequest, media: str) -> Any:
     if not isinstance(found, dict) or found.get("kind", "DeleteOptions") not in ("DeleteOptions", ""):
         raise BadRequest(f"the body of a delete must be DeleteOptions, not {found.get('kind') if isinstance(found, dict) else found!r}")
     found.pop("apiVersion", None)
-    op.request = ApiRequest(**{name: getattr(request, name) for name in request.__slots__})
+    op.request = copy.copy(request)
     op.request.body = msgspec.json.encode(found)
     op.request.content_type = body.JSON
     return body.read(op, meta_v1.DeleteOptions, "DeleteOptions", "v1")

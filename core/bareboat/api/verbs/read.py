@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bareboat.api import answers
-from bareboat.api.indexes import Terms
+from bareboat.api.indexes import Keys, Terms
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiResponse
 from bareboat.api.verbs.select import Match, field_terms, label_selector, matcher, single_name
@@ -110,9 +110,9 @@ async def _page(service: Service, op: Operation, at: int, start: str, limit: int
         raise expired(at, error.compacted) from error
 
 
-async def _all(service: Service, op: Operation, at: int, keys: set[str] | None) -> list[Entry]:
+async def _all(service: Service, op: Operation, at: int, keys: Keys | None) -> list[Entry]:
     """What is under the prefix, or of that what has one of the keys, which are those of now, in any namespace."""
-    if keys is not None and len(keys) <= PORTION:
+    if isinstance(keys, set) and len(keys) <= PORTION:
         get, prefix = service.log.get, op.prefix
         return [entry for key in sorted(keys) if key.startswith(prefix) and (entry := get(key)) is not None]
     if at == service.log.head and service.log.count(op.prefix) > PORTION and not single_name(op):
@@ -121,7 +121,7 @@ async def _all(service: Service, op: Operation, at: int, keys: set[str] | None) 
     return entries if keys is None else [entry for entry in entries if entry.key in keys]
 
 
-async def _portions(service: Service, op: Operation, at: int, keys: set[str] | None) -> list[Entry]:
+async def _portions(service: Service, op: Operation, at: int, keys: Keys | None) -> list[Entry]:
     """The same of a large resource, and others have their turn meanwhile."""
     found: list[Entry] = []
     last, more = "", 1

@@ -92,7 +92,7 @@ def _field_test(op: Operation, path: str, operator: str, value: str) -> Match:
     if path in ("metadata.name", "metadata.namespace"):
         attribute = path.removeprefix("metadata.")
         return lambda data: (getattr(_decode_labels(data).metadata, attribute) == value) is wanted
-    getter = op.strategy.selectable.get(path)
+    getter = op.strategy.fields(op.resource.group).get(path)
     if getter is None:
         raise BadRequest(f"field label not supported: {path}")
     cls: Any = op.stored.type if op.custom is None else CustomObject

@@ -3,14 +3,14 @@
 In: a subscription and a ``Sink``, the connection. Out: chunks, until the time is over, the watch fails or the client goes. A client
 that reads slowly is waited for; what it cannot take in time makes the subscription fail, and the watch ends with that error.
 
-While nothing has to be waited for but changes, they are written by the one who publishes them (``Subscription.deliver``): to resume a
-task that stands in a dozen coroutines costs as much as the write.
+While nothing has to be waited for but changes, the watch follows (store.followers): it is handed bytes that are joined once for all
+watchers. To resume a task that stands in a dozen coroutines costs as much as the write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +46,9 @@ class Sink(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
+    def offer(self, pieces: Sequence[bytes]) -> bool:
+        """Write them all; False if the client is gone or now reads more slowly."""
+
     async def drain(self) -> None:
         """Until it is paused no longer."""
 
@@ -73,6 +76,22 @@ def _framed(change: Change) -> bytes:
     return _shared(kind, entry) if len(entry.data) <= LARGEST else chunk(kind, entry.data)
 
 
+def _pieces(changes: Sequence[Change]) -> list[bytes]:
+    """As few as there may be."""
+    if len(changes) == 1:
+        return [_framed(changes[0])]
+    pieces: list[bytes] = []
+    gathered: list[bytes] = []
+    size = 0
+    for change in changes:
+        gathered.append(_framed(change))
+        size += len(gathered[-1])
+        if size > CHUNK or change is changes[-1]:
+            pieces.append(b"".join(gathered))
+            gathered, size = [], 0
+    return pieces
+
+
 class Stream:
     """One watch that shows objects as they are stored: no other version, no Table, no selector."""
 
@@ -86,7 +105,6 @@ class Stream:
     async def follow(self, sink: Sink) -> None:
         """Until the watch ends; the subscription is closed then."""
         subscription = self._subscription
-        subscription.patient = True
         sink.on_gone(subscription.wake)
         subscription.failing = lambda: sink.abort() if sink.paused else None
         try:
@@ -114,27 +132,19 @@ class Stream:
 
     async def _run(self, sink: Sink) -> None:
         clock, subscription = self._service.clock, self._subscription
-
-        def deliver() -> None:
-            if not sink.gone and subscription.failed is None:
-                self._send(sink, subscription.take())
-            if sink.gone or sink.paused or subscription.failed is not None:
-                subscription.deliver = None
-                subscription.wake()
-
         while not sink.gone and (now := clock.monotonic()) < self._until:
             seen = self._service.log.head
             changes = subscription.take()
             if self._bookmark is not None and now >= self._bookmark.due:
-                self._send(sink, changes)
+                sink.offer(_pieces(changes))
                 sink.write(chunk("BOOKMARK", self._bookmark.at(seen, now)))
             elif changes:
-                self._send(sink, changes)
+                sink.offer(_pieces(changes))
             else:
                 until = self._until if self._bookmark is None else min(self._until, self._bookmark.due)
-                subscription.deliver = deliver
+                subscription.follow(sink.offer, _pieces)
                 await subscription.woken(until - now)
-                subscription.deliver = None
+                subscription.unfollow()
                 if not sink.paused:
                     continue
             if sink.paused:
@@ -149,21 +159,6 @@ class Stream:
                 await sink.drain()
         except TimeoutError:
             sink.abort()
-
-    def _send(self, sink: Sink, changes: list[Change]) -> None:
-        if len(changes) == 1:
-            sink.write(_framed(changes[0]))
-            return
-        gathered: list[bytes] = []
-        size = 0
-        for change in changes:
-            gathered.append(_framed(change))
-            size += len(gathered[-1])
-            if size > CHUNK:
-                sink.write(b"".join(gathered))
-                gathered, size = [], 0
-        if gathered:
-            sink.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
 
 class Bookmark:

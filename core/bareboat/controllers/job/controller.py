@@ -28,6 +28,8 @@ from bareboat.reconcile.informer import InformerFactory
 
 OURS = "kubernetes.io/job-controller"
 _ORPHAN = "orphan pod "
+#: Index: the namespace of a pod that a job counts.
+_TRACKED = "tracked"
 
 
 class JobController(Controller):
@@ -49,6 +51,7 @@ class JobController(Controller):
         self._pods = self._claims.pods
         self._resource = self._claims.resource
         self._claims.expect(self.expectations)
+        self._pods.add_index(_TRACKED, lambda pod: (pod.metadata.namespace,) if TRACKING in pod.metadata.finalizers else (), PodFacts)
         self.watch(self._pods, self._owners, PodFacts)
 
     def _owners(self, key: str, pod: PodFacts) -> Iterable[str]:
@@ -85,9 +88,8 @@ class JobController(Controller):
         self._written.forget(key)
         self._backoff.pop(key, None)
         self._removed.pop(key, None)
-        for found in self._pods.keys(key.partition("/")[0]):
-            if TRACKING.encode() in (self._pods.raw(found) or b""):
-                self.queue.add(_ORPHAN + found)
+        for found in self._pods.by_index(_TRACKED, key.partition("/")[0]):
+            self.queue.add(_ORPHAN + found)
 
     async def _free(self, key: str) -> float | None:
         """No job will count this pod any more."""

@@ -22,6 +22,7 @@ from bareboat.contracts.store import Row
 from bareboat.models import status
 from bareboat.store.broadcast import CAPACITY, Broadcast, SlowSubscriber, Subscription
 from bareboat.store.entry import Change
+from bareboat.store.followers import Make, Offer
 from bareboat.store.log import StoreFailed
 from bareboat.store.memory import MemoryStore
 
@@ -167,9 +168,8 @@ class Airwaves(Broadcast):
 
     def subscribe(self, prefix: str, capacity: int = CAPACITY) -> Subscription:
         found = Receiver(self, prefix, capacity, _asking.get())
-        self._subscribers.setdefault(prefix, set()).add(found)
         self._open.add(found)
-        return found
+        return self.add(found)
 
     def remove(self, subscription: Subscription) -> None:
         super().remove(subscription)
@@ -219,6 +219,9 @@ class Receiver(Subscription):
         self.user = user
         self._airwaves = airwaves
         self._arrives = 0.0
+
+    def follow(self, offer: Offer, make: Make) -> None:
+        """Each change comes by itself, late or not."""
 
     def push(self, change: Change) -> None:
         loop = asyncio.get_running_loop()

@@ -181,6 +181,18 @@ class TestFieldValidation:
         assert answer.causes[0][2].endswith('strict decoding error: unknown field "spec.x"')
 
 
+async def test_metadata_of_embedded_resources_is_known_whatever_its_schema_says(api):
+    metadata = {"type": "object", "properties": {"name": {"type": "string"}}}
+    template = {"type": "object", "x-kubernetes-embedded-resource": True, "properties": {"metadata": metadata}}
+    await api.define(spec(t=template))
+    given = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "n", "namespace": "m", "odd": 1}}
+    answer = await api.create(api.path(), api.crontab(t=given), fieldValidation="Strict")
+    assert answer.status == 400
+    assert answer.message.endswith('strict decoding error: unknown field "spec.t.metadata.odd"')
+    del given["metadata"]["odd"]
+    assert (await api.patch(api.path("a"), api.crontab(t=given), "apply", fieldManager="m")).status == 201
+
+
 class TestRatcheting:
     async def test_what_did_not_change_is_not_refused(self, api):
         await api.define(spec(a=STRING, b=STRING, l=KEYED))

@@ -91,8 +91,8 @@ def _variable(variable: Any, at: str, known: tuple[str, ...]) -> list[Cause]:
 
 
 class ValidatingPolicyStrategy(KindStrategy):
-    allow_unconditional_update = False
     subresources = {"status": StatusAlone()}
+    allow_unconditional_update = False
 
     def default(self, obj: Any) -> None:
         _default_policy(obj.spec)

@@ -46,6 +46,7 @@ class CountedStatus(SubresourceStrategy):
 
 class DeploymentStatus(CountedStatus):
     kept_metadata = ("labels",)
+    reset_fields = ("spec", "metadata.labels")
     counts = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas")
     parts = ("updatedReplicas", "readyReplicas", "availableReplicas")
 

@@ -19,14 +19,10 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 class Finalize(SubresourceStrategy):
-    """``namespaces/finalize``: only spec.finalizers."""
+    """``namespaces/finalize``: spec.finalizers, and metadata."""
 
-    def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
-        finalizers = new.spec.finalizers
-        new.status = old.status
-        new.metadata.labels, new.metadata.annotations = old.metadata.labels, old.metadata.annotations
-        new.metadata.finalizers = old.metadata.finalizers
-        new.spec.finalizers = finalizers
+    part = "spec"
+    reset_fields = ("status",)
 
     def validate_update(self, new: Any, old: Any) -> list[Cause]:
         finalizers = enumerate(new.spec.finalizers)

@@ -50,10 +50,10 @@ def _milli(amount: str) -> int:
 
 class PodStatus(SubresourceStrategy):
     kept_metadata = ("ownerReferences",)
+    reset_fields = ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences")
 
     def prepare_update(self, new: Any, old: Any, ctx: WriteContext) -> None:
         super().prepare_update(new, old, ctx)
-        new.metadata.deletionTimestamp = old.metadata.deletionTimestamp
         status = new.status
         status.qosClass = status.qosClass or old.status.qosClass
         if status.podIP and (not status.podIPs or status.podIPs[0].ip != status.podIP):  # agents of old know one address only
