@@ -271,6 +271,13 @@ class UpdateRules(Subject):
             await runtime.driver.update_container_resources(container, wanted)
         assert (await runtime.container(container)).state == "RUNNING"
 
+    async def test_a_container_without_limits_stays_without_and_gets_some(self, runtime: Runtime) -> None:
+        container = await runtime.running()
+        assert isinstance(runtime.driver, Update)
+        await runtime.driver.update_container_resources(container, Resources(cpu_shares=512))
+        await runtime.driver.update_container_resources(container, Resources(cpu_shares=512, memory_limit=256 << 20))
+        assert (await runtime.container(container)).state == "RUNNING"
+
     async def test_updating_an_unknown_container_is_not_found(self, runtime: Runtime) -> None:
         assert isinstance(runtime.driver, Update)
         with pytest.raises(NotFound):

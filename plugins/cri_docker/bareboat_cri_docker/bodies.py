@@ -147,11 +147,12 @@ def limits(resources: Resources) -> dict[str, int]:
 
 
 def update(resources: Resources) -> dict[str, int]:
-    """As the SDK names them. For the daemon 0 is "as it was" and -1 no limit."""
+    """As the SDK names them. For the daemon 0 is "as it was" and -1 no limit; of memory it does not know the latter, and a pod that has a
+    limit keeps one."""
     return {
         "cpu_shares": resources.cpu_shares,
         "cpu_quota": resources.cpu_quota or -1,
         "cpu_period": resources.cpu_period if resources.cpu_quota else 0,
-        "mem_limit": resources.memory_limit or -1,
-        "memswap_limit": resources.memory_limit or -1,
+        "mem_limit": resources.memory_limit,
+        "memswap_limit": resources.memory_limit,
     }
