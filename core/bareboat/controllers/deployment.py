@@ -203,9 +203,6 @@ class DeploymentController(Controller):
         status.unavailableReplicas = max(0, wanted - status.availableReplicas)
         again = self._conditions(deployment, status, new, sets)
         if status != deployment.status:
-            fresh = copy(deployment)
-            fresh.status = status
-            fresh.metadata.resourceVersion = ""
             await self.client.patch(
                 apps_v1.Deployment,
                 deployment.metadata.name,
