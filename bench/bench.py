@@ -42,7 +42,8 @@ class Bench:
     controllers: str | None = None
     filled: int = 0
     wire: Wire = PLAIN
-    _beating: threading.Event = field(default_factory=threading.Event)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _beating: threading.Thread | None = None
 
     @property
     def foreign(self) -> bool:
@@ -69,15 +70,16 @@ class Bench:
         self.filled = 5000
         await namespaces(self.url, self.token)
         await send_all(self.url, self.token, _nodes(GROUPS))
-        threading.Thread(target=self._heartbeats, daemon=True).start()
+        self._beating = threading.Thread(target=self._heartbeats, daemon=True)
+        self._beating.start()
         await send_all(self.url, self.token, pods(self.filled))
         await send_all(self.url, self.token, [("POST", f"{WRITES}/configmaps", objects.body(objects.config_map("watched")))])
 
     def _heartbeats(self) -> None:
         """Every node's lease, every ten seconds, as kubelets do."""
-        while not self._beating.is_set():
+        while not self._over.is_set():
             asyncio.run(send_all(self.url, self.token, _leases(GROUPS), 1, "application/merge-patch+json"))
-            self._beating.wait(10)
+            self._over.wait(10)
 
     def call(self, method: str, path: str, tree: Any = None) -> Any:
         async def once() -> Any:
@@ -128,7 +130,9 @@ class Bench:
         return found, (cpu_seconds(self.own.pid) - before) / max(found.requests, 1) if self.own else None
 
     def close(self) -> None:
-        self._beating.set()
+        self._over.set()
+        if self._beating is not None:
+            self._beating.join()
         if self.own is not None:
             self.own.stop()
 
