@@ -53,6 +53,24 @@ async def test_pages_are_of_one_revision(send):
     assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
 
 
+async def test_a_token_that_is_too_old_is_answered_with_one_that_goes_on_from_what_there_is_now(kernel, send):
+    for name in "abcde":
+        await send("POST", CM, {"metadata": {"name": name}})
+    _, first = await send("GET", CM, limit="2")
+    await send("POST", CM, {"metadata": {"name": "cc"}})
+    kernel.log.aged = kernel.log.head
+    code, answer = await send("GET", CM, limit="2", **{"continue": first["metadata"]["continue"]})
+    assert (code, answer["reason"]) == (410, "Expired")
+    code, second = await send("GET", CM, limit="2", **{"continue": answer["metadata"]["continue"]})
+    assert code == 200
+    assert [item["metadata"]["name"] for item in second["items"]] == ["c", "cc"]
+    assert second["metadata"]["resourceVersion"] != first["metadata"]["resourceVersion"]
+    assert second["metadata"]["remainingItemCount"] == 2
+    _, third = await send("GET", CM, limit="2", **{"continue": second["metadata"]["continue"]})
+    assert [item["metadata"]["name"] for item in third["items"]] == ["d", "e"]
+    assert third["metadata"]["resourceVersion"] == second["metadata"]["resourceVersion"]
+
+
 async def test_an_update_must_name_its_object(send):
     await send("POST", CM, {"metadata": {"name": "a"}})
     code, answer = await send("PUT", f"{CM}/a", {"metadata": {}})

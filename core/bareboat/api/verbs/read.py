@@ -107,7 +107,7 @@ async def _page(service: Service, op: Operation, at: int, start: str, limit: int
     try:
         return await service.log.page(op.prefix, at, start, limit)
     except Compacted as error:
-        raise expired(at, error.compacted) from error
+        raise ExpiredPage(start) if start else expired(at, error.compacted) from error
 
 
 async def _all(service: Service, op: Operation, at: int, keys: Keys | None) -> list[Entry]:
@@ -211,11 +211,15 @@ def _too_new(wanted: int, head: int) -> Timeout:
 
 
 class ExpiredPage(ResourceExpired):
-    """Carries a token to go on from what there is now."""
+    """Carries a token to go on after a key from what there is now."""
 
-    def __init__(self, message: str, fresh: str) -> None:
+    def __init__(self, after: str) -> None:
+        message = (
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
+            "continue parameter, or use the continue token in this response to retrieve the remainder of the results."
+        )
         super().__init__(message, details={})
-        self.fresh = fresh
+        self.fresh = _encode_token(-1, after)
 
     def to_status(self) -> dict[str, Any]:
         return {**super().to_status(), "metadata": {"continue": self.fresh}}
@@ -234,11 +238,6 @@ def _decode_token(service: Service, op: Operation, token: str) -> tuple[int, str
         raise BadRequest(f"continue key is not valid: it is of another list than {op.resource.plural}")
     if decoded.rv == -1:  # a token given with an expired one: go on from what there is now
         return service.log.head, decoded.after
-    if decoded.rv < service.log.compacted:
-        fresh = _encode_token(-1, decoded.after)
-        message = (
-            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
-            "continue parameter, or use the continue token in this response to retrieve the remainder of the results."
-        )
-        raise ExpiredPage(message, fresh)
+    if decoded.rv < max(service.log.compacted, service.log.aged):
+        raise ExpiredPage(decoded.after)
     return decoded.rv, decoded.after
