@@ -61,9 +61,15 @@ class ImageStore:
         self.sweep()
 
     def __iter__(self) -> Iterator[ImageRecord]:
+        """Those that are there all the while, and perhaps some that come or go."""
         for path in sorted(self._records.glob("*.json")):
-            if not path.name.startswith("."):
-                yield msgspec.json.decode(path.read_bytes(), type=ImageRecord)
+            if path.name.startswith("."):
+                continue
+            try:
+                record = path.read_bytes()
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            yield msgspec.json.decode(record, type=ImageRecord)
 
     def listing(self) -> list[Image]:
         host = msgspec.structs.replace(self.host, tags=tuple(sorted({*self.host.tags, *self._asked})))

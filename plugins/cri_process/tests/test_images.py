@@ -190,6 +190,15 @@ class TestLoading:
         await pods.driver.remove_image(first[0])
         assert await pods.driver.image_fs_bytes() == 0
 
+    async def test_an_image_that_goes_while_images_are_listed_is_left_out(self, pods, busybox, tmp_path):
+        for name in "ab":
+            await pods.driver.load_image(docker_archive(tmp_path / name, config_of(Cmd=[name]), [layer(busybox)], [f"{name}:1"]))
+        listed = iter(pods.driver.engine.images)
+        first = next(listed)
+        other = next(name for name in ("docker.io/library/a:1", "docker.io/library/b:1") if name not in first.tags)
+        await pods.driver.remove_image(other)
+        assert other not in [tag for image in listed for tag in image.tags]
+
     async def test_what_is_no_image_is_refused_and_leaves_nothing(self, pods, tmp_path):
         (tmp_path / "x.tar").write_bytes(b"not a tar")
         with pytest.raises(InvalidConfig, match="no OCI layout"):
