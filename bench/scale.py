@@ -36,10 +36,13 @@ SPEAKERS = 50
 Found = dict[str, float]
 
 
-def _made(nodes: int, pods: int) -> Iterator[tuple[str, str, bytes]]:
+def _nodes(nodes: int) -> Iterator[tuple[str, str, bytes]]:
     for number in range(nodes):
         yield "POST", LEASES, objects.body(_beat(number))
         yield "POST", "/api/v1/nodes", objects.body(objects.node(f"node-{number}"))
+
+
+def _pods(nodes: int, pods: int) -> Iterator[tuple[str, str, bytes]]:
     for number in range(pods):
         yield "POST", PODS, objects.body(objects.pod(f"pod-{number}", number % nodes))
 
@@ -96,9 +99,13 @@ async def _delivered(url: str, token: str) -> float:
 
 
 async def filled(server: OwnServer, nodes: int, pods: int) -> None:
+    """Nodes are alive meanwhile, or the controllers would have all pods leave them."""
     token = await token_of(server)
     await namespaces(server.url, token)
-    await send_all(server.url, token, _made(nodes, pods))
+    await send_all(server.url, token, _nodes(nodes))
+    beating = asyncio.ensure_future(_heartbeats(server.url, token, nodes))
+    await send_all(server.url, token, _pods(nodes, pods))
+    beating.cancel()
 
 
 async def used(server: OwnServer, token: str, nodes: int) -> Found:
