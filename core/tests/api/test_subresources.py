@@ -12,6 +12,17 @@ from bareboat.models.codec import encode, from_tree
 from bareboat.models.status import BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 
 pytestmark = pytest.mark.virtual_time
+EVENT = {
+    "metadata": {"name": "e", "namespace": "default"},
+    "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
+    "note": "hello",
+    "reason": "Test",
+    "type": "Normal",
+    "eventTime": "2026-01-01T00:00:00.000000Z",
+    "reportingController": "t",
+    "reportingInstance": "t",
+    "action": "a",
+}
 
 
 class TestSubresources:
@@ -34,34 +45,6 @@ class TestSubresources:
         body = b'{"spec":{"replicas":7}}'
         checked(await client.transport.request("PATCH", path, body=body, content_type="application/merge-patch+json"))
         assert (await client.get(apps_v1.Deployment, "d", "default")).spec.replicas == 7
-
-    async def test_metadata_may_come_with_the_status(self, client):
-        """Of most kinds: labels of Deployments, and owners of Pods, do not."""
-        path = "/apis/apps/v1/namespaces/default/deployments/d"
-        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}}
-        spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
-        await client.create(from_tree(apps_v1.Deployment, {"metadata": {"name": "d", "namespace": "default"}, "spec": spec}))
-        await client.create(pod())
-        owner = {"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": "u"}
-        body = msgspec.json.encode({"metadata": {"annotations": {"told": "1"}, "labels": {"l": "1"}, "ownerReferences": [owner]}})
-        for at, kept in ((path, (None, "o")), ("/api/v1/namespaces/default/pods/p", ("1", None))):
-            answer = checked(
-                await client.transport.request("PATCH", f"{at}/status", body=body, content_type="application/merge-patch+json")
-            )
-            found = msgspec.json.decode(answer.body)["metadata"]
-            owners = found.get("ownerReferences") or [{}]
-            assert found["annotations"] == {"told": "1"}
-            assert (found.get("labels", {}).get("l"), owners[0].get("name")) == kept
-
-    async def test_metadata_of_some_kinds_is_no_part_of_their_status(self, client):
-        spec = {"attacher": "a.example", "nodeName": "n1", "source": {"persistentVolumeName": "v"}}
-        await client.create(from_tree(storage_v1.VolumeAttachment, {"metadata": {"name": "a"}, "spec": spec}))
-        path = "/apis/storage.k8s.io/v1/volumeattachments/a/status"
-        body = b'{"metadata":{"annotations":{"told":"1"}},"status":{"attached":true}}'
-        answer = checked(await client.transport.request("PATCH", path, body=body, content_type="application/merge-patch+json"))
-        found = msgspec.json.decode(answer.body)
-        assert found["status"] == {"attached": True}
-        assert "annotations" not in found["metadata"]
 
     async def test_binding_sets_the_node_once(self, client):
         await client.create(pod())
@@ -149,34 +132,12 @@ class TestServices:
 
 class TestVersions:
     async def test_an_event_is_one_object_in_two_groups(self, client):
-        tree = {
-            "metadata": {"name": "e", "namespace": "default"},
-            "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
-            "note": "hello",
-            "reason": "Test",
-            "type": "Normal",
-            "eventTime": "2026-01-01T00:00:00.000000Z",
-            "reportingController": "t",
-            "reportingInstance": "t",
-            "action": "a",
-        }
-        await client.create(from_tree(events_v1.Event, tree))
+        await client.create(from_tree(events_v1.Event, EVENT))
         assert (await client.get(core_v1.Event, "e", "default")).message == "hello"
         assert (await client.list(events_v1.Event, "default")).items[0].note == "hello"
 
     async def test_events_are_selected_by_the_fields_of_their_group(self, client):
-        tree = {
-            "metadata": {"name": "e", "namespace": "default"},
-            "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
-            "note": "hello",
-            "reason": "Test",
-            "type": "Normal",
-            "eventTime": "2026-01-01T00:00:00.000000Z",
-            "reportingController": "t",
-            "reportingInstance": "t",
-            "action": "a",
-        }
-        await client.create(from_tree(events_v1.Event, tree))
+        await client.create(from_tree(events_v1.Event, EVENT))
         for fields in ("reportingController=t", "regarding.name=p,reason=Test,type=Normal"):
             assert (await client.list(events_v1.Event, "default", fields=fields)).items
         for fields in ("reportingComponent=t", "source=t", "involvedObject.name=p"):
@@ -236,6 +197,9 @@ class TestMetadataWithAStatus:
         spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
         tree = {"metadata": {"name": "d", "namespace": "default"}, "spec": spec}
         assert await self.marked(client, await client.create(from_tree(apps_v1.Deployment, tree))) == ("yes", None)
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": "u"}
+        done = await client.patch(apps_v1.Deployment, "d", {"metadata": {"ownerReferences": [owner]}}, "default", subresource="status")
+        assert [o.name for o in done.metadata.ownerReferences] == ["o"]
 
     async def test_a_pod_keeps_its_owners(self, client):
         made = await client.create(pod())
@@ -247,3 +211,10 @@ class TestMetadataWithAStatus:
         spec = {"priorityLevelConfiguration": {"name": "global-default"}, "matchingPrecedence": 10000}
         made = await client.create(from_tree(flowcontrol_v1.FlowSchema, {"metadata": {"name": "f"}, "spec": spec}))
         assert await self.marked(client, made) == (None, None)
+
+    async def test_an_attachment_keeps_all(self, client):
+        spec = {"attacher": "a.example", "nodeName": "n1", "source": {"persistentVolumeName": "v"}}
+        made = await client.create(from_tree(storage_v1.VolumeAttachment, {"metadata": {"name": "a"}, "spec": spec}))
+        assert await self.marked(client, made) == (None, None)
+        done = await client.patch(storage_v1.VolumeAttachment, "a", {**self.changes, "status": {"attached": True}}, subresource="status")
+        assert (done.status.attached, done.metadata.annotations) == (True, {})

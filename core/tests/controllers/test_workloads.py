@@ -1,4 +1,4 @@
-"""Deployments, ReplicaSets, namespaces, endpoints and garbage on a kernel in memory, in virtual time."""
+"""Deployments, ReplicaSets, namespaces and endpoints on a kernel in memory, in virtual time."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from bareboat.controllers.registry import BUILTIN
 from bareboat.controllers.replicaset import ReplicaSetController
-from bareboat.models import apiextensions_v1, apps_v1, core_v1, discovery_v1, meta_v1
+from bareboat.models import apps_v1, core_v1, discovery_v1, meta_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.meta import set_condition
 from bareboat.models.status import Forbidden, NotFound
@@ -336,77 +336,3 @@ async def test_a_name_that_is_taken_gives_way_to_another(world):
     await world.client.create(deployment(1))
     await world.until(lambda: available(world, 1))
     assert (await world.client.get(apps_v1.Deployment, "web", "default")).status.collisionCount == 1
-
-
-async def owned(world, name, *owners, **more):
-    """A configuration map, perhaps of others."""
-    references = [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": o.metadata.name, "uid": o.metadata.uid, "blockOwnerDeletion": True, **more}
-        for o in owners
-    ]
-    tree = {"metadata": {"name": name, "namespace": "default", "ownerReferences": references}}
-    return await world.client.create(from_tree(core_v1.ConfigMap, tree))
-
-
-def maps_left(world, *names):
-    async def holds():
-        found = {m.metadata.name for m in (await world.client.list(core_v1.ConfigMap, "default")).items}
-        return found & {"a", "b", "c"} == set(names)
-
-    return holds
-
-
-async def test_a_circle_of_owners_does_not_wait_for_itself(world):
-    first = await owned(world, "a")
-    third = await owned(world, "c", await owned(world, "b", first))
-    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": third.metadata.uid, "blockOwnerDeletion": True}
-    await world.client.patch(core_v1.ConfigMap, "a", {"metadata": {"ownerReferences": [reference]}}, "default")
-    await world.client.delete(core_v1.ConfigMap, "a", "default", propagation="Foreground")
-    await world.until(maps_left(world))
-
-
-async def test_the_owner_that_is_left_is_still_the_controller(world):
-    stays = await owned(world, "a")
-    goes = await owned(world, "b")
-    await owned(world, "c", goes)
-    references = [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": "b", "uid": goes.metadata.uid},
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": stays.metadata.uid, "controller": True},
-    ]
-    await world.client.patch(core_v1.ConfigMap, "c", {"metadata": {"ownerReferences": references}}, "default")
-    await world.client.delete(core_v1.ConfigMap, "b", "default")
-
-    async def let_go():
-        return len((await world.client.get(core_v1.ConfigMap, "c", "default")).metadata.ownerReferences) == 1
-
-    await world.until(let_go)
-    (kept,) = (await world.client.get(core_v1.ConfigMap, "c", "default")).metadata.ownerReferences
-    assert (kept.name, kept.controller) == ("a", True)
-
-
-async def test_what_has_lost_an_owner_of_a_kind_that_was_not_served_goes_once_it_is(world):
-    owner = {"apiVersion": "example.com/v1", "kind": "Boat", "name": "gone", "uid": "1"}
-    await world.client.create(
-        from_tree(core_v1.ConfigMap, {"metadata": {"name": "left", "namespace": "default", "ownerReferences": [owner]}})
-    )
-    await asyncio.sleep(30)
-    assert (await world.client.get(core_v1.ConfigMap, "left", "default")).metadata.uid
-    schema = {"openAPIV3Schema": {"type": "object"}}
-    definition = {
-        "group": "example.com",
-        "scope": "Namespaced",
-        "names": {"plural": "boats", "kind": "Boat"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
-    }
-    await world.client.create(
-        from_tree(apiextensions_v1.CustomResourceDefinition, {"metadata": {"name": "boats.example.com"}, "spec": definition})
-    )
-
-    async def gone():
-        try:
-            await world.client.get(core_v1.ConfigMap, "left", "default")
-        except NotFound:
-            return True
-        return False
-
-    await world.until(gone)

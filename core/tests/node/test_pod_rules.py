@@ -4,14 +4,12 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
-import msgspec
 import pytest
 from msgspec import structs
 
 from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, ContainerConfig
 from bareboat.models import core_v1, meta_v1
-from bareboat.models.meta import get_condition
 from bareboat.node import admission, restarts, status, translation
 from bareboat.node.allocations import Allocations, ports_of, requests_of
 from bareboat.node.monitoring import Monitors
@@ -201,24 +199,6 @@ def test_hosts_of_a_pod_in_the_nodes_network_are_the_nodes(tmp_path):
     mounts = PodFiles(tmp_path / "pod", tmp_path / "logs").mounts(found, found.spec.containers[0], "10.0.0.2", config)
     text = next(Path(m.host_path) for m in mounts if m.container_path == "/etc/hosts").read_text()
     assert text == f"# Kubernetes-managed hosts file (host network).\n{Path('/etc/hosts').read_text()}"
-
-
-def test_a_message_from_the_log_ends_as_the_output_did(tmp_path):
-    container = core_v1.Container(name="a", image="i", terminationMessagePolicy="FallbackToLogsOnError")
-    log = tmp_path / "0.log"
-    log.write_text("2026-01-02T03:04:05.000000000Z stdout F one\n2026-01-02T03:04:05.000000000Z stdout P DONE\n")
-    ended = msgspec.structs.replace(attempt("a", "EXITED", 1), config=ContainerConfig(name="a", image="i", log_path=str(log)))
-    assert PodFiles(tmp_path, tmp_path).termination_message(container, ended) == "one\nDONE"
-
-
-def test_a_pod_that_fails_while_it_initializes_names_what_did_not_end_well():
-    found = pod("Never", inits=["one", "two", "three", sidecar("four")])
-    seen = {"one": Observed(attempts=[attempt("one", "EXITED")]), "two": Observed(attempts=[attempt("two", "EXITED", 1)])}
-    of = lambda c: status.container_status("r", c, seen.get(c.name, Observed()), True)  # noqa: E731
-    told = core_v1.PodStatus(phase="Failed", containerStatuses=[of(c) for c in found.spec.containers])
-    told.initContainerStatuses = [status.init_status(of(c)) for c in found.spec.initContainers]
-    status.conditions(found, told, has_sandbox=True, is_initialized=False, now="2026-01-01T00:00:00Z")
-    assert get_condition(told.conditions, "Initialized").message == "containers with incomplete status: [two three four]"
 
 
 def test_the_host_name_is_the_full_one_where_the_pod_wants_it():

@@ -1,7 +1,5 @@
 """Links in HTML that comes through the proxy."""
 
-import time
-
 import pytest
 
 from bareboat.server.rewriting import KEPT, Document, behind, rewritten
@@ -55,10 +53,9 @@ async def test_only_tags_with_such_links_change_however_the_bytes_come(size):
 
 
 def test_what_never_ends_is_sent_as_it_is():
-    began, document = time.process_time(), Document(place)
+    document = Document(place)
     sent = b""
     for number in range(1, 101):
         sent += document.fed(b"<!-- " + b"x" * 16_000)
         assert number * 16_005 - len(sent) <= KEPT
     assert sent + document.ended() == (b"<!-- " + b"x" * 16_000) * 100
-    assert time.process_time() - began < 5
