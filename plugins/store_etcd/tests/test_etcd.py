@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bareboat.contracts.errors import DriverError, InvalidConfig, Unavailable
-from bareboat.testing.shared_store_suite import told_while_it_hangs
+from bareboat.testing.shared_store_suite import asked_when_it_hung, told_while_it_hangs
 from bareboat.testing.store_suite import row
 from bareboat_store_etcd.options import EtcdOptions
 from bareboat_store_etcd.plugin import EtcdStore
@@ -79,3 +79,7 @@ async def test_what_was_acknowledged_survives_a_crash(etcd):
 
 async def test_an_etcd_that_hangs_is_told_in_time_and_what_it_did_is_known_later(etcd):
     await told_while_it_hangs(await opened(etcd, "/hangs"), etcd.pause, etcd.resume)
+
+
+async def test_a_write_that_etcd_hung_on_is_asked_about_before_it_is_given_up(etcd):
+    await asked_when_it_hung(await opened(etcd, "/hung"), etcd.pause, etcd.resume)

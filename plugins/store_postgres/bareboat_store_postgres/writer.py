@@ -61,8 +61,7 @@ class Writer:
 
     async def _answered(self, rows: Sequence[Row], known: int, guards: Sequence[str], strict: bool) -> int:
         """What the database says of the batch, asked until it can be told. Raises DriverError."""
-        sent = False
-        deadline = asyncio.get_running_loop().time() + self._options.timeout
+        sent, deadline = False, 0.0
         while True:
             try:
                 connection = await self._line.connected()
@@ -74,7 +73,9 @@ class Writer:
                 if not unanswered(error):
                     raise translate(error, self._options.shown) from error
                 self._line.give_up()
-                if asyncio.get_running_loop().time() + PAUSE > deadline:
+                now = asyncio.get_running_loop().time()
+                deadline = deadline or now + self._options.timeout  # time to ask: what was waited for the answer does not count
+                if now + PAUSE > deadline:
                     failure = translate(error, self._options.shown)
                     raise (Uncertain(f"{failure.message}, and could not be asked whether it wrote") if sent else failure) from error
                 await asyncio.sleep(PAUSE)

@@ -11,7 +11,7 @@ import pytest
 
 from bareboat.contracts.errors import InvalidConfig, Unavailable
 from bareboat.testing.postgres import Postgres, place, programs
-from bareboat.testing.shared_store_suite import told_while_it_hangs
+from bareboat.testing.shared_store_suite import asked_when_it_hung, told_while_it_hangs
 from bareboat.testing.store_suite import row
 from bareboat_store_postgres.options import PostgresOptions, arguments
 from bareboat_store_postgres.plugin import PostgresStore
@@ -129,6 +129,10 @@ async def test_what_was_acknowledged_survives_a_crash_of_the_database(postgres):
 async def test_a_database_that_hangs_is_told_in_time_and_what_it_did_is_known_later(postgres, caplog):
     caplog.set_level(logging.ERROR)
     await told_while_it_hangs(await opened(postgres, "hangs"), postgres.pause, postgres.resume)
+
+
+async def test_a_write_that_the_database_hung_on_is_asked_about_before_it_is_given_up(postgres):
+    await asked_when_it_hung(await opened(postgres, "hung"), postgres.pause, postgres.resume)
 
 
 async def test_a_server_whose_row_was_tidied_away_writes_on(postgres):
