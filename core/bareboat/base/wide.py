@@ -9,19 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from itertools import chain
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 #: Keys of a plain one at most, and into how many a larger one is divided (a power of two).
 PLAIN, PARTS = 1024, 64
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 T = TypeVar("T")
+#: What one part is.
+P = TypeVar("P", bound="dict[Any, Any] | set[Any]")
 
 
-class WideDict(Generic[K, V]):
-    """As ``dict``, as far as it goes; looking up costs a tenth of a microsecond."""
+class _Wide(Collection[K], Generic[K, P]):
+    """What both are made of: one plain part, or PARTS of them. The set bits of ``_mask`` of a key's hash number its part."""
 
     __slots__ = ("_mask", "_parts")
+    _mask: int
+    _parts: list[P]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._parts[hash(key) & self._mask]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __bool__(self) -> bool:
+        return any(self._parts)
+
+    def __iter__(self) -> Iterator[K]:
+        return chain.from_iterable(self._parts)
+
+    def parts(self) -> list[P]:
+        """What it consists of: to be looked at and copied piece by piece, not to be changed."""
+        return self._parts
+
+
+class WideDict(_Wide[K, dict[K, V]], Generic[K, V]):
+    """As ``dict``, as far as it goes; looking up costs a tenth of a microsecond."""
+
+    __slots__ = ()
 
     def __init__(self) -> None:
         self._mask = 0
@@ -36,9 +62,6 @@ class WideDict(Generic[K, V]):
 
     def __getitem__(self, key: K) -> V:
         return self._parts[hash(key) & self._mask][key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._parts[hash(key) & self._mask]
 
     def __setitem__(self, key: K, value: V) -> None:
         part = self._parts[hash(key) & self._mask]
@@ -56,15 +79,6 @@ class WideDict(Generic[K, V]):
     def pop(self, key: K, /, *default: V | T) -> V | T:
         return self._parts[hash(key) & self._mask].pop(key, *default)
 
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
-
-    def __bool__(self) -> bool:
-        return any(self._parts)
-
-    def __iter__(self) -> Iterator[K]:
-        return chain.from_iterable(self._parts)
-
     def values(self) -> Iterator[V]:
         return chain.from_iterable(part.values() for part in self._parts)
 
@@ -73,10 +87,6 @@ class WideDict(Generic[K, V]):
 
     def clear(self) -> None:
         self._mask, self._parts = 0, [{}]
-
-    def parts(self) -> list[dict[K, V]]:
-        """What it consists of: to be looked at and copied piece by piece, not to be changed."""
-        return self._parts
 
     def popitem(self) -> tuple[K, V]:
         """Some item; of a small one the last that came. Raises KeyError if there is none."""
@@ -93,10 +103,10 @@ class WideDict(Generic[K, V]):
         self._mask, self._parts = mask, parts
 
 
-class WideSet(Collection[K], Generic[K]):
+class WideSet(_Wide[K, set[K]]):
     """As ``set``, as far as it goes. Where there are many sets and few are large, ``put_into`` makes wide only those."""
 
-    __slots__ = ("_lent", "_mask", "_parts")
+    __slots__ = ("_lent",)
 
     def __init__(self, keys: Iterable[K] = ()) -> None:
         self._mask = 0
@@ -114,22 +124,6 @@ class WideSet(Collection[K], Generic[K]):
 
     def discard(self, key: K) -> None:
         self._own(hash(key) & self._mask).discard(key)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._parts[hash(key) & self._mask]
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
-
-    def __bool__(self) -> bool:
-        return any(self._parts)
-
-    def __iter__(self) -> Iterator[K]:
-        return chain.from_iterable(self._parts)
-
-    def parts(self) -> list[set[K]]:
-        """As of a ``WideDict``."""
-        return self._parts
 
     def snapshot(self) -> WideSet[K]:
         """The keys of now, in no time: what changes later is copied then, a part of it at a time. Not to be changed."""

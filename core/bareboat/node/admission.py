@@ -7,15 +7,17 @@ turned away (phase Failed), or None.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from bareboat.models import core_v1
-from bareboat.node.allocations import Allocations, ports_of, requests_of
+from bareboat.models.host_ports import host_ports
+from bareboat.models.node_fit import matches_node, tolerated
+from bareboat.node.allocations import Allocations, requests_of
 
 MEMORY_TAINT = "node.kubernetes.io/memory-pressure"
 APP_ARMOR = Path("/sys/kernel/security/apparmor")
-AFFINITY = "NodeAffinity"
+#: What the node may have been told later than the scheduler: these are to be asked once more with what the node is now.
+OF_NODE = ("NodeAffinity", "TaintToleration")
 #: What a pod may set without harm to others: each has a namespace of its own in the kernel.
 SAFE_SYSCTLS = re.compile(
     r"kernel\.shm_rmid_forced|net\.ipv4\.(ip_local_port_range|tcp_syncookies|ping_group_range|ip_unprivileged_port_start"
@@ -23,9 +25,10 @@ SAFE_SYSCTLS = re.compile(
 )
 
 
-def refusal(pod: core_v1.Pod, labels: Mapping[str, str], allocations: Allocations) -> tuple[str, str] | None:
+def refusal(pod: core_v1.Pod, node: core_v1.Node, allocations: Allocations) -> tuple[str, str] | None:
     """(reason, message)."""
-    return _sysctls(pod) or _app_armor(pod) or _room(pod, allocations) or _affinity(pod, labels) or _ports(pod, allocations)
+    of_itself = _sysctls(pod) or _app_armor(pod)
+    return of_itself or _room(pod, allocations) or _affinity(pod, node) or _ports(pod, allocations) or _taints(pod, node)
 
 
 def under_pressure(pod: core_v1.Pod) -> tuple[str, str] | None:
@@ -69,13 +72,20 @@ def _room(pod: core_v1.Pod, allocations: Allocations) -> tuple[str, str] | None:
     return f"OutOf{short.resource}", f"Node didn't have enough resource: {short.resource}, {amounts}"
 
 
-def _affinity(pod: core_v1.Pod, labels: Mapping[str, str]) -> tuple[str, str] | None:
-    if all(labels.get(key) == value for key, value in pod.spec.nodeSelector.items()):
+def _affinity(pod: core_v1.Pod, node: core_v1.Node) -> tuple[str, str] | None:
+    if matches_node(pod.spec.nodeSelector, pod.spec.affinity.nodeAffinity if pod.spec.affinity else None, node):
         return None
-    return AFFINITY, "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+    return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
 
 
 def _ports(pod: core_v1.Pod, allocations: Allocations) -> tuple[str, str] | None:
-    if not allocations.taken(pod.metadata.uid, ports_of(pod)):
+    if not allocations.taken(pod.metadata.uid, host_ports(pod)):
         return None
     return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+
+
+def _taints(pod: core_v1.Pod, node: core_v1.Node) -> tuple[str, str] | None:
+    """Whoever is bound past the scheduler is held to NoExecute as well."""
+    if all(tolerated(taint, pod.spec.tolerations) for taint in node.spec.taints if taint.effect == "NoExecute"):
+        return None
+    return "TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"

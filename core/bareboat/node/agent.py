@@ -101,7 +101,7 @@ class NodeAgent:
         self._policies = (
             None if policies is None else PolicyWatcher(config.name, config.service_cidr, policies, policy_client or client, clock)
         )
-        self.services.labels = self._node_network.labels
+        self.services.this_node = self._node_network.node
         self._pressure = Pressure(self.stats.current, self._pods.list, self._evict, clock)
         self.services.memory_is_short = lambda: self._pressure.memory
         self._zone = Zone(config.domain, self._informers) if proxy is not None and self._runtime.capabilities.reachable else None

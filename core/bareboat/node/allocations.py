@@ -11,13 +11,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from bareboat.models import core_v1
+from bareboat.models.host_ports import HostPort, ports_clash
 from bareboat.models.quantity import Quantity
 from bareboat.node.status import is_sidecar
 
 Amounts = dict[str, int]
-#: Protocol, number, and address of the host, "" for all of them.
-Port = tuple[str, int, str]
-_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - to compare with
 
 
 class Shortage(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,15 +38,14 @@ class Allocations:
     def __init__(self, capacity: Mapping[str, str]) -> None:
         self._capacity = capacity
         self._pods: dict[str, Amounts] = {}
-        self._ports: dict[str, frozenset[Port]] = {}
+        self._ports: dict[str, frozenset[HostPort]] = {}
 
-    def claim(self, uid: str, ports: frozenset[Port]) -> None:
+    def claim(self, uid: str, ports: frozenset[HostPort]) -> None:
         self._ports[uid] = ports
 
-    def taken(self, uid: str, ports: frozenset[Port]) -> bool:
+    def taken(self, uid: str, ports: frozenset[HostPort]) -> bool:
         """Whether another pod has one of them."""
-        others = [port for other, held in self._ports.items() if other != uid for port in held]
-        return any(mine[:2] == theirs[:2] and (mine[2] == theirs[2] or "" in (mine[2], theirs[2])) for mine in ports for theirs in others)
+        return ports_clash(ports, (port for other, held in self._ports.items() if other != uid for port in held))
 
     def set(self, uid: str, requests: Amounts) -> None:
         self._pods[uid] = requests
@@ -101,13 +98,6 @@ def requests_of(pod: core_v1.Pod, resources: Mapping[str, core_v1.ResourceRequir
     running = _plus(running, sidecars)
     total = {name: max(running.get(name, 0), largest.get(name, 0)) for name in {*running, *largest}}
     return _plus(total, {name: amount(name, text) for name, text in pod.spec.overhead.items()})
-
-
-def ports_of(pod: core_v1.Pod) -> frozenset[Port]:
-    """On the host."""
-    sidecars = [container for container in pod.spec.initContainers if is_sidecar(container)]
-    ports = [port for container in [*sidecars, *pod.spec.containers] for port in container.ports if port.hostPort]
-    return frozenset((p.protocol or "TCP", p.hostPort, "" if p.hostIP in _ALL_ADDRESSES else p.hostIP) for p in ports)
 
 
 def _plus(left: Amounts, right: Amounts) -> Amounts:

@@ -77,11 +77,6 @@ class NodeNetwork:
         """This one, as it was seen last."""
         return self._nodes.get(self._config.name)
 
-    def labels(self) -> dict[str, str]:
-        """Of this node."""
-        found = self.node()
-        return dict(found.metadata.labels) if found is not None else {}
-
     def _network_config(self) -> NetworkConfig | None:
         """None until the node has its range."""
         own, peers = "", []

@@ -60,7 +60,7 @@ class NodeServices:
         self.allocations = Allocations(self.allocatable)
         self.storage = NodeStorage(config.name, state_dir, volume_drivers, self.find, self.token, clock, Growing(client, events))
         self.memory_is_short: Callable[[], bool] = lambda: False
-        self.labels: Callable[[], Mapping[str, str]] = dict
+        self.this_node: Callable[[], core_v1.Node | None] = lambda: None
         self._pods = pods
         self._services = services
         self._state_dir = state_dir

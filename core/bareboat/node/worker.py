@@ -14,9 +14,9 @@ from pathlib import Path
 from bareboat.base.tasks import Tasks
 from bareboat.contracts.errors import DriverError
 from bareboat.models import core_v1
+from bareboat.models.host_ports import host_ports
 from bareboat.models.status import ApiError, NotFound
 from bareboat.node import admission, restarts, status, translation
-from bareboat.node.allocations import ports_of
 from bareboat.node.containers import RESYNC, RETRY, Containers
 from bareboat.node.image_volumes import mount_image
 from bareboat.node.interruption import Interrupted, unless
@@ -150,7 +150,12 @@ class PodWorker:
         await self._stop(pod, translation.grace_of(pod))
         self._containers.read_messages(pod)
         await self._sandboxing.release()
-        await self._reporting.write(pod, self._reporting.compose(pod))
+        await self._tell_end(pod, self._reporting.compose(pod))
+
+    async def _tell_end(self, pod: core_v1.Pod, found: core_v1.PodStatus) -> None:
+        """Who hears of it may have what the pod had: it is given back before."""
+        self._node.allocations.forget(self.uid)
+        await self._reporting.write(pod, found)
 
     async def _finish(self, pod: core_v1.Pod) -> None:
         """Of a pod that has ended nothing stays but logs and what the runtime remembers."""
@@ -168,22 +173,23 @@ class PodWorker:
         found = self._reporting.compose(pod, failed=(reason, message), over=True)
         if self._evicted:
             status.disrupted(pod, found, message, self._node.clock.timestamp())
-        await self._reporting.write(pod, found)
+        await self._tell_end(pod, found)
 
     async def _refusal(self, pod: core_v1.Pod) -> tuple[str, str] | None:
         """Asked once, before anything of the pod is here."""
         if self._admitted:
             return None
         new = not self._state.newest() and self._state.sandbox is None and not pod.status.containerStatuses
-        refused = admission.refusal(pod, self._node.labels(), self._node.allocations) if new else None
+        node = self._node.this_node() or core_v1.Node()
+        refused = admission.refusal(pod, node, self._node.allocations) if new else None
         if new and refused is None and self._node.memory_is_short():
             refused = admission.under_pressure(pod)
-        if refused is not None and refused[0] == admission.AFFINITY:  # the scheduler may know of a label sooner
+        if refused is not None and refused[0] in admission.OF_NODE:
             node = await self._node.client.get(core_v1.Node, self._node.config.name)
-            refused = admission.refusal(pod, node.metadata.labels, self._node.allocations)
+            refused = admission.refusal(pod, node, self._node.allocations)
         self._admitted = refused is None
         if self._admitted:
-            self._node.allocations.claim(self.uid, ports_of(pod))
+            self._node.allocations.claim(self.uid, host_ports(pod))
         return refused
 
     async def _refuse(self, pod: core_v1.Pod, reason: str, message: str) -> None:

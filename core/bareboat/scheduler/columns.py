@@ -16,11 +16,12 @@ import numpy as np
 from bareboat.base.wide import WideDict
 from bareboat.contracts.scheduling import BoolArray, FloatArray, NodeArrays
 from bareboat.models import core_v1
+from bareboat.models.host_ports import HostPort
 from bareboat.scheduler.counts import Counts, Groups, Matcher
 from bareboat.scheduler.domains import Domains
 from bareboat.scheduler.facts import NodeFacts
 from bareboat.scheduler.placed import PlacedPod
-from bareboat.scheduler.requests import HostPort, amounts
+from bareboat.scheduler.requests import amounts
 from bareboat.scheduler.rows import Rows
 from bareboat.scheduler.taints import TaintSets
 

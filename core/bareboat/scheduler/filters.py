@@ -12,11 +12,12 @@ import numpy as np
 
 from bareboat.contracts.scheduling import FloatArray, NodeArrays, PodRequest, SchedulingPolicy
 from bareboat.models import core_v1
+from bareboat.models.host_ports import ports_clash
 from bareboat.models.selectors import NOTHING, Selector
 from bareboat.scheduler.columns import Columns
 from bareboat.scheduler.interpod import InterPod
 from bareboat.scheduler.placed import claims_of
-from bareboat.scheduler.requests import PodUse, pod_request, ports_clash
+from bareboat.scheduler.requests import PodUse, pod_request
 from bareboat.scheduler.spread import Spread
 from bareboat.scheduler.static import StaticFit, StaticFits
 from bareboat.scheduler.storage import Storage

@@ -1,4 +1,4 @@
-"""What a pod asks of a node: resource requests summed as upstream does, and the host ports it needs. Pure functions.
+"""What a pod asks of a node: resource requests summed as upstream does, and its ports of the host. Pure functions.
 
 Sum of the containers and restartable init containers, or the largest ordinary init container (plus the sidecars started
 before it) if that is more, plus overhead. Units: cpu in millicores, everything else in its own unit (bytes, pieces).
@@ -6,26 +6,25 @@ before it) if that is more, plus overhead. Units: cpu in millicores, everything 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from bareboat.base.memo import remembered
 from bareboat.contracts.scheduling import PodRequest
 from bareboat.models import core_v1
+from bareboat.models.host_ports import HostPort, host_ports
 from bareboat.models.quantity import Quantity
 
 #: What a container without a request counts as when nodes are scored (millicores, bytes).
 DEFAULT_CPU = 100.0
 DEFAULT_MEMORY = 200.0 * 2**20
 
-HostPort = tuple[str, str, int]
-
 _ENCODER = msgspec.json.Encoder()
 
 
 class PodUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What a placed pod takes from its node; ``ports`` are (host IP, protocol, port)."""
+    """What a placed pod takes from its node."""
 
     requests: dict[str, float]
     nonzero: dict[str, float]
@@ -73,7 +72,7 @@ def pod_use(pod: core_v1.Pod) -> PodUse:
         _maximum(requests, granted := _total(pod, _granted(pod)))
         _maximum(nonzero, {k: v for k, v in granted.items() if k in nonzero})
     requests["pods"] = 1.0
-    return PodUse(requests=requests, nonzero=nonzero, ports=frozenset(_host_ports(pod)))
+    return PodUse(requests=requests, nonzero=nonzero, ports=host_ports(pod))
 
 
 def pod_request(pod: core_v1.Pod, use: PodUse) -> PodRequest:
@@ -128,16 +127,3 @@ def _sum(left: Mapping[str, float], right: Mapping[str, float]) -> dict[str, flo
 def _maximum(into: dict[str, float], other: Mapping[str, float]) -> None:
     for name, value in other.items():
         into[name] = max(into.get(name, 0.0), value)
-
-
-def _host_ports(pod: core_v1.Pod) -> Iterable[HostPort]:
-    for container in [*pod.spec.containers, *(c for c in pod.spec.initContainers if c.restartPolicy == "Always")]:
-        for port in container.ports:
-            if port.hostPort:
-                yield (port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort)  # noqa: S104  the API's word for every address
-
-
-def ports_clash(wanted: frozenset[HostPort], taken: Iterable[HostPort]) -> bool:
-    """0.0.0.0 clashes with every address."""
-    wildcard = "0.0.0.0"  # noqa: S104
-    return any((p == t and proto == tproto and (ip == tip or wildcard in (ip, tip))) for ip, proto, p in wanted for tip, tproto, t in taken)

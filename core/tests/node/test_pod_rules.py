@@ -10,13 +10,16 @@ from msgspec import structs
 from bareboat.base.clock import SystemClock
 from bareboat.contracts.cri import Container, ContainerConfig
 from bareboat.models import core_v1, meta_v1
+from bareboat.models.host_ports import host_ports
 from bareboat.node import admission, restarts, status, translation
-from bareboat.node.allocations import Allocations, ports_of, requests_of
+from bareboat.node.allocations import Allocations, requests_of
 from bareboat.node.monitoring import Monitors
 from bareboat.node.pod_files import PodFiles, hosts, resolv_conf
 from bareboat.node.pod_state import PodState
 from bareboat.node.status import Observed
 from bareboat.node.termination import Termination
+
+NODE = core_v1.Node(metadata=meta_v1.ObjectMeta(name="n1", labels={"disk": "ssd"}))
 
 
 def pod(policy="Always", inits=(), containers=("a",), **spec):
@@ -120,11 +123,11 @@ def test_a_node_takes_what_it_has_room_for():
         return found
 
     room.set("other", requests_of(asking("1500m")))
-    assert admission.refusal(asking("500m"), {}, room) is None
+    assert admission.refusal(asking("500m"), NODE, room) is None
     message = "Node didn't have enough resource: cpu, requested: 501, used: 1500, capacity: 2000"
-    assert admission.refusal(asking("501m"), {}, room) == ("OutOfcpu", message)
+    assert admission.refusal(asking("501m"), NODE, room) == ("OutOfcpu", message)
     room.set("another", {})
-    assert admission.refusal(asking("1m"), {}, room) == ("OutOfpods", "Node didn't have enough resource: pods")
+    assert admission.refusal(asking("1m"), NODE, room) == ("OutOfpods", "Node didn't have enough resource: pods")
 
 
 def test_requests_count_the_largest_init_container_sidecars_and_overhead():
@@ -149,13 +152,13 @@ def test_only_safe_sysctls_are_set():
         return pod(securityContext=core_v1.PodSecurityContext(sysctls=[core_v1.Sysctl(name=name, value="1")]), **spec)
 
     room = Allocations({})
-    assert admission.refusal(with_sysctl("net.ipv4.tcp_syncookies"), {}, room) is None
-    assert admission.refusal(with_sysctl("net/ipv4/tcp_syncookies"), {}, room) is None
-    assert admission.refusal(with_sysctl("kernel.msgmax"), {}, room) == (
+    assert admission.refusal(with_sysctl("net.ipv4.tcp_syncookies"), NODE, room) is None
+    assert admission.refusal(with_sysctl("net/ipv4/tcp_syncookies"), NODE, room) is None
+    assert admission.refusal(with_sysctl("kernel.msgmax"), NODE, room) == (
         "SysctlForbidden",
         'forbidden sysctl: "kernel.msgmax" not allowlisted',
     )
-    assert admission.refusal(with_sysctl("net.ipv4.tcp_syncookies", hostNetwork=True), {}, room)[0] == "SysctlForbidden"
+    assert admission.refusal(with_sysctl("net.ipv4.tcp_syncookies", hostNetwork=True), NODE, room)[0] == "SysctlForbidden"
 
 
 async def test_sidecars_stop_last_and_in_reverse_order():
@@ -226,9 +229,9 @@ def test_an_agent_that_starts_again_goes_on_from_what_was_told_of_a_container():
 def test_a_profile_that_nobody_enforces_is_refused(monkeypatch, tmp_path):
     security = core_v1.PodSecurityContext(appArmorProfile=core_v1.AppArmorProfile(type="RuntimeDefault"))
     monkeypatch.setattr(admission, "APP_ARMOR", tmp_path / "none")
-    assert admission.refusal(pod(securityContext=security), {}, Allocations({}))[0] == "AppArmor"
+    assert admission.refusal(pod(securityContext=security), NODE, Allocations({}))[0] == "AppArmor"
     monkeypatch.setattr(admission, "APP_ARMOR", tmp_path)
-    assert admission.refusal(pod(securityContext=security), {}, Allocations({})) is None
+    assert admission.refusal(pod(securityContext=security), NODE, Allocations({})) is None
 
 
 @pytest.mark.parametrize(
@@ -249,8 +252,29 @@ def test_two_pods_do_not_have_one_port_of_the_host(held, asked, free):
         return found
 
     room = Allocations({})
-    room.claim("another", ports_of(with_port(held)))
-    refused = admission.refusal(with_port(asked), {}, room)
+    room.claim("another", host_ports(with_port(held)))
+    refused = admission.refusal(with_port(asked), NODE, room)
     assert (refused is None) is free
     room.forget("another")
-    assert admission.refusal(with_port(asked), {}, room) is None
+    assert admission.refusal(with_port(asked), NODE, room) is None
+
+
+@pytest.mark.parametrize(("operator", "taken"), [("In", True), ("NotIn", False)])
+def test_a_pod_that_was_bound_past_the_scheduler_is_held_to_its_required_affinity(operator, taken):
+    wanted = core_v1.NodeSelectorRequirement(key="disk", operator=operator, values=["ssd"])
+    terms = core_v1.NodeSelector(nodeSelectorTerms=[core_v1.NodeSelectorTerm(matchExpressions=[wanted])])
+    affinity = core_v1.Affinity(nodeAffinity=core_v1.NodeAffinity(requiredDuringSchedulingIgnoredDuringExecution=terms))
+    refused = admission.refusal(pod(affinity=affinity), NODE, Allocations({}))
+    message = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+    assert refused == (None if taken else ("NodeAffinity", message))
+
+
+def test_a_pod_that_was_bound_past_the_scheduler_is_held_to_taints_of_effect_no_execute():
+    def tainted(effect):
+        return core_v1.Node(metadata=NODE.metadata, spec=core_v1.NodeSpec(taints=[core_v1.Taint(key="k", value="v", effect=effect)]))
+
+    tolerating = pod(tolerations=[core_v1.Toleration(key="k", operator="Exists", tolerationSeconds=5)])
+    assert admission.refusal(pod(), tainted("NoSchedule"), Allocations({})) is None
+    assert admission.refusal(tolerating, tainted("NoExecute"), Allocations({})) is None
+    message = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+    assert admission.refusal(pod(), tainted("NoExecute"), Allocations({})) == ("TaintToleration", message)

@@ -81,7 +81,7 @@ class Node(SimpleNamespace):
         self.runtime_state = RuntimeState(self.runtime, self.clock, lambda _: None)
         self.network, self.allocatable = None, {}
         self.memory_is_short = lambda: False
-        self.allocations, self.labels = Allocations(self.allocatable), dict
+        self.allocations, self.this_node = Allocations(self.allocatable), core_v1.Node
         self.config = SimpleNamespace(internal_ip="10.0.0.1", domain="cluster.local", dns_servers=())
         self.images = images = SimpleNamespace(ensure=self.ensure)
         self.handlers = SimpleNamespace(images=lambda _: images, name=lambda _: "memory", of_pod=self.handler)
