@@ -122,21 +122,32 @@ class Service:
             return answers.failure(InternalError("Internal Server Error", reason="InternalError"))
 
     async def _decided(self, request: ApiRequest, info: RequestInfo) -> ApiResponse:
-        """The answer with its warnings; from the start again while other servers change what the write is decided on."""
+        """The answer with its warnings; from the start again while other servers change what the write is decided on.
+
+        A refusal or the answer of a dry run is given when what it was decided on is durable: nothing older is found afterwards.
+        """
         for _ in range(TRIES):
             op = self.operation(request, info)
             try:
                 if self.log.shared and info.verb != "watch":
                     await self.caught_up(op)
-                response = await (self.virtual.get((op.resource.key, info.subresource)) or self._verbs.run)(op)
-            except ApiError as error:
-                response = answers.failure(error)
+                response = await self._answer_of(op)
             except Raced as error:
                 log.info("%s %s is decided again: %s", request.method, request.path, error)
                 continue
             response.warnings = op.warnings
             return response
         raise Conflict("too many writers at once; try again", details={})
+
+    async def _answer_of(self, op: Operation) -> ApiResponse:
+        """Raises Raced."""
+        try:
+            response = await (self.virtual.get((op.resource.key, op.info.subresource)) or self._verbs.run)(op)
+        except ApiError as error:
+            response = answers.failure(error)
+        if (response.status >= 400 or "dryRun" in op.request.query) and op.info.verb not in READS:
+            await self.log.confirmed()
+        return response
 
     async def caught_up(self, op: Operation) -> None:
         """Until this server has seen what the request may rely on: all that was written before it, or the revision that it names."""

@@ -96,6 +96,9 @@ class Log:
         self._tasks = Tasks()
         self._housekeeping = Housekeeping(self, clock)
         self._busy = asyncio.Lock()
+        #: batches that were not stored; and who waits for the end of the one under way
+        self._failures = 0
+        self._ending: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Open the store and load the live rows. Raises DriverError."""
@@ -205,6 +208,26 @@ class Log:
             if row.revision == entry.revision:
                 return await asyncio.shield(future)
         raise Raced(f"{entry.key}: the write that was built on failed")
+
+    async def confirmed(self) -> None:
+        """Until the writes under way are durable: what ``newest`` gave was counted with them, and who is refused because of it must
+        find it so. Raises StoreFailed if they were lost, Raced if another server was faster."""
+        last, failures = self._next - 1, self._failures
+        while self.head < last:
+            await self._batch_ended()
+            if self._failures != failures:
+                raise StoreFailed(self.fault)
+
+    async def _batch_ended(self) -> None:
+        """Until the next batch has ended, whichever way."""
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._ending)
+
+    def _end_batch(self) -> None:
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            ending.set_result(None)
 
     async def snapshot(self, prefix: str, revision: int) -> list[Entry]:
         """The entries under ``prefix`` as they were at ``revision``, in key order. Raises Compacted."""
@@ -379,6 +402,7 @@ class Log:
         for _, change, future in batch:
             if not future.done():
                 future.set_result(change.entry)
+        self._end_batch()
 
     def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: Exception) -> None:
         log.error("a batch of %d writes was not stored: %s", len(batch), error, exc_info=None if isinstance(error, DriverError) else error)
@@ -392,3 +416,5 @@ class Log:
                 failure = StoreFailed(str(error))
                 failure.__cause__ = error
                 future.set_exception(failure)
+        self._failures += 1
+        self._end_batch()

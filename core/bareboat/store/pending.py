@@ -19,7 +19,7 @@ PROVISIONAL = 1 << 60
 class Pending:
     """One write. ``base`` is the write under way that it changes, ``current`` the entry (of that write, or a live one, or None)."""
 
-    __slots__ = ("base", "current", "deleted", "entry", "expires_at", "future", "guards", "head", "settled", "stored")
+    __slots__ = ("base", "current", "deleted", "entry", "error", "expires_at", "future", "guards", "head", "settled", "stored")
 
     def __init__(
         self, entry: Entry, head: bytes, stored: bytes, *, deleted: bool, current: Entry | None, base: Pending | None, guards: Sequence[str]
@@ -33,6 +33,8 @@ class Pending:
         self.guards = guards
         self.future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
         self.settled: Entry | None = None
+        #: why it was not written
+        self.error: Exception | None = None
 
     @property
     def key(self) -> str:
@@ -57,6 +59,7 @@ class Pending:
             self.future.set_result(self.settled)
 
     def fail(self, error: Exception) -> None:
+        self.error = error
         if not self.future.done():
             self.future.set_exception(error)
             self.future.exception()  # a caller that was cancelled does not ask

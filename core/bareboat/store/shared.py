@@ -135,6 +135,15 @@ class SharedLog(Log):
             raise Raced(f"{entry.key}: the write that was built on is over")
         return await asyncio.shield(pending.future)
 
+    async def confirmed(self) -> None:
+        for p in list(self._provisional.values()):
+            while p.entry.revision in self._provisional:
+                await self._batch_ended()
+            if isinstance(p.error, CompareFailed):
+                raise Raced(f"{p.key}: another server was faster")
+            if p.error is not None:
+                raise p.error
+
     def _submit(
         self, key: str, value: bytes | None, current: Entry | None, expires_at: float, guards: Sequence[str] = ()
     ) -> asyncio.Future[Entry]:
@@ -189,6 +198,7 @@ class SharedLog(Log):
             self._forget(p)
             p.succeed()
         self._freshness.reached(self.head)
+        self._end_batch()
 
     async def _catch_up_to(self, revision: int) -> None:
         """Publish what others wrote up to ``revision`` and nothing after."""
@@ -248,6 +258,8 @@ class SharedLog(Log):
         self._waiting = overtaken(self._waiting, keys | {p.key for p, _ in lost}, lose)
         for p, guarded in lost:
             p.fail(Raced(f"{p.key}: another server was faster") if guarded else Overtaken(p.key, self._index.entries.get(p.key)))
+        if lost:
+            self._end_batch()
 
     def _lose_all(self, error: Exception) -> None:
         dropped = [*self._under_way, *self._waiting]
@@ -260,6 +272,7 @@ class SharedLog(Log):
             failure = (StoreUncertain if isinstance(error, Uncertain) else StoreFailed)(str(error))
             failure.__cause__ = error
             p.fail(failure)
+        self._end_batch()
 
     def _forget(self, p: Pending) -> None:
         self._provisional.pop(p.entry.revision, None)

@@ -10,6 +10,7 @@ one before it; so instead of searching for an order (Wing and Gong) the claimed 
 * a write replaced exactly the revision that it named, a create nothing; so no update was lost in between
 * a write that began after another was acknowledged has a higher revision
 * a read shows nothing older than what was acknowledged, or read, before it began, and nothing that was not yet asked for
+* who was refused a write on a revision is never shown that revision again: the refusal was not made up either
 * a list shows every key as it was at the list's own revision
 * a watch is told every change after its start, once, in order, up to the last that it was told
 * at the end every acknowledged write is there, or a later one of its key
@@ -153,7 +154,7 @@ class _Checker:
 
     def _check_times(self) -> None:
         """Nothing older than what was known to somebody before it began; nothing before it was asked for."""
-        ends = sorted((o for o in self._history.operations if o.outcome == "ok"), key=lambda o: o.end)
+        ends = sorted((o for o in self._history.operations if o.outcome != "unknown"), key=lambda o: o.end)
         begins = sorted((o for o in self._history.operations if o.outcome == "ok"), key=lambda o: o.begin)
         highest, known, at = 0, dict[str, int](), 0
         for o in begins:
@@ -166,10 +167,16 @@ class _Checker:
             elif o.kind == "list":
                 if o.revision < highest:
                     self._report(f"a list at revision {o.revision} is stale: {highest} had been acknowledged")
+                for key, (revision, _) in o.items.items():
+                    if revision < known.get(key, 0):
+                        self._report(f"a list shows {key} at {revision}, but {known[key]} had been acknowledged, read or ahead of a write")
             elif o.kind == "get":
                 self._check_read(o, known.get(o.key, 0))
 
     def _learn(self, o: Operation, known: dict[str, int], highest: int) -> int:
+        if o.outcome == "refused":
+            known[o.key] = max(known.get(o.key, 0), (o.expect or 0) + 1 if o.expect else 0)
+            return highest
         if o.kind == "list":
             for key, (revision, _) in o.items.items():
                 known[key] = max(known.get(key, 0), revision)
@@ -181,7 +188,9 @@ class _Checker:
         if o.revision:
             write = self._writes.get(o.value)
             if o.revision < least:
-                self._report(f"a read of {o.key} is stale: revision {o.revision}, but {least} had been acknowledged or read")
+                self._report(
+                    f"a read of {o.key} is stale: revision {o.revision}, but {least} had been acknowledged, read or ahead of a write"
+                )
             if write is not None and write.begin > o.end:
                 self._report(f"a read of {o.key} shows {o.value!r} before it was written")
         elif least and not self._may_be_deleted(o.key, least, o.end):

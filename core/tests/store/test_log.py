@@ -177,6 +177,31 @@ async def test_a_failed_batch_drops_everything_built_on_it_and_tells_everyone():
     await log.stop()
 
 
+async def test_what_is_decided_on_writes_under_way_waits_for_them():
+    store = BrokenStore()
+    log = Log(store, LoopClock(), heads)
+    await log.start()
+    await log.confirmed()
+    writing = asyncio.ensure_future(log.write(KEY, stored("a")))
+    await asyncio.sleep(0)
+    assert log.newest(KEY) is not None
+    writing.cancel()  # whoever wrote it need not wait
+    await log.confirmed()
+    assert log.get(KEY) is log.newest(KEY)
+    store.broken = True
+    with pytest.raises(StoreFailed):
+        await asyncio.gather(log.write(KEY, stored("a", x="2")), confirmed_soon(log))
+    with pytest.raises(StoreFailed):
+        await asyncio.gather(confirmed_soon(log), log.write(KEY, stored("a", x="2")))
+    await log.confirmed()
+    await log.stop()
+
+
+async def confirmed_soon(log):
+    await asyncio.sleep(0)
+    await log.confirmed()
+
+
 async def test_a_cancelled_caller_does_not_undo_its_write(log):
     task = asyncio.ensure_future(log.write(KEY, stored("a")))
     await asyncio.sleep(0)

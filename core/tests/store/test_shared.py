@@ -106,6 +106,32 @@ async def test_of_two_servers_that_change_one_object_one_is_told(servers, hub):
     assert one.get(A).data == two.get(A).data
 
 
+async def test_what_is_decided_on_writes_under_way_waits_for_them_and_is_decided_again_if_they_are_overtaken(servers, hub):
+    one, two = servers
+    hub.silent = True
+
+    async def confirmed_soon():
+        await asyncio.sleep(0)
+        assert two.newest(A) is not None
+        await two.confirmed()
+        return two.get(A)
+
+    async def results(*under_way):
+        return await asyncio.gather(*under_way, return_exceptions=True)
+
+    _, seen = await results(two.write(A, stored("a"), expect=0), confirmed_soon())
+    assert seen.revision == 1
+    await one.fresh()
+    first, second, again = await results(one.write(A, stored("a"), expect=1), two.write(A, stored("a"), expect=1), confirmed_soon())
+    assert first.revision == 2
+    assert isinstance(second, CompareFailed)
+    assert isinstance(again, Raced)
+    hub.down = True
+    lost, told = await results(two.write(A, stored("a"), expect=2), confirmed_soon())
+    assert isinstance(lost, StoreFailed)
+    assert told is lost
+
+
 async def test_writes_on_a_write_under_way_keep_their_chain_when_others_come_between(servers, hub):
     one, two = servers
     hub.silent = True

@@ -153,6 +153,15 @@ class AppliesTheRefused(Honest):
         self.commit(key, value)
 
 
+class RefusesTooSoon(Honest):
+    """Because of writes that others cannot see yet."""
+
+    def read(self, key):
+        if key in self.live:
+            self.refuse(key, f"too soon {self.time}", "update", self.live[key][0])
+        super().read(key)
+
+
 class LosesUpdates(Honest):
     def write(self, key, value):
         expect = self.known.get(key, 0)
@@ -186,7 +195,7 @@ class GoesBack(Honest):
 
 
 LIES = [LosesAWrite, ReadsStale, ListsStale, ListsTorn, LeavesAGap, Repeats, Reorders]
-LIES += [AppliesTheRefused, LosesUpdates, MakesUp, AppliesTwice, GoesBack]
+LIES += [AppliesTheRefused, RefusesTooSoon, LosesUpdates, MakesUp, AppliesTwice, GoesBack]
 
 
 @pytest.mark.parametrize("seed", range(20))
