@@ -49,8 +49,12 @@ def _pods(nodes: int, pods: int) -> Iterator[tuple[str, str, bytes]]:
 
 def _beat(number: int) -> dict[str, object]:
     tree = objects.lease(f"node-{number}")
-    tree["spec"]["renewTime"] = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    tree["spec"].update(_renewed())
     return tree
+
+
+def _renewed() -> dict[str, str]:
+    return {"renewTime": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())}
 
 
 async def _heartbeats(url: str, token: str, nodes: int) -> None:
@@ -62,7 +66,7 @@ async def _heartbeats(url: str, token: str, nodes: int) -> None:
             for turn in itertools.count():
                 for number in range(first, nodes, SPEAKERS):
                     await asyncio.sleep(max(0.0, began + 10 * (turn + number / nodes) - time.monotonic()))
-                    body = objects.body({"spec": {"renewTime": _beat(number)["spec"]["renewTime"]}})  # type: ignore[index]
+                    body = objects.body({"spec": _renewed()})
                     await connection.request("PATCH", f"{LEASES}/node-{number}", body, MERGE)
 
     async with asyncio.TaskGroup() as group:

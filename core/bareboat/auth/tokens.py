@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -40,8 +41,7 @@ class Keys:
 
     def load(self) -> None:
         """What the first token would wait for: a hundredth of a second for PyJWT, more for an RSA key. Any thread may do it."""
-        import jwt  # noqa: F401
-
+        importlib.import_module("jwt")
         self._all()
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from datetime import datetime
@@ -16,6 +15,8 @@ import msgspec
 from bareboat.models.times import parse
 
 POLL = 0.1
+#: Bytes that are looked at in one go.
+CHUNK = 1 << 16
 
 
 class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,17 +32,24 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[bytes]:
     """Chunks of text. With ``follow`` until the container has ended and everything is read."""
-    sent = 0
+    sent, partial = 0, b""
     with ExitStack() as opened:
         file = opened.enter_context(path.open("rb"))
-        lines: list[bytes] | deque[bytes] = file.readlines()
-        partial = b""
-        if lines and not lines[-1].endswith(b"\n"):
-            partial = lines.pop()
         if options.tail is not None:
-            lines = deque(lines, maxlen=max(0, options.tail))
+            file.seek(_last_lines(file, options.tail))
         while True:
-            text = b"".join(t for line in lines if (t := _text(line, options)) is not None)
+            alive = running()
+            chunk = file.read(CHUNK)
+            if not chunk:
+                if not options.follow or not alive:
+                    return
+                if _rotated(path, file):
+                    file = opened.enter_context(path.open("rb"))
+                else:
+                    await asyncio.sleep(POLL)
+                continue
+            *lines, partial = (partial + chunk).split(b"\n")
+            text = b"".join(t for line in lines if (t := _text(line + b"\n", options)) is not None)
             if options.limit is not None:
                 text = text[: options.limit - sent]
             if text:
@@ -49,19 +57,7 @@ async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> 
                 yield text
             if options.limit is not None and sent >= options.limit:
                 return
-            alive = running()
-            chunk = file.read()
-            if not chunk:
-                if not options.follow or not alive:
-                    return
-                lines = []
-                if _rotated(path, file):
-                    file = opened.enter_context(path.open("rb"))
-                else:
-                    await asyncio.sleep(POLL)
-                continue
-            *complete, partial = (partial + chunk).split(b"\n")
-            lines = [line + b"\n" for line in complete]
+            await asyncio.sleep(0)
 
 
 def ending(path: Path, *, lines: int, limit: int) -> bytes:
@@ -69,8 +65,25 @@ def ending(path: Path, *, lines: int, limit: int) -> bytes:
     if not path.exists():
         return b""
     with path.open("rb") as file:
-        found = deque(file, maxlen=lines)
-    return b"".join(_text(line, LogOptions()) or b"" for line in found)[-limit:]
+        file.seek(_last_lines(file, lines))
+        return b"".join(_text(line, LogOptions()) or b"" for line in file)[-limit:]
+
+
+def _last_lines(file: IO[bytes], count: int) -> int:
+    """Where the last ``count`` whole lines begin; they are looked for from the end."""
+    at, left = file.seek(0, os.SEEK_END), count + 1
+    while at:
+        size = min(CHUNK, at)
+        at = file.seek(at - size)
+        block = file.read(size)
+        ends = block.count(b"\n")
+        if ends >= left:
+            place = len(block)
+            for _ in range(left):
+                place = block.rfind(b"\n", 0, place)
+            return at + place + 1
+        left -= ends
+    return 0
 
 
 def _rotated(path: Path, file: IO[bytes]) -> bool:

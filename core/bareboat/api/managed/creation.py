@@ -51,14 +51,14 @@ class Shapes:
     """Objects of single values, alone and in structures (Events): what is owned follows from which values differ from nothing."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, Shape], Parts] = {}
+        self._known: dict[tuple[FieldManager, Shape], Parts] = {}
 
     def fields(self, manager: FieldManager, obj: Any, nothing: Any, find: Callable[[], Parts]) -> Parts:
         """What its creator owns beside metadata. ``nothing`` is an empty object; ``find()`` goes the long way, and may raise NoKey."""
         shape = _shape(obj, nothing, beside=("metadata",))
         if shape is None:
             return find()
-        key = (id(manager), shape)
+        key = (manager, shape)
         known = self._known.get(key)
         if known is None:
             known = find()

@@ -44,7 +44,7 @@ _STRIPPED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FieldManager:
     """Of one endpoint: ``atom`` its kind's shape, ``reset`` what it never writes."""
 
