@@ -349,7 +349,8 @@ class Events:
 
 
 class ImageRemoval:
-    """Mixin: remove_image (unknown: success) and the bytes used on the image file system."""
+    """Mixin: remove_image (unknown: success; Conflict: a container has it, or it is mounted as a volume) and the bytes used on the
+    image file system."""
 
     async def remove_image(self, image: str) -> None:
         raise NotImplementedError

@@ -9,13 +9,26 @@ from __future__ import annotations
 import asyncio
 import re
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from bareboat.contracts.cri import Attach, Events, Exec, ImageRemoval, PortForward, Resources, Size, StatsMixin, Streams, Update
-from bareboat.contracts.errors import NotFound, Unavailable
+from bareboat.contracts.cri import (
+    Attach,
+    Events,
+    Exec,
+    ImageRemoval,
+    ImageVolumes,
+    PortForward,
+    Resources,
+    Size,
+    StatsMixin,
+    Streams,
+    Update,
+)
+from bareboat.contracts.errors import Conflict, NotFound, Unavailable
 from bareboat.testing.cri_suite_subject import Runtime, Subject, round_trips
 
 CRI_LINE = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) (stdout|stderr) ([FP]) (.*)$")
@@ -260,6 +273,54 @@ class ImageRemovalRules(Subject):
         assert await runtime.driver.pull_image(self.other_image)
 
 
+class ImageVolumeRules(Subject):
+    """The files of ``volume_image`` as a volume; ``volume_file`` is one of them, and what is in it. Needs root."""
+
+    volume_image: ClassVar[str]
+    volume_file: ClassVar[tuple[str, bytes]]
+
+    async def _mounted(self, runtime: Runtime, path: Path) -> str:
+        assert isinstance(runtime.driver, ImageVolumes)
+        path.mkdir()
+        image = await runtime.driver.pull_image(self.volume_image)
+        for _ in range(2):
+            await runtime.driver.mount_image(image, str(path))
+        return image
+
+    def _unmount(self, path: Path) -> None:
+        subprocess.run(["umount", str(path)], check=True)  # noqa: S603, S607
+
+    async def test_files_of_an_image_are_shown_and_cannot_be_changed(self, runtime: Runtime, tmp_path: Path) -> None:
+        path = tmp_path / "shown"
+        await self._mounted(runtime, path)
+        name, content = self.volume_file
+        try:
+            assert (path / name).read_bytes() == content
+            with pytest.raises(OSError, match="Read-only"):
+                (path / "new").touch()
+        finally:
+            self._unmount(path)
+        assert list(path.iterdir()) == []
+
+    async def test_an_image_stays_while_it_is_a_volume(self, runtime: Runtime, tmp_path: Path) -> None:
+        assert isinstance(runtime.driver, ImageRemoval)
+        path = tmp_path / "held"
+        image = await self._mounted(runtime, path)
+        name, content = self.volume_file
+        try:
+            with pytest.raises(Conflict):
+                await runtime.driver.remove_image(image)
+            assert (path / name).read_bytes() == content
+        finally:
+            self._unmount(path)
+        await runtime.driver.remove_image(image)
+
+    async def test_an_image_that_is_not_here_is_no_volume(self, runtime: Runtime, tmp_path: Path) -> None:
+        assert isinstance(runtime.driver, ImageVolumes)
+        with pytest.raises(NotFound):
+            await runtime.driver.mount_image("sha256:" + "0" * 64, str(tmp_path))
+
+
 class UpdateRules(Subject):
     """Resources change in place."""
 
@@ -285,7 +346,7 @@ class UpdateRules(Subject):
 
 
 class AllFeatures(LogRules, TtyRules, AttachRules, PortForwardRules, StatsRules, EventRules, ImageRemovalRules, UpdateRules):
-    """All of them, for a driver that can do everything."""
+    """All that the Kubernetes CRI has words for; a driver that shows images as volumes adds ImageVolumeRules."""
 
 
 __all__ = [
@@ -294,6 +355,7 @@ __all__ = [
     "EventRules",
     "ExecRules",
     "ImageRemovalRules",
+    "ImageVolumeRules",
     "LogRules",
     "PortForwardRules",
     "StatsRules",

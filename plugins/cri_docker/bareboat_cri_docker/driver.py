@@ -23,6 +23,7 @@ from bareboat.contracts.cri import (
     Image,
     ImageLoading,
     ImageRemoval,
+    ImageVolumes,
     Resources,
     RuntimeDriver,
     Sandbox,
@@ -48,7 +49,7 @@ _STATUS_PATIENCE = 4.0
 _LOOK = 1.0
 
 
-class DockerDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Update, RuntimeDriver):
+class DockerDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, ImageVolumes, Update, RuntimeDriver):
     """Containers of a Docker daemon on this machine."""
 
     Options = DockerOptions
@@ -166,6 +167,9 @@ class DockerDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Upd
 
     async def load_image(self, path: str, tag: str = "") -> list[str]:
         return await self._call(self.engine.images.load, Path(path), tag)
+
+    async def mount_image(self, image: str, path: str) -> None:
+        await self._call(self.engine.images.mount, image, path)
 
     async def remove_image(self, image: str) -> None:
         await self._call(self.engine.images.remove, image)

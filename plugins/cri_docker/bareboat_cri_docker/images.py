@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bareboat.contracts.cri import Credentials, Image, Progress
-from bareboat.contracts.errors import Conflict, InvalidConfig, NotFound
+from bareboat.contracts.errors import Conflict, InvalidConfig, NotFound, Unavailable
+from bareboat.contracts.layers import REASON, mount_layers, mounted
 from bareboat_cri_docker import pause, translate
 from bareboat_cri_docker.archive import docker_archive
 from bareboat_cri_docker.backend import Docker
@@ -92,10 +93,17 @@ class Images:
             self.docker.api.tag(ids[0], *translate.reference(tag))
         return ids
 
+    def mount(self, image: str, path: str) -> None:
+        """Its files at ``path``; the daemon says where its layers are, but is not told. Raises NotFound, Unavailable."""
+        found = self.inspect(image)
+        mount_layers(_layers(found), found["Id"], path)
+
     def remove(self, image: str) -> None:
         """A name; or an id with all its names. Unknown: success."""
         try:
             found = self.docker.api.inspect_image(image)
+            if mounted(found["Id"]):
+                raise Conflict(f"image {image} is used as a volume", reason="ImageInUse")
             names = [*(found["RepoTags"] or ()), *(found["RepoDigests"] or ())] if image == found["Id"] else [image]
             for name in names or [image]:
                 self._remove(name)
@@ -130,6 +138,27 @@ class Images:
                 changes = ['ENTRYPOINT ["/pause"]', "LABEL bareboat.dev/kind=pause"]
                 self.docker.api.import_image_from_data(pause.layer(), repository=repository, tag=tag, changes=changes)
         return name
+
+
+def _layers(image: dict[str, Any]) -> list[Path]:
+    """The uppermost first, by the short names that the daemon has for them. Raises Unavailable."""
+    driver = image.get("GraphDriver") or {}
+    data = driver.get("Data") or {}
+    if driver.get("Name") != "overlay2" or "UpperDir" not in data:
+        raise Unavailable(
+            f"images are volumes where the daemon's storage driver is overlay2, not {driver.get('Name') or 'of containerd'}", reason=REASON
+        )
+    directories = [data["UpperDir"], *filter(None, (data.get("LowerDir") or "").split(":"))]
+    return [_short(Path(directory)) for directory in directories]
+
+
+def _short(layer: Path) -> Path:
+    """``overlay2/l/SHORT``, a link to ``overlay2/LONG/diff``."""
+    try:
+        link = layer.parent.parent / "l" / (layer.parent / "link").read_text().strip()
+    except OSError:
+        return layer
+    return link if link.exists() else layer
 
 
 def _auth(credentials: Credentials | None) -> dict[str, str] | None:

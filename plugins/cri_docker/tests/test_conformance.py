@@ -9,12 +9,15 @@ from bareboat_cri_docker.plugin import DockerRuntime
 
 
 @pytest.mark.root
-class TestDockerRuntime(features.AllFeatures, RuntimeSuite):
+class TestDockerRuntime(features.ImageVolumeRules, features.AllFeatures, RuntimeSuite):
+    volume_file = ("other", b"other")
+
     @pytest.fixture(autouse=True)
     def _images(self, dockerd, registry):
         cls = type(self)
         cls.socket = dockerd.socket
         cls.image, cls.other_image = f"{registry.address}/tests/busybox:1", f"{registry.address}/tests/other:1"
+        cls.volume_image = cls.other_image
         cls.missing_image = f"{registry.address}/no/such:image"
 
     def make_driver(self, host):

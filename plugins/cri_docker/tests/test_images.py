@@ -1,5 +1,6 @@
 """Images from files, and how they are listed and removed."""
 
+import subprocess
 import tarfile
 
 import pytest
@@ -58,6 +59,23 @@ class TestFiles:
         for path in (tmp_path / "text", tmp_path / "empty.tar", tmp_path / "nowhere", foreign, damaged):
             with pytest.raises(InvalidConfig):
                 await pods.driver.load_image(str(path))
+
+
+class TestVolumes:
+    async def test_an_image_of_very_many_layers_is_a_volume(self, pods, tmp_path):
+        """The kernel takes 4096 bytes of paths."""
+        layers = [[(f"f{number}", str(number).encode()), ("last", str(number).encode())] for number in range(60)]
+        image = oci.write_docker_archive(tmp_path / "layers.tar", oci.build(layers), ["layers:1"])
+        (found,) = await pods.driver.load_image(str(image))
+        path = tmp_path / "volume"
+        path.mkdir()
+        await pods.driver.mount_image(found, str(path))
+        try:
+            assert {p.name for p in path.iterdir()} == {*(f"f{number}" for number in range(60)), "last"}
+            assert (path / "last").read_text() == "59"
+        finally:
+            subprocess.run(["umount", str(path)], check=True)
+        await pods.driver.remove_image(found)
 
 
 class TestNames:

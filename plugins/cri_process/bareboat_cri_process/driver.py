@@ -37,10 +37,10 @@ from bareboat.contracts.cri import (
     Version,
 )
 from bareboat.contracts.driver import Health, Host
-from bareboat.contracts.errors import Conflict, SkipPlugin
+from bareboat.contracts.errors import Conflict, InvalidConfig, SkipPlugin
+from bareboat.contracts.layers import REASON, mount_layers, mounted
 from bareboat_cri_process import archives, monitors, translate
 from bareboat_cri_process.engine import Engine
-from bareboat_cri_process.image_volumes import mount_layers
 from bareboat_cri_process.layout import Layout
 from bareboat_cri_process.options import ProcessOptions
 from bareboat_cri_process.pull import Puller
@@ -170,7 +170,14 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Im
         return [image.id for image in await self._call(archives.load, self.engine.images, Path(path), tag)]
 
     async def mount_image(self, image: str, path: str) -> None:
-        await self._call(mount_layers, self.engine.images, image, path)
+        await self._call(self._mount_image, image, path)
+
+    def _mount_image(self, image: str, path: str) -> None:
+        found = self.engine.images.get(image)
+        layers = self.engine.images.roots(found)
+        if layers == (Path("/"),):
+            raise InvalidConfig("the image of this machine's own file system is no volume", reason=REASON)
+        mount_layers(layers, found.id, path)
 
     async def remove_image(self, image: str) -> None:
         found = self.engine.images.find(image)
@@ -178,6 +185,8 @@ class ProcessDriver(Sessions, StatsMixin, Events, ImageRemoval, ImageLoading, Im
             return
         if any(record.image_id == found.id for record in self.engine.records) and found.id != "host":
             raise Conflict(f"image {image} is used by a container", reason="ImageInUse")
+        if await self._call(mounted, found.id):
+            raise Conflict(f"image {image} is used as a volume", reason="ImageInUse")
         await self._call(self.engine.images.remove, image)
 
     async def image_fs_bytes(self) -> int:

@@ -48,12 +48,15 @@ def served(tmp_path_factory):
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0 or bool(registry.missing()), reason=f"needs root and a registry: {registry.missing()}")
-class TestOnPulledImages(Rules):
+class TestOnPulledImages(features.ImageVolumeRules, Rules):
     """The same rules over images of a registry."""
+
+    volume_file = ("etc/passwd", b"root:x:0:0::/root:/bin/sh\n")
 
     @pytest.fixture(autouse=True)
     def images(self, served):
         type(self).image, type(self).other_image = f"{served.host}/suite:1", f"{served.host}/suite:other"
+        type(self).volume_image = self.other_image
 
     def make_driver(self, host):
         return ProcessRuntime(ProcessOptions(), host)
