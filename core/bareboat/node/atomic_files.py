@@ -1,6 +1,6 @@
 """Files that change all at once: a dated directory and a link ``..data`` that is swapped, as upstream writes them.
 
-What comes in: names, contents and modes. What goes out: a directory whose reader sees all of the old or all of the new.
+What comes in: names, contents, modes and owners. What goes out: a directory whose reader sees all of the old or all of the new.
 """
 
 from __future__ import annotations
@@ -8,8 +8,19 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
-Files = dict[str, tuple[bytes, int]]
+
+class File(NamedTuple):
+    """``user`` None: root's."""
+
+    data: bytes
+    mode: int
+    user: int | None = None
+
+
+#: By their paths in the directory.
+Files = dict[str, File]
 
 
 def write_atomically(directory: Path, files: Files, group: int | None) -> None:
@@ -20,14 +31,13 @@ def write_atomically(directory: Path, files: Files, group: int | None) -> None:
     fresh = directory / f"..content_{number}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o755)
-    for name, (data, mode) in files.items():
+    for name, file in files.items():
         path = fresh / name
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path.write_bytes(data)
-        if group is not None:
-            os.chown(path, -1, group)
-            mode |= 0o040
-        path.chmod(mode)
+        path.touch(mode=0o600)
+        path.write_bytes(file.data)
+        os.chown(path, -1 if file.user is None else file.user, -1 if group is None else group)
+        path.chmod(file.mode if group is None else file.mode | 0o040)
     link = directory / "..data_new"
     link.unlink(missing_ok=True)
     link.symlink_to(fresh.name)

@@ -11,6 +11,7 @@ from bareboat.models import core_v1
 from bareboat.models.quantity import Quantity
 from bareboat.node.config import CONTAINER_NAME, POD_NAME, POD_NAMESPACE, POD_UID
 from bareboat.node.environment import expand
+from bareboat.node.status import is_sidecar
 
 #: What the container's image was called, to see when that changes.
 IMAGE = "bareboat.dev/image"
@@ -69,7 +70,7 @@ def kernel_hostname(pod: core_v1.Pod, domain: str) -> str:
 def port_mappings(pod: core_v1.Pod) -> tuple[cri.PortMapping, ...]:
     return tuple(
         cri.PortMapping(container_port=p.containerPort, host_port=p.hostPort, protocol=p.protocol or "TCP", host_ip=p.hostIP)
-        for c in pod.spec.containers
+        for c in (*pod.spec.containers, *filter(is_sidecar, pod.spec.initContainers))
         for p in c.ports
         if p.hostPort
     )

@@ -17,11 +17,12 @@ from typing import Any
 from bareboat.contracts import cri
 from bareboat.models import core_v1
 from bareboat.models.quantity import Quantity
-from bareboat.node.atomic_files import Files, write_atomically
+from bareboat.node.atomic_files import File, Files, write_atomically
 from bareboat.node.environment import ConfigError, expand, field, resource
 from bareboat.node.mount_errors import MountFailed
 from bareboat.node.storage.publishing import NodeStorage
 from bareboat.node.storage.records import below
+from bareboat.node.translation import security
 
 TokenSource = Callable[[core_v1.Pod, Any], Awaitable[str]]
 Image = Callable[[core_v1.Pod, core_v1.Volume, Path], Awaitable[None]]
@@ -136,7 +137,9 @@ class Volumes:
             return self._downward(pod, part.downwardAPI.items, mode)
         if part.serviceAccountToken is not None:
             token = await self._token(pod, part.serviceAccountToken)
-            return {part.serviceAccountToken.path: (token.encode(), 0o600 if mode is None else mode)}
+            user, group = _only_user(pod), pod.spec.securityContext.fsGroup if pod.spec.securityContext is not None else None
+            private = mode is None or user is not None or group is not None
+            return {part.serviceAccountToken.path: File(token.encode(), 0o600 if private else mode or 0, user)}
         raise MountFailed("this kind of projection is not offered by the node")
 
     async def _from_map(self, pod: core_v1.Pod, cls: type[Any], name: str, source: Any, mode: int | None) -> Files:
@@ -151,11 +154,11 @@ class Volumes:
             data |= {k: v.encode() for k, v in found.data.items()}
         default = 0o644 if mode is None else mode
         if not source.items:
-            return {k: (v, default) for k, v in data.items()}
+            return {k: File(v, default) for k, v in data.items()}
         files: Files = {}
         for item in source.items:
             if item.key in data:
-                files[item.path] = (data[item.key], default if item.mode is None else item.mode)
+                files[item.path] = File(data[item.key], default if item.mode is None else item.mode)
             elif not source.optional:
                 raise MountFailed(f"references non-existent {kind} key: {item.key}")
         return files
@@ -170,7 +173,7 @@ class Volumes:
                 container = next((c for c in pod.spec.containers if c.name == reference.containerName), pod.spec.containers[0])
                 text = resource(container, reference.resource, reference.divisor, self._allocatable)
             chosen = item.mode if item.mode is not None else 0o644 if mode is None else mode
-            files[item.path] = (text.encode(), chosen)
+            files[item.path] = File(text.encode(), chosen)
         return files
 
     def mounts(self, pod: core_v1.Pod, container: core_v1.Container, environment: Mapping[str, str]) -> tuple[cri.Mount, ...]:
@@ -212,6 +215,12 @@ class Volumes:
                 raise MountFailed(f"UnmountVolume.TearDown failed : {done.stderr.strip()}")
         if (self._directory / "volumes").exists():
             shutil.rmtree(self._directory / "volumes")
+
+
+def _only_user(pod: core_v1.Pod) -> int | None:
+    """Whom every container runs as, if all say so and it is the same: a token is that user's alone."""
+    users = {security(pod, container).run_as_user for container in (*pod.spec.initContainers, *pod.spec.containers)}
+    return users.pop() if len(users) == 1 else None
 
 
 def refresh_after(pod: core_v1.Pod) -> float:
