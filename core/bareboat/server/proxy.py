@@ -14,7 +14,7 @@ import ipaddress
 import ssl
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse
@@ -149,10 +149,12 @@ def split(name: str) -> tuple[str, str, str]:
 
 
 def forwarded(request: ApiRequest) -> dict[str, str]:
-    """The client's headers, less what is between it and this server."""
+    """The client's headers, less what is between it and this server; with what the client asked for, so that the other end can make
+    links that lead back here."""
     kept = {k: v for k, v in request.headers.items() if k not in _KEPT_BACK and not k.startswith(("impersonate-", "x-remote-"))}
     forwarded = [request.headers.get("x-forwarded-for", ""), request.remote]
     kept["x-forwarded-for"] = ", ".join(part for part in forwarded if part)
+    kept["x-forwarded-uri"] = quote(request.path)
     kept["accept-encoding"] = "identity"
     return kept
 

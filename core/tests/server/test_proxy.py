@@ -43,8 +43,9 @@ def test_a_pod_s_status_does_not_lead_the_server_to_itself_or_its_neighbours(add
 
 def test_credentials_and_claimed_identities_stay_here():
     headers = {"authorization": "Bearer t", "impersonate-user": "a", "x-remote-user": "root", "host": "h", "accept": "a/b", "x-own": "1"}
-    kept = forwarded(ApiRequest(UserInfo(name="u"), "GET", "/", remote="1.2.3.4", headers=headers))
-    assert kept == {"accept": "a/b", "x-own": "1", "x-forwarded-for": "1.2.3.4", "accept-encoding": "identity"}
+    kept = forwarded(ApiRequest(UserInfo(name="u"), "GET", "/a/b c", remote="1.2.3.4", headers=headers))
+    said = {"x-forwarded-for": "1.2.3.4", "x-forwarded-uri": "/a/b%20c", "accept-encoding": "identity"}
+    assert kept == {"accept": "a/b", "x-own": "1"} | said
 
 
 @pytest.mark.parametrize(
