@@ -233,6 +233,8 @@ def test_parts_of_volumes(cluster):
         ("Socket", "touch {p}", False),
         ("CharDevice", "mknod {p} c 1 3", True),
         ("BlockDevice", "mkdir {p}", False),
+        ("", "true", True),
+        ("", "touch {p}", True),
     ],
 )
 def test_a_path_of_the_node_is_what_it_is_said_to_be(cluster, tmp_path, kind, make, fits):

@@ -253,7 +253,7 @@ def _check_host_path(volume: core_v1.Volume) -> None:
     source = volume.hostPath
     assert source is not None
     path, kind = Path(source.path), source.type or ""
-    if kind == "DirectoryOrCreate":
+    if kind == "DirectoryOrCreate" or (not kind and not path.exists()):  # without a type nothing is checked, and runtimes make it
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
     elif kind == "FileOrCreate" and not path.exists():
         path.touch(mode=0o644)
