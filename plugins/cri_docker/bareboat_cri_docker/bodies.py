@@ -14,6 +14,7 @@ import msgspec
 
 from bareboat.contracts.cri import ContainerConfig, Mount, Resources, SandboxConfig, Security
 from bareboat.contracts.errors import InvalidConfig
+from bareboat_cri_docker.host_network import entered
 from bareboat_cri_docker.options import DockerOptions
 from bareboat_cri_docker.privileges import held_capabilities, host_part, oom_score
 from bareboat_cri_docker.translate import CONFIG, INSTANCE, KIND, SANDBOX
@@ -34,7 +35,8 @@ def labels(instance: str, kind: str, config: SandboxConfig | ContainerConfig, sa
     return {**config.labels, **own, **({SANDBOX: sandbox} if sandbox else {})}
 
 
-def sandbox_body(config: SandboxConfig, instance: str, image: str) -> dict[str, Any]:
+def sandbox_body(config: SandboxConfig, instance: str, image: str, netns: str) -> dict[str, Any]:
+    """``netns``: the host's network, if it is not the daemon's."""
     host: dict[str, Any] = {
         "NetworkMode": "host" if config.host_network else "none",
         "IpcMode": "host" if config.host_ipc else "shareable",
@@ -49,13 +51,22 @@ def sandbox_body(config: SandboxConfig, instance: str, image: str) -> dict[str, 
         "DnsOptions": list(config.dns.options),
         "CpuShares": 2,
     }
+    if config.host_network and netns:
+        host |= entered(netns)
     body = {"Image": image, "Labels": labels(instance, "sandbox", config), "HostConfig": host}
     return body | ({"Hostname": config.hostname} if config.hostname else {})
 
 
 def container_body(
-    config: ContainerConfig, sandbox_id: str, sandbox: SandboxConfig, image: dict[str, Any], instance: str, options: DockerOptions
+    config: ContainerConfig,
+    sandbox_id: str,
+    sandbox: SandboxConfig,
+    image: dict[str, Any],
+    instance: str,
+    options: DockerOptions,
+    netns: str,
 ) -> dict[str, Any]:
+    """``netns`` as for the sandbox."""
     body: dict[str, Any] = {
         "Image": image["Id"],
         "Labels": labels(instance, "container", config, sandbox_id),
@@ -67,7 +78,7 @@ def container_body(
         "StdinOnce": config.stdin_once,
         "StopSignal": config.stop_signal,
         "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": _host_config(config, sandbox_id, sandbox, options),
+        "HostConfig": _host_config(config, sandbox_id, sandbox, options, daemon_network=sandbox.host_network and not netns),
     }
     if config.command:
         body["Entrypoint"] = list(config.command)
@@ -76,12 +87,14 @@ def container_body(
     return body
 
 
-def _host_config(config: ContainerConfig, sandbox_id: str, sandbox: SandboxConfig, options: DockerOptions) -> dict[str, Any]:
+def _host_config(
+    config: ContainerConfig, sandbox_id: str, sandbox: SandboxConfig, options: DockerOptions, *, daemon_network: bool
+) -> dict[str, Any]:
     security, inside, held = config.security, f"container:{sandbox_id}", held_capabilities()
     if security.strict_groups:
         raise InvalidConfig("the daemon always adds the groups of the image: supplementalGroupsPolicy Strict cannot be kept")
     host: dict[str, Any] = {
-        "NetworkMode": "host" if sandbox.host_network else inside,
+        "NetworkMode": "host" if daemon_network else inside,
         "IpcMode": "host" if sandbox.host_ipc else inside,
         "PidMode": _pid_mode(config, sandbox, inside),
         "UTSMode": "host" if sandbox.host_network and not sandbox.hostname else "",

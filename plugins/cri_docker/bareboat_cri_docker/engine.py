@@ -21,6 +21,7 @@ from bareboat.contracts.cri import Container, ContainerConfig, Resources, Sandbo
 from bareboat.contracts.errors import Conflict, InProgress, InvalidConfig, NotFound, Unavailable
 from bareboat_cri_docker import bodies, translate
 from bareboat_cri_docker.backend import Docker
+from bareboat_cri_docker.host_network import foreign
 from bareboat_cri_docker.images import Images
 from bareboat_cri_docker.inventory import Inventory, Kind
 from bareboat_cri_docker.logs import Logs
@@ -39,6 +40,8 @@ class Engine:
         self.logs = Logs(state / "logs", log)
         self.inventory = Inventory(docker, instance, self.logs, state / "failed")
         self._root = Path()
+        #: the node's network, if it is not the daemon's
+        self._netns = ""
         self._busy: set[Hashable] = set()
         self._lock = threading.Lock()
 
@@ -49,6 +52,7 @@ class Engine:
         self._root = Path(info["DockerRootDir"])
         if info.get("OSType") != "linux" or not (self._root / "containers").is_dir():
             raise Unavailable(f"the daemon at {self.options.socket} does not keep its containers on this machine, in {self._root}")
+        self._netns = foreign(self.options.socket)
         containers = self.inventory.containers()
         for container in containers:
             self._follow(container.id, container.config)
@@ -80,7 +84,7 @@ class Engine:
             return found
 
     def _sandbox_body(self, config: SandboxConfig) -> dict[str, Any]:
-        return bodies.sandbox_body(config, self.instance, self.images.pause())
+        return bodies.sandbox_body(config, self.instance, self.images.pause(), self._netns)
 
     def _create(self, name: str, kind: Kind, config: SandboxConfig | ContainerConfig, body: Any) -> tuple[str, str]:
         """The id and state of the container with this name, which is made if there is none. Raises Conflict."""
@@ -141,7 +145,7 @@ class Engine:
 
             def body() -> dict[str, Any]:
                 image = self.images.inspect(config.image)
-                return bodies.container_body(config, sandbox_id, sandbox.config, image, self.instance, self.options)
+                return bodies.container_body(config, sandbox_id, sandbox.config, image, self.instance, self.options, self._netns)
 
             return self._create(name, "container", config, body)[0]
 

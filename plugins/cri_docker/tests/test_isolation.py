@@ -2,13 +2,31 @@
 
 import asyncio
 import os
+import socket
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from pyroute2 import netns
 
 from bareboat.contracts.cri import ContainerConfig, Mount, Security
 from bareboat.contracts.errors import InvalidConfig
 
 pytestmark = pytest.mark.root
+
+
+@contextmanager
+def own_network(name):
+    """This process in a network namespace of its own; what that is called where processes are asked for it."""
+    before = os.open("/proc/self/ns/net", os.O_RDONLY)
+    netns.create(name)
+    try:
+        netns.setns(name)
+        yield os.readlink("/proc/self/ns/net")
+    finally:
+        netns.setns(before)
+        os.close(before)
+        netns.remove(name)
 
 
 class TestNamespaces:
@@ -47,6 +65,24 @@ class TestNamespaces:
         container = await pods.run("sleep 60", sandbox=sandbox)
         _, out, _ = await pods.exec(container, "for n in net ipc uts pid; do readlink /proc/self/ns/$n; done")
         assert out.decode().split() == [os.readlink(f"/proc/self/ns/{n}") for n in ("net", "ipc", "uts", "pid")]
+
+    async def test_host_network_is_the_node_s_where_the_daemon_has_another(self, pods):
+        """As for the nodes of one machine that have a network namespace each."""
+        with own_network("bareboat-test-host") as network:
+            await pods.restart()
+            sandbox = await pods.sandbox(host_network=True)
+            assert sandbox.netns == ""
+            first = await pods.run("sleep 60", sandbox=sandbox, name="a")
+            await pods.restart()
+            second = await pods.run("sleep 60", sandbox=sandbox, name="b")
+            for container in (first, second):
+                _, out, _ = await pods.exec(container, "readlink /proc/self/ns/net; hostname")
+                assert out.decode().split() == [network, socket.gethostname()]
+            status = Path(f"/proc/{sandbox.pid}/status").read_text()
+            assert f"CapEff:\t{1 << 21:016x}" in status, "CAP_SYS_ADMIN to enter it, and nothing else"
+            other = await pods.run("sleep 60", sandbox=await pods.sandbox("inside"), name="c")
+            _, out, _ = await pods.exec(other, "readlink /proc/self/ns/net")
+            assert out.decode().strip() != network
 
     async def test_sysctls_are_the_pod_s_own(self, pods):
         sandbox = await pods.sandbox(sysctls={"net.ipv4.ip_unprivileged_port_start": "80"})
