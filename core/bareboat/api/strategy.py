@@ -88,6 +88,9 @@ class Strategy:
     reset_fields: tuple[str, ...] = ("status",)
     #: DELETE waits for the agent or a controller (pods: terminationGracePeriodSeconds; 0 = at once)
     graceful: bool = False
+    #: What it owns stays when it is deleted without a propagation policy; and what clients are told who gave none.
+    orphans: bool = False
+    orphans_warning: str = ""
     #: field selectors beyond metadata.name and metadata.namespace: JSON path -> getter
     selectable: dict[str, Any] = {}
     #: subresources that write part of the object
@@ -133,7 +136,3 @@ class Strategy:
         """For graceful kinds: how long a delete waits; 0 means remove now."""
         del obj, requested
         return 0
-
-    def default_propagation(self) -> str:
-        """Background for all but the kinds where upstream orphans (none in v1 groups but batch/v1 Jobs of legacy clients)."""
-        return "Background"

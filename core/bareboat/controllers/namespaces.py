@@ -110,7 +110,8 @@ class NamespaceController(Controller):
             found, _ = await self.client.list_raw(resource, namespace)
             if not found:
                 return []
-            await self.client.transport.request("DELETE", f"{resource.path_prefix}/namespaces/{namespace}/{resource.plural}")
+            path = f"{resource.path_prefix}/namespaces/{namespace}/{resource.plural}"
+            await self.client.transport.request("DELETE", path, query={"propagationPolicy": "Background"})
             found, _ = await self.client.list_raw(resource, namespace)
         except (NotFound, MethodNotAllowed):
             return []

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from bareboat.api.request import ApiRequest
 from bareboat.controllers.garbage import GarbageCollector
-from bareboat.models import apiextensions_v1, core_v1
+from bareboat.models import apiextensions_v1, batch_v1, core_v1
 from bareboat.models.codec import from_tree
 from bareboat.models.status import NotFound
+from bareboat.testing.kernel import ADMIN
 
 pytestmark = pytest.mark.virtual_time
 
@@ -90,3 +92,52 @@ async def test_what_has_lost_an_owner_of_a_kind_that_was_not_served_goes_once_it
         return False
 
     await garbage.until(gone)
+
+
+TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+REPEATED = {**TEMPLATE, "spec": {**TEMPLATE["spec"], "restartPolicy": "Always"}}
+
+
+@pytest.mark.parametrize(
+    ("cls", "version", "spec"),
+    [
+        (batch_v1.Job, "batch/v1", {"template": TEMPLATE}),
+        (core_v1.ReplicationController, "v1", {"selector": {"app": "a"}, "template": REPEATED}),
+    ],
+    ids=["job", "replication controller"],
+)
+@pytest.mark.parametrize(("policy", "stays"), [("", True), ("Orphan", True), ("Background", False), ("Foreground", False)])
+async def test_jobs_and_replication_controllers_leave_their_pods_unless_asked_to_take_them(garbage, cls, version, spec, policy, stays):
+    """As core/v1 and batch/v1 have always done."""
+    owner = await garbage.client.create(from_tree(cls, {"metadata": {"name": "owner", "namespace": "default"}, "spec": spec}))
+    reference = {"apiVersion": version, "kind": cls.__name__, "name": "owner", "uid": owner.metadata.uid, "controller": True}
+    tree = {"metadata": {"name": "a", "namespace": "default", "ownerReferences": [reference]}}
+    await garbage.client.create(from_tree(core_v1.ConfigMap, tree))
+    await garbage.client.delete(cls, "owner", "default", propagation=policy)
+
+    async def over():
+        owners = (await garbage.client.list(cls, "default")).items
+        left = [m for m in (await garbage.client.list(core_v1.ConfigMap, "default")).items if m.metadata.name == "a"]
+        return not owners and (left == [] if not stays else left[0].metadata.ownerReferences == [])
+
+    await garbage.until(over)
+
+
+async def test_who_deletes_a_job_without_a_policy_is_warned_that_its_pods_stay(garbage):
+    tree = {"metadata": {"name": "owner", "namespace": "default"}, "spec": {"template": TEMPLATE}}
+    path = "/apis/batch/v1/namespaces/default/jobs"
+
+    async def warnings(path, **query):
+        await garbage.client.create(from_tree(batch_v1.Job, tree))
+        answer = await garbage.kernel.service.handle(ApiRequest(ADMIN, "DELETE", path, query={k: [v] for k, v in query.items()}))
+
+        async def gone():
+            return not (await garbage.client.list(batch_v1.Job, "default")).items
+
+        await garbage.until(gone)
+        return answer.warnings
+
+    for one in (f"{path}/owner", path):
+        (said,) = await warnings(one)
+        assert said.startswith("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background")
+        assert await warnings(one, propagationPolicy="Background") == []

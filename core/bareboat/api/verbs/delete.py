@@ -48,6 +48,7 @@ _POLICIES = ("Orphan", "Background", "Foreground")
 async def delete(service: Service, op: Operation) -> ApiResponse:
     form = answers.negotiate(op.request)
     options = read_options(op)
+    _warn(op, options)
     entry, gone, uid = await delete_object(service, op, op.info.name, options)
     if gone and op.stored.key not in RETURN_OBJECT:
         details = {"name": op.info.name, "group": op.resource.group, "kind": op.resource.plural, "uid": uid}
@@ -59,6 +60,7 @@ async def delete_collection(service: Service, op: Operation) -> ApiResponse:
     """Every object that the selectors match; objects that go meanwhile are fine."""
     form = answers.negotiate(op.request)
     options = read_options(op)
+    _warn(op, options)
     test = matcher(op)
     entries = [e for e in await op.seen(list(service.log.scan(op.prefix))) if test is None or test(e.data)]
     shown_bytes = []
@@ -70,6 +72,11 @@ async def delete_collection(service: Service, op: Operation) -> ApiResponse:
             continue
         shown_bytes.append(await op.shown(deleted))
     return answers.many(op, shown_bytes, {"resourceVersion": str(service.log.head)}, form)
+
+
+def _warn(op: Operation, options: meta_v1.DeleteOptions) -> None:
+    if op.strategy.orphans_warning and _policy(options) is None:
+        op.warnings.append(op.strategy.orphans_warning)
 
 
 def read_options(op: Operation) -> meta_v1.DeleteOptions:
@@ -167,7 +174,7 @@ def mark(op: Operation, obj: Any, options: meta_v1.DeleteOptions) -> None:
     meta = obj.metadata
     if not meta.deletionTimestamp:
         op.strategy.prepare_delete(obj, op.context())
-    _set_propagation(meta, options)
+    _set_propagation(meta, options, orphans=op.strategy.orphans)
     grace = op.strategy.grace_seconds(obj, options.gracePeriodSeconds) if op.strategy.graceful else 0
     if options.gracePeriodSeconds is not None and options.gracePeriodSeconds < 0 and op.strategy.graceful:
         grace = 1
@@ -188,12 +195,19 @@ def mark(op: Operation, obj: Any, options: meta_v1.DeleteOptions) -> None:
         obj.status.phase = "Terminating"
 
 
-def _set_propagation(meta: Any, options: meta_v1.DeleteOptions) -> None:
-    policy = options.propagationPolicy
+def _policy(options: meta_v1.DeleteOptions) -> str | None:
     if options.orphanDependents is not None:
-        policy = "Orphan" if options.orphanDependents else "Background"
+        return "Orphan" if options.orphanDependents else "Background"
+    return options.propagationPolicy
+
+
+def _set_propagation(meta: Any, options: meta_v1.DeleteOptions, *, orphans: bool) -> None:
+    """What the client says, else what a finalizer says already, else as the kind does."""
+    policy = _policy(options)
     if policy is None:
-        return
+        if not orphans or ORPHAN in meta.finalizers or FOREGROUND in meta.finalizers:
+            return
+        policy = "Orphan"
     wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
     kept = [f for f in meta.finalizers if f not in (ORPHAN, FOREGROUND)]
     meta.finalizers = [*kept, wanted] if wanted else kept

@@ -129,6 +129,7 @@ def _strategy(strategy: Any, at: str) -> list[Cause]:
 class ReplicationControllerStrategy(KindStrategy):
     subresources = {"status": CountedStatus()}
     selectable = {"status.replicas": lambda rc: str(rc.status.replicas)}
+    orphans = True
 
     def default(self, obj: Any) -> None:
         spec = obj.spec

@@ -67,6 +67,11 @@ def _suspended(new: Any, old: Any) -> bool:
 class JobStrategy(KindStrategy):
     subresources = {"status": JobStatus()}
     selectable = {"status.successful": lambda job: str(job.status.succeeded)}
+    orphans = True
+    orphans_warning = (
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them"
+        " or set propagationPolicy=Orphan to suppress this warning"
+    )
 
     def default(self, obj: Any) -> None:
         default_job_spec(obj.spec)
