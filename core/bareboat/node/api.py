@@ -19,7 +19,7 @@ from bareboat.contracts import cri
 from bareboat.contracts.errors import DriverError
 from bareboat.models.codec import to_tree
 from bareboat.models.times import parse
-from bareboat.node import inspection
+from bareboat.node import inspection, system_logs
 from bareboat.node.agent import NodeAgent
 from bareboat.node.logs import LogOptions, read
 from bareboat.node.streams import Channels, forward
@@ -56,7 +56,7 @@ class AgentApi:
             if websocket:
                 await self._stream(parts, query, scope, receive, send)
             else:
-                await self._answer(parts, query, self._named(scope), receive, send)
+                await self._answer(parts, query, self._named(scope), scope, receive, send)
         except Refused as error:
             await _refuse(error, websocket, receive, send)
         except DriverError as error:
@@ -76,7 +76,9 @@ class AgentApi:
             raise Refused(404, f"node {name} is not in this process\n")
         return found
 
-    async def _answer(self, parts: list[str], query: dict[str, list[str]], agents: list[NodeAgent], receive: Any, send: Any) -> None:
+    async def _answer(
+        self, parts: list[str], query: dict[str, list[str]], agents: list[NodeAgent], scope: dict[str, Any], receive: Any, send: Any
+    ) -> None:
         if parts == ["healthz"]:
             await _send(send, 200, b"ok", "text/plain")
         elif parts == ["pods"]:
@@ -86,6 +88,9 @@ class AgentApi:
             await self._images(parts, query, receive, send)
         elif parts[:1] == ["containerLogs"] and len(parts) == 4:
             await self._logs(parts, query, receive, send)
+        elif parts[:1] == ["logs"]:
+            if not await system_logs.answer(scope["path"].removeprefix("/logs"), scope, receive, send):
+                raise Refused(404, "404 page not found\n")
         else:
             found = await inspection.answer(parts, agents)
             if found is None:
