@@ -83,11 +83,14 @@ def test_a_node_is_added_and_removed_without_a_trace(three):
     assert [n["name"] for n in json.loads(added.stdout)] == ["n1", "n2", "n3", "n4"]
     made = nodes(three)["n4"]
     assert (made["state"], made["agent"]) == ("Ready", "running")
+    (owner,) = three.get("lease", "n4", "-n", "kube-node-lease")["metadata"]["ownerReferences"]
+    assert owner == {"apiVersion": "v1", "kind": "Node", "name": "n4", "uid": three.get("node", "n4")["metadata"]["uid"]}
     three.bareboat("up", "--port", "0")  # keeps what there is
     assert set(nodes(three)) == {"n1", "n2", "n3", "n4"}
     three.bareboat("node", "remove", "n4")
     assert set(nodes(three)) == {"n1", "n2", "n3"}
     assert "n4" not in three.kubectl("get", "nodes", "-o", "name").stdout
+    three.until(lambda: "n4" not in three.kubectl("get", "leases", "-n", "kube-node-lease", "-o", "name").stdout, 30)
     routes = three.host("ip", "route")
     assert made["podCIDR"] not in routes
     assert nodes(three)["n3"]["podCIDR"] in routes

@@ -1,7 +1,8 @@
 """Which networks are free on this machine, so that clusters on the defaults do not take each other's.
 
 Read from the kernel's routing table, and from a book in which every cluster of the machine writes what it has, also while it is down
-or just starting. Only defaults are ever changed: what a cluster file says stands, and is refused if another cluster has it.
+or just starting. Only defaults are ever changed: what a cluster file says stands, and is refused if another cluster has it. What was
+chosen for a cluster stays, whichever file it is started with later.
 """
 
 from __future__ import annotations
@@ -44,17 +45,20 @@ def free_defaults(networking: Networking, others: Sequence[Network] = ()) -> Net
     return msgspec.structs.replace(networking, podCIDR=_first_free(pods, used), serviceCIDR=_first_free(services, used))
 
 
-def settled(layout: Layout, networking: Networking, *, fresh: bool, separate: bool) -> Networking:
-    """What the cluster is to use, written down for the others. ``fresh``: nothing of it exists yet, so that defaults may still change;
-    ``separate``: its Service network is known only within its node hosts. Raises ClusterError."""
+def settled(layout: Layout, networking: Networking, *, former: Networking | None, separate: bool) -> Networking:
+    """What the cluster is to use, written down for the others. ``former``: what it has used until now, None if nothing of it exists yet,
+    so that defaults may still change; ``separate``: its Service network is known only within its node hosts. Raises ClusterError."""
 
     def own(chosen: Networking) -> list[str]:
         return [chosen.podCIDR] if separate else [chosen.podCIDR, chosen.serviceCIDR]
 
     with _book() as (others, write):
         theirs = {Network(n): place for place, networks in others.items() if place != str(layout.data_dir) for n in networks}
-        if fresh and networking == Networking():
-            networking = free_defaults(networking, list(theirs))
+        if (networking.podCIDR, networking.serviceCIDR) == (Networking().podCIDR, Networking().serviceCIDR):
+            if former is None:
+                networking = free_defaults(networking, list(theirs))
+            else:
+                networking = msgspec.structs.replace(networking, podCIDR=former.podCIDR, serviceCIDR=former.serviceCIDR)
         for cidr in own(networking):
             owner = next((place for network, place in theirs.items() if network.overlaps(Network(cidr))), "")
             if owner:

@@ -154,8 +154,11 @@ class Up:
         """A new cluster on the defaults keeps clear of others on this machine."""
         if self.state.fake:
             return
-        fresh = not (self.layout.data_dir / "server").exists()
-        networking = settled(self.layout, self.cluster.networking, fresh=fresh, separate=self.state.separate)
+        former = None
+        if (self.layout.data_dir / "server").exists():
+            kept = self.layout.cluster_file
+            former = read(kept)[0].networking if kept.exists() else self.cluster.networking
+        networking = settled(self.layout, self.cluster.networking, former=former, separate=self.state.separate)
         self.cluster = msgspec.structs.replace(self.cluster, networking=networking)
 
     def _keep_cluster_file(self) -> None:

@@ -56,6 +56,8 @@ class Registration:
         #: Attached volumes that are mounted: not to be detached now.
         self.volumes_in_use: Callable[[], list[str]] = list
         self._lease: coordination_v1.Lease | None = None
+        #: The Node: the Lease goes with it.
+        self._owners: list[meta_v1.OwnerReference] = []
 
     @property
     def capacity(self) -> dict[str, str]:
@@ -82,9 +84,10 @@ class Registration:
         node = core_v1.Node(metadata=meta_v1.ObjectMeta(name=self._config.name, labels=labels, annotations=notes))
         node.status = await self._status(core_v1.NodeStatus())
         try:
-            await self._client.create(node)
+            node = await self._client.create(node)
         except AlreadyExists:
-            await self._client.patch(core_v1.Node, self._config.name, {"metadata": {"labels": labels, "annotations": notes}})
+            node = await self._client.patch(core_v1.Node, self._config.name, {"metadata": {"labels": labels, "annotations": notes}})
+        self._owners = [meta_v1.OwnerReference(apiVersion="v1", kind="Node", name=self._config.name, uid=node.metadata.uid)]
         await self.beat()
 
     async def beat(self) -> None:
@@ -96,6 +99,7 @@ class Registration:
                 self._lease = await self._client.create(self._fresh_lease())
                 return
         self._lease.spec.renewTime = self._clock.micro()
+        self._lease.metadata.ownerReferences = self._owners
         try:
             self._lease = await self._client.update(self._lease)
         except (Conflict, NotFound):
@@ -104,7 +108,7 @@ class Registration:
 
     def _fresh_lease(self) -> coordination_v1.Lease:
         return coordination_v1.Lease(
-            metadata=meta_v1.ObjectMeta(name=self._config.name, namespace=LEASES),
+            metadata=meta_v1.ObjectMeta(name=self._config.name, namespace=LEASES, ownerReferences=self._owners),
             spec=coordination_v1.LeaseSpec(
                 holderIdentity=self._config.name, leaseDurationSeconds=int(self._config.lease_seconds * 4), renewTime=self._clock.micro()
             ),

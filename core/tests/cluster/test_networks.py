@@ -20,8 +20,8 @@ def machine(tmp_path, monkeypatch):
     return lambda name: Layout(tmp_path / name)
 
 
-def settle(layout, networking=None, *, fresh=True, separate=False):
-    return networks.settled(layout, networking or Networking(), fresh=fresh, separate=separate)
+def settle(layout, networking=None, *, former=None, separate=False):
+    return networks.settled(layout, networking or Networking(), former=former, separate=separate)
 
 
 def test_defaults_keep_clear_of_routes_and_of_clusters_that_only_start(machine):
@@ -32,7 +32,13 @@ def test_defaults_keep_clear_of_routes_and_of_clusters_that_only_start(machine):
 
 def test_the_same_cluster_keeps_what_it_has(machine):
     first = settle(machine("a"))
-    assert settle(machine("a"), first, fresh=False) == first
+    assert settle(machine("a"), first, former=first) == first
+
+
+def test_what_was_chosen_stays_when_the_file_that_the_cluster_is_started_with_again_names_no_networks(machine):
+    first = settle(machine("a"))
+    again = settle(machine("a"), Networking(nodePorts="31000-32000"), former=first)
+    assert again == Networking(podCIDR=first.podCIDR, serviceCIDR=first.serviceCIDR, nodePorts="31000-32000")
 
 
 def test_what_another_cluster_has_is_refused_where_it_was_asked_for(machine):
