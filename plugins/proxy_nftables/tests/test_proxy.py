@@ -1,16 +1,19 @@
 """Service addresses on real namespaces: a client, two servers, and a node that routes and balances between them."""
 
 import asyncio
+import logging
 import os
 import subprocess
 import uuid
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from bareboat.contracts import nftables
 from bareboat.contracts.driver import NoOptions
 from bareboat.contracts.proxy import Backend, ProxyState, ServicePort
+from bareboat_proxy_nftables import driver, flows
 from bareboat_proxy_nftables.contents import objects
 from bareboat_proxy_nftables.plugin import NftablesProxy
 from bareboat_proxy_nftables.ruleset import build, transaction
@@ -107,9 +110,11 @@ async def node(pods, monkeypatch):
         return await original("ip", "netns", "exec", pods[0], *command, **options)
 
     class Host:
-        instance = "testprox"
+        instance, log = "testprox", logging.getLogger("test")
+        blocking = staticmethod(asyncio.to_thread)
 
     monkeypatch.setattr(nftables.asyncio, "create_subprocess_exec", inside)
+    monkeypatch.setattr(driver, "forget_stale", partial(flows.forget_stale, netns=pods[0]))
     servers = [
         subprocess.Popen(["ip", "netns", "exec", pods[h], "python3", "-c", SERVER, str(h)], stdout=subprocess.PIPE) for h in (11, 12)
     ]
@@ -122,6 +127,54 @@ async def node(pods, monkeypatch):
         server.kill()
         server.wait()
         server.stdout.close()
+
+
+def names(*hosts, **changes):
+    """A Service for datagrams."""
+    backends = tuple(Backend(address=f"10.233.0.{h}", port=5300) for h in hosts)
+    fixed = {"name": "default/names", "protocol": "UDP", "port": 53, "node_port": 30053}
+    return web(**{**fixed, "backends": backends, "external_backends": backends, **changes})
+
+
+class Process:
+    """Python in a network namespace, which says that it is there."""
+
+    def __init__(self, netns, script, *arguments):
+        command = ["ip", "netns", "exec", netns, "python3", "-uc", script, *arguments]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "up\n"
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+class Answering(Process):
+    def __init__(self, netns, said):
+        script = (
+            "import socket,sys; s=socket.socket(2,2); s.bind(('',5300)); print('up')\n"
+            "while 1: s.sendto(sys.argv[1].encode(), s.recvfrom(9)[1])"
+        )
+        super().__init__(netns, script, said)
+
+
+class Asking(Process):
+    def __init__(self, netns, address, port):
+        script = (
+            "import socket,sys; s=socket.socket(2,2); s.bind(('',4000)); s.settimeout(0.5); print('up')\n"
+            "for _ in sys.stdin:\n"
+            " try: s.sendto(b'?', (sys.argv[1], int(sys.argv[2]))); print(s.recv(9).decode())\n"
+            " except OSError: print()"
+        )
+        super().__init__(netns, script, address, str(port))
+
+    def answers(self, times):
+        found = []
+        for _ in range(times):
+            self.process.stdin.write("ask\n")
+            self.process.stdin.flush()
+            found.append(self.process.stdout.readline().strip())
+        return found
 
 
 def calls(netns, address, port, times=1):
@@ -181,6 +234,27 @@ class TestOnThisMachine:
         await successor.sync(state())
         chains, sets = await objects("bareboat-testprox-proxy")
         assert not any(name.startswith(("svc-", "ep-", "ext-", "aff-")) for name in chains | sets)
+
+    @pytest.mark.parametrize(("address", "port"), [("10.234.0.10", 53), ("10.233.0.1", 30053)], ids=["cluster IP", "node port"])
+    async def test_a_client_that_goes_on_sending_datagrams_finds_the_endpoint_that_follows(self, node, pods, address, port):
+        """From one port of its own, so that the kernel takes it for one flow."""
+        answering = [Answering(pods[h], str(h)) for h in (11, 12)]
+        client = Asking(pods[20], address, port)
+        try:
+            await node.sync(state(names(11)))
+            assert client.answers(1) == ["11"]
+            other = names(11, name="default/other", addresses=("10.234.0.77",), node_port=0)
+            await node.sync(state(names(11), other))
+            assert client.answers(1) == ["11"], "what has not changed goes on"
+            await node.sync(state(names(12), other))
+            assert client.answers(3) == ["12"] * 3
+            await node.sync(state(names(), other))
+            assert client.answers(1) == [""]
+            await node.sync(state(names(11, 12), other))
+            assert client.answers(2)[0] in ("11", "12")
+        finally:
+            for one in (*answering, client):
+                one.close()
 
     async def test_teardown_leaves_no_table(self, node):
         await node.sync(state(web(11)))
