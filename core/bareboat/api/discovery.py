@@ -6,6 +6,8 @@ In: a scheme. Out: JSON trees. The aggregated form is what current clients ask f
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
 from bareboat.api.request import ApiRequest
@@ -95,12 +97,12 @@ def _resources(scheme: Scheme, group: str, version: str) -> Tree | None:
     found = _by_group(scheme).get(group, {}).get(version)
     if found is None:
         return None
-    listed = [entry for resource in sorted(found, key=lambda r: r.plural) for entry in _legacy(resource)]
+    listed = [entry for resource in sorted(found, key=lambda r: r.plural) for entry in _legacy(scheme, resource)]
     group_version = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
 
 
-def _legacy(resource: Resource) -> list[Tree]:
+def _legacy(scheme: Scheme, resource: Resource) -> list[Tree]:
     main: Tree = {
         "name": resource.plural,
         "singularName": resource.singular,
@@ -112,6 +114,8 @@ def _legacy(resource: Resource) -> list[Tree]:
         main["shortNames"] = list(resource.short_names)
     if resource.categories:
         main["categories"] = list(resource.categories)
+    if "watch" in resource.verbs:  # what is not stored cannot be watched
+        main["storageVersionHash"] = _hash(scheme.storage(resource.group, resource.plural))
     entries = [main]
     for name, sub in sorted(resource.subresources.items()):
         entry: Tree = {"name": f"{resource.plural}/{name}", "singularName": "", "namespaced": resource.namespaced}
@@ -119,6 +123,12 @@ def _legacy(resource: Resource) -> list[Tree]:
             entry |= {"group": sub.group, "version": sub.version}
         entries.append({**entry, "kind": sub.kind, "verbs": list(sub.verbs)})
     return entries
+
+
+def _hash(stored: Resource) -> str:
+    """Of the version in which objects are stored: who moves them to a new one sees that there is one."""
+    digest = hashlib.sha256(f"{stored.group}/{stored.version}/{stored.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
 
 
 def _aggregated(scheme: Scheme, *, core: bool) -> Tree:

@@ -26,6 +26,24 @@ async def test_legacy_discovery_lists_groups_and_resources(get):
     assert (await get("/apis/nothing/v1"))[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "told"),
+    [
+        ("/api/v1", "pods", "xPOwRZ+Yhw8="),
+        ("/apis/apps/v1", "deployments", "8aSe+NMegvE="),
+        ("/apis/autoscaling/v1", "horizontalpodautoscalers", "qwQve8ut294="),
+        ("/apis/autoscaling/v2", "horizontalpodautoscalers", "qwQve8ut294="),
+        ("/apis/events.k8s.io/v1", "events", "r2yiGXH7wu8="),
+        ("/api/v1", "pods/status", None),
+        ("/apis/authentication.k8s.io/v1", "tokenreviews", None),
+    ],
+)
+async def test_discovery_tells_by_a_hash_which_version_objects_are_stored_in(get, path, name, told):
+    """The values are upstream's own."""
+    (found,) = [r for r in (await get(path))[1]["resources"] if r["name"] == name]
+    assert found.get("storageVersionHash") == told
+
+
 async def test_aggregated_discovery_holds_everything_at_once(get):
     document = (await get("/apis", MODERN))[1]
     apps = next(i for i in document["items"] if i["metadata"].get("name") == "apps")

@@ -1,5 +1,8 @@
 """The life of a definition: names, conditions, discovery, OpenAPI, and its end."""
 
+import base64
+import hashlib
+
 import msgspec
 import pytest
 
@@ -88,6 +91,8 @@ async def test_versions_are_listed_by_priority(api):
     found = await api.get("/apis/stable.example.com")
     assert [v["version"] for v in found["versions"]] == ["v10", "v2", "v1beta1", "v1alpha1", "foo"]
     assert found["preferredVersion"]["version"] == "v10"
+    hashes = {(await api.get(f"/apis/stable.example.com/{name}"))["resources"][0]["storageVersionHash"] for name in names}
+    assert hashes == {base64.b64encode(hashlib.sha256(b"stable.example.com/v1beta1/CronTab").digest()[:8]).decode()}
 
 
 async def test_a_version_that_is_no_longer_served_disappears(api):
