@@ -12,13 +12,16 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """One look. ``booted`` in nanoseconds since the epoch, CPU in cumulative nanoseconds over all cores, the rest in bytes;
-    ``interfaces`` by name: received, sent, errors of both."""
+    ``faults``: pages that were not there, and those of them that had to be read; ``interfaces`` by name: received, sent, errors of both.
+    """
 
     booted: int
     cpu_nanos: int
     memory_total: int
     memory_available: int
     memory_usage: int
+    memory_rss: int
+    faults: tuple[int, int]
     swap_usage: int
     disk_total: int
     disk_available: int
@@ -41,6 +44,8 @@ def look(directory: Path) -> Machine:
         memory_total=memory["MemTotal"],
         memory_available=memory["MemAvailable"],
         memory_usage=memory["MemTotal"] - memory["MemFree"],
+        memory_rss=memory["AnonPages"],
+        faults=_faults(),
         swap_usage=memory.get("SwapTotal", 0) - memory.get("SwapFree", 0),
         disk_total=disk.f_blocks * disk.f_frsize,
         disk_available=disk.f_bavail * disk.f_frsize,
@@ -64,6 +69,11 @@ def _booted() -> int:
 def _memory() -> dict[str, int]:
     lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
     return {name.rstrip(":"): int(value) * 1024 for name, value, *unit in lines if unit}
+
+
+def _faults() -> tuple[int, int]:
+    counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+    return int(counts["pgfault"]), int(counts["pgmajfault"])
 
 
 def interfaces(pid: int = 0) -> dict[str, tuple[int, int, int, int]]:

@@ -13,7 +13,7 @@ from bareboat.node.stats import EVERY, NodeStats
 from bareboat.node.summary import summary
 
 MACHINE = Machine(
-    booted=1, cpu_nanos=0, memory_total=8 << 30, memory_available=6 << 30, memory_usage=3 << 30, swap_usage=0,
+    booted=1, cpu_nanos=0, memory_total=8 << 30, memory_available=6 << 30, memory_usage=3 << 30, swap_usage=0, memory_rss=1 << 30, faults=(700, 7),
     disk_total=100, disk_available=40, inodes=10, inodes_free=4, interfaces={},
 )  # fmt: skip
 SANDBOX = cri.Sandbox(id="s", config=cri.SandboxConfig(name="web", namespace="ns", uid="u", attempt=0), state="READY", created_at=1)
@@ -96,6 +96,8 @@ async def test_summary_and_metrics_name_the_pod_and_its_container():
     told = summary("n1", snapshot)
     assert told["pods"][0]["podRef"] == {"name": "web", "namespace": "ns", "uid": "u"}
     assert told["pods"][0]["containers"][0]["memory"]["workingSetBytes"] == 5 << 20
+    memory = told["node"]["memory"]
+    assert (memory["rssBytes"], memory["pageFaults"], memory["majorPageFaults"]) == (1 << 30, 700, 7)
     text = exposition.text(exposition.of_resources([snapshot])).decode()
     assert 'container_cpu_usage_seconds_total{container="c",namespace="ns",pod="web"} 2.0' in text
     assert 'pod_memory_working_set_bytes{namespace="ns",pod="web"} 5.24288e+06' in text
@@ -117,4 +119,6 @@ def test_this_machine_can_be_looked_at(tmp_path):
     found = look(tmp_path)
     assert found.cpu_nanos > 0
     assert 0 < found.working_set < found.memory_total
+    assert 0 < found.memory_rss < found.memory_total
+    assert found.faults[0] > found.faults[1] >= 0
     assert interfaces(2**22 + 1) == {}
