@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import html
+import mimetypes
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 ROOT = Path("/var/log")
+PIECE = 1 << 16
 
 
 async def answer(path: str, scope: dict[str, Any], receive: Any, send: Any, root: Path = ROOT) -> bool:
     """Whether there was anything to answer with."""
-    from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
+    from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
     found = await asyncio.to_thread(_found, root, path)
     if found is None:
         return False
     if not found.is_dir():
-        response: Any = FileResponse(found, content_disposition_type="inline")
+        response: Any = StreamingResponse(_pieces(found), media_type=mimetypes.guess_type(found.name)[0] or "text/plain")
     elif not path.endswith("/"):
         response = RedirectResponse(f"{quote(Path(path).name or 'logs')}/", 301)
     else:
@@ -38,6 +41,13 @@ def _found(root: Path, path: str) -> Path | None:
         return None
     readable = found.is_dir() or found.is_file()
     return found if readable and found.is_relative_to(root.resolve()) else None
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    """To the end that it has by then: logs grow while they are read."""
+    with file.open("rb") as opened:
+        while piece := opened.read(PIECE):
+            yield piece
 
 
 def _listed(folder: Path) -> str:

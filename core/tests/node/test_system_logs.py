@@ -38,7 +38,6 @@ def test_a_directory_is_asked_for_with_a_slash(client, path, place):
 @pytest.mark.parametrize(("path", "text"), [("apt/history.log", "installed\n"), ("latest", "installed\n"), ("a%26b.log", "both\n")])
 def test_a_file_is_read(client, path, text):
     assert client.get(f"/logs/{path}").text == text
-    assert client.get(f"/logs/{path}", headers={"range": "bytes=-3"}).text == text[-3:]
 
 
 @pytest.mark.parametrize("path", ["none", "secret", "../log2", "..%2f..%2fetc/passwd", "apt/%00"])
