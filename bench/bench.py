@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bareboat.models.protobuf import MAGIC
 from bench import objects
 from bench.connection import Connection, Refused, send_all
 from bench.load import NAME, Loaded, unique, wrk
 from bench.multiplexed import h2load
 from bench.objects import GROUPS, NAMESPACE
-from bench.protobuf import MAGIC
 from bench.row import Measured
 from bench.server import OwnServer, cpu_seconds
 from bench.wire import PLAIN, Wire

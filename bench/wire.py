@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench import objects, protobuf
+from bareboat.models import protobuf_encoding
+from bareboat.models.protobuf import CONTENT_TYPE as PROTOBUF
+from bench import objects
 from bench.connection import tls
 
 JSON = "application/json"
@@ -26,15 +28,15 @@ class Wire:
 
     @property
     def media_type(self) -> str:
-        return protobuf.MEDIA_TYPE if self.encoding == "protobuf" else JSON
+        return PROTOBUF if self.encoding == "protobuf" else JSON
 
     @property
     def accept(self) -> str:
         """A server that cannot answer in protobuf may answer JSON, as typed clients ask for it."""
-        return f"{protobuf.MEDIA_TYPE}, {JSON}" if self.encoding == "protobuf" else JSON
+        return f"{PROTOBUF}, {JSON}" if self.encoding == "protobuf" else JSON
 
     def body(self, tree: Any) -> bytes:
-        return protobuf.encode(tree) if self.encoding == "protobuf" else objects.body(tree)
+        return protobuf_encoding.encode(tree) if self.encoding == "protobuf" else objects.body(tree)
 
 
 PLAIN = Wire()

@@ -13,6 +13,7 @@ import msgspec
 
 from bareboat.api.operation import Operation
 from bareboat.api.request import ApiRequest, ApiResponse
+from bareboat.models.protobuf import CONTENT_TYPE
 from bareboat.models.status import ApiError, NotAcceptable
 from bareboat.store.entry import head
 
@@ -23,23 +24,35 @@ YAML_TYPES = ("application/yaml", "application/x-yaml")
 
 
 class Form(msgspec.Struct, frozen=True):
-    """``shape`` "", "Table", "PartialObjectMetadata" or "PartialObjectMetadataList"; ``yaml`` instead of JSON."""
+    """``shape`` "", "Table", "PartialObjectMetadata" or "PartialObjectMetadataList"; ``yaml`` or ``protobuf`` instead of JSON."""
 
     shape: str = ""
     yaml: bool = False
     pretty: bool = False
+    protobuf: bool = False
 
 
 PLAIN = Form()
 
 
-def negotiate(request: ApiRequest, *, shapes: bool = True) -> Form:
-    """The first form of the Accept header that can be given; ``shapes`` False: nothing but the object. Raises NotAcceptable (406)."""
+def form_of(op: Operation) -> Form:
+    """``negotiate``, for objects of the operation's kind."""
+    return negotiate(op.request, protobuf=op.custom is None)
+
+
+def negotiate(request: ApiRequest, *, shapes: bool = True, protobuf: bool = False) -> Form:
+    """The first form of the Accept header that can be given; ``shapes`` False: nothing but the object. Raises NotAcceptable (406).
+
+    ``protobuf``: there is a message for it. It is given to those who can read nothing else: JSON is there already.
+    """
     if not request.accept or request.accept in ("application/json", "*/*"):
         return PLAIN if "pretty" not in request.query else Form(pretty=request.flag("pretty"))
+    packed = False
     for clause in request.accept.split(","):
         media, *parameters = (part.strip() for part in clause.split(";"))
         given = dict(p.split("=", 1) for p in parameters if "=" in p)
+        if media == CONTENT_TYPE and "as" not in given:
+            packed = protobuf
         if media not in ("application/json", "*/*", "application/*", *YAML_TYPES):
             continue
         shape = given.get("as", "")
@@ -48,12 +61,18 @@ def negotiate(request: ApiRequest, *, shapes: bool = True) -> Form:
             if not shapes or not known or given.get("g") != "meta.k8s.io" or given.get("v") != "v1":
                 continue
         return Form(shape, media in YAML_TYPES, request.flag("pretty"))
-    accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
-    raise NotAcceptable(f"only the following media types are accepted: {accepted}")
+    if packed:
+        return Form(protobuf=True)
+    accepted = ["application/json", "application/yaml", *([CONTENT_TYPE] if protobuf else [])]
+    raise NotAcceptable(f"only the following media types are accepted: {', '.join(accepted)}")
 
 
 def data(body: bytes, form: Form, status: int = 200) -> ApiResponse:
     """JSON bytes in the wanted form."""
+    if form.protobuf:
+        from bareboat.models.protobuf_encoding import encode
+
+        return ApiResponse(status, encode(msgspec.json.decode(body)), CONTENT_TYPE)
     if form.yaml:
         import yaml
 
@@ -91,7 +110,7 @@ def many(op: Operation, bodies: Sequence[bytes], meta: dict[str, Any], form: For
         items = [msgspec.json.decode(partial(body)) for body in bodies]
         return tree({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": items}, form)
     listed = _List(op, bodies, meta, sum(map(len, bodies)) if size < 0 else size)
-    if form.yaml or form.pretty or (listed.length <= PIECE and not op.request.apart):
+    if form.yaml or form.pretty or form.protobuf or (listed.length <= PIECE and not op.request.apart):
         return data(b"".join(listed), form)
     return ApiResponse(200, pieces=listed)
 

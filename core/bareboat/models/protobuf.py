@@ -1,8 +1,7 @@
-"""Objects that clients send as protobuf.
+"""Objects that clients send as protobuf; how they get them is ``protobuf_encoding``.
 
 In: `application/vnd.kubernetes.protobuf`, that is four magic bytes and a runtime.Unknown around the message of any built-in kind. Out: its
-apiVersion, its kind and the typed object, canonical as after JSON. Plans per type are made from the field numbers of the schema. Answers
-are never encoded: every client that sends protobuf reads JSON.
+apiVersion, its kind and the typed object, canonical as after JSON. Plans per type are made from the field numbers of the schema.
 """
 
 from __future__ import annotations

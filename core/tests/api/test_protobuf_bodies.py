@@ -1,9 +1,9 @@
 """What typed clients send as protobuf, besides objects."""
 
 import pytest
-from bench.protobuf import encode
 
 from bareboat.models import coordination_v1, core_v1, meta_v1, rbac_v1
+from bareboat.models.protobuf_encoding import encode
 from bareboat.models.status import NotFound
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"

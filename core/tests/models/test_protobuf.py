@@ -1,8 +1,7 @@
-"""Protobuf bodies, as the benchmark's encoder writes them and as kubectl did."""
+"""Protobuf bodies, as our encoder writes them and as kubectl did."""
 
 import msgspec
 import pytest
-from bench.protobuf import chunk, encode, envelope, number_field, varint
 
 from bareboat.models import (
     admissionregistration_v1,
@@ -21,6 +20,7 @@ from bareboat.models import (
     rbac_v1,
     scheme,
 )
+from bareboat.models.protobuf_encoding import chunk, encode, envelope, number_field, varint
 
 
 def encoded(obj):

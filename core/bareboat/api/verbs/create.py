@@ -25,7 +25,7 @@ _templates = Templates()
 
 
 async def create(service: Service, op: Operation) -> ApiResponse:
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     made = [_named(op)]  # handed on, not kept: see NewRow
     meta = made[0].metadata
     start = "" if meta.name else meta.generateName[:NAME_BASE]

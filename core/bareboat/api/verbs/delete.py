@@ -46,7 +46,7 @@ _POLICIES = ("Orphan", "Background", "Foreground")
 
 
 async def delete(service: Service, op: Operation) -> ApiResponse:
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     options = read_options(op)
     _warn(op, options)
     entry, gone, uid = await delete_object(service, op, op.info.name, options)
@@ -58,7 +58,7 @@ async def delete(service: Service, op: Operation) -> ApiResponse:
 
 async def delete_collection(service: Service, op: Operation) -> ApiResponse:
     """Every object that the selectors match; objects that go meanwhile are fine."""
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     options = read_options(op)
     _warn(op, options)
     test = matcher(op)

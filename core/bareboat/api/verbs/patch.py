@@ -45,7 +45,7 @@ async def patch(service: Service, op: Operation) -> ApiResponse:
 
 async def patch_part(service: Service, op: Operation, part: SubresourceStrategy | None) -> ApiResponse:
     """``part`` None is the whole object."""
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     check_options(op)
     if media_type(op.request.content_type) == APPLY_PATCH:
         entry, new = await apply(service, op, part)

@@ -48,7 +48,7 @@ def not_found(op: Operation, name: str = "") -> NotFound:
 
 
 async def get(service: Service, op: Operation) -> ApiResponse:
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     wanted = revision(op)
     if wanted > service.log.head:
         raise _too_new(wanted, service.log.head)
@@ -58,7 +58,7 @@ async def get(service: Service, op: Operation) -> ApiResponse:
 
 
 async def list_objects(service: Service, op: Operation) -> ApiResponse:
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     wanted = revision(op)
     match_mode = op.request.first("resourceVersionMatch")
     limit, token = op.number("limit"), op.request.first("continue")

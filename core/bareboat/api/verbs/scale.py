@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def run(service: Service, op: Operation) -> ApiResponse:
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     if op.info.verb == "get":
         current = service.log.get(op.key(op.info.name))
         if current is None:

@@ -33,7 +33,7 @@ async def update(service: Service, op: Operation) -> ApiResponse:
 
 async def update_part(service: Service, op: Operation, part: SubresourceStrategy | None) -> ApiResponse:
     """``part`` None is the whole object."""
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     current = service.log.newest(op.key(op.info.name))
     if current is None:
         obj = read_object(op)

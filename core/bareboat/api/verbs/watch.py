@@ -21,6 +21,7 @@ from bareboat.api.verbs.select import Match, concerns, matcher, single_name
 from bareboat.api.verbs.stream import Bookmark, Stream
 from bareboat.client.transport import EventType
 from bareboat.contracts.store import Compacted
+from bareboat.models.protobuf import CONTENT_TYPE
 from bareboat.models.status import ApiError, Cause, Invalid
 from bareboat.store.broadcast import SlowSubscriber, Subscription
 from bareboat.store.entry import Change, head, serve, strip
@@ -40,13 +41,15 @@ Event = tuple[EventType, bytes]
 
 async def watch(service: Service, op: Operation) -> ApiResponse:
     """Raises ApiError before the stream starts; afterwards errors are ERROR events."""
-    form = answers.negotiate(op.request)
+    form = answers.form_of(op)
     subscription, initial = await begin(service, op)
     response = ApiResponse(200, stream=_lines(service, op, subscription, initial, form))
     if op.custom is None and op.same_version and form is answers.PLAIN and matcher(op) is None:
         response.follow = _stream(service, op, subscription, initial).follow
     if form.yaml:
         response.content_type = "application/json"
+    if form.protobuf:
+        response.content_type = f"{CONTENT_TYPE};stream=watch"
     return response
 
 
@@ -186,13 +189,13 @@ def _bookmark(op: Operation, at: int, *, initial_end: bool = False) -> bytes:
 async def _lines(
     service: Service, op: Operation, subscription: Subscription, initial: list[Event], form: answers.Form
 ) -> AsyncIterator[bytes]:
-    dress = _dresser(op, form)
+    written = _writer(op, form)
     try:
         async for batch in events(service, op, subscription, initial):
             gathered: list[bytes] = []
             size = 0
             for kind, data, _ in batch:
-                line = b'{"type":"%b","object":%b}\n' % (kind.encode(), dress(kind, data))
+                line = written(kind, data)
                 gathered.append(line)
                 size += len(line)
                 if size > CHUNK:
@@ -202,9 +205,19 @@ async def _lines(
             if gathered:
                 yield b"".join(gathered)
     except ApiError as error:
-        yield b'{"type":"ERROR","object":%b}\n' % msgspec.json.encode(error.to_status())
+        yield _writer(op, answers.Form(protobuf=form.protobuf))("ERROR", msgspec.json.encode(error.to_status()))
     except StoreFailed:
         return
+
+
+def _writer(op: Operation, form: answers.Form) -> Callable[[str, bytes], bytes]:
+    """How an event is written, its object being JSON."""
+    if form.protobuf:
+        from bareboat.models.protobuf_encoding import event
+
+        return lambda kind, data: event(kind, msgspec.json.decode(data))
+    dress = _dresser(op, form)
+    return lambda kind, data: b'{"type":"%b","object":%b}\n' % (kind.encode(), dress(kind, data))
 
 
 def _dresser(op: Operation, form: answers.Form):  # type: ignore[no-untyped-def]

@@ -1,6 +1,7 @@
-"""Objects as typed Go clients send them: `k8s\\0`, a runtime.Unknown, and in it the message of a built-in kind.
+"""Objects as typed Go clients send and read them: `k8s\\0`, a runtime.Unknown, and in it the message of a built-in kind.
 
-In: JSON trees. Out: bytes, made from the same table of field numbers that the server's decoder reads. The server itself never encodes.
+In: JSON trees. Out: bytes, made from the same table of field numbers that the decoder (``protobuf``) reads. JSON is what is stored, so
+it is what clients get who can read both.
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ from typing import Any
 import msgspec
 
 from bareboat.models import schema, scheme
+from bareboat.models.protobuf import MAGIC
 
-MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
-MAGIC = b"k8s\x00"
 _PROPS = "apiextensions_v1.JSONSchemaProps"
 
 
 def encode(tree: Any) -> bytes:
-    """An object with apiVersion and kind."""
+    """An object, or a list of them, with apiVersion and kind. Raises KeyError if the kind is not built in."""
     cls = scheme.type_of(tree["apiVersion"], tree["kind"])
-    assert cls is not None, f"no built-in kind: {tree['apiVersion']} {tree['kind']}"
+    if cls is None:
+        raise KeyError(f"{tree['apiVersion']} {tree['kind']}")
     return envelope(tree["apiVersion"], tree["kind"], message(schema.of(cls).key, tree))
+
+
+def event(kind: str, tree: Any) -> bytes:
+    """Of a watch: how long it is, and a WatchEvent with the object in its envelope."""
+    written = chunk(1, kind.encode()) + chunk(2, chunk(1, encode(tree)))
+    return struct.pack(">I", len(written)) + written
 
 
 def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
