@@ -114,6 +114,19 @@ def test_two_nodes_reach_each_other_s_pods(own):
         assert answer == "here"
 
 
+def test_what_was_taken_down_can_be_taken_down_again_and_purged(fake_cluster):
+    for said in ("Control plane stopped", "Nothing runs"):
+        assert said in fake_cluster.bareboat("down", "--name", "fake").stdout
+    assert (fake_cluster.data_dir / "server").is_dir()
+    fake_cluster.bareboat("up", "--fake", "--name", "fake", "--port", "0")
+    assert len(fake_cluster.get("nodes")["items"]) == 3
+    fake_cluster.bareboat("down", "--name", "fake")
+    assert "Data removed" in fake_cluster.bareboat("down", "--purge").stdout
+    assert not fake_cluster.data_dir.exists()
+    refused = fake_cluster.bareboat("down", check=False)
+    assert (refused.returncode, "no cluster was started from" in refused.stderr) == (1, True)
+
+
 def test_fake_nodes_need_no_containers(fake_cluster):
     fake_cluster.kubectl("create", "deployment", "web", "--image=any:1", "--replicas=20")
     fake_cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")

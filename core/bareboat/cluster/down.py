@@ -23,10 +23,21 @@ from bareboat.cluster.up import Reporter
 
 
 async def down(layout: Layout, report: Reporter, *, purge: bool = False) -> None:
-    """Twice is fine. Raises ClusterError if nothing was ever started from this data directory."""
+    """Twice is fine, and so is ``purge`` afterwards. Raises ClusterError if nothing was ever started from this data directory."""
     state = states.load(layout)
-    if state is None:
+    if state is not None:
+        await _end(layout, state, report)
+    elif layout.stopped_file.exists():
+        with report.step("Nothing runs"):
+            pass
+    else:
         raise ClusterError(f"no cluster was started from {layout.data_dir}: give the --data-dir or --name that `up` had")
+    if purge:
+        with report.step("Data removed"):
+            await asyncio.to_thread(shutil.rmtree, layout.data_dir)
+
+
+async def _end(layout: Layout, state: states.ClusterState, report: Reporter) -> None:
     with report.step("Agents stopped"):
         await asyncio.gather(*(stop(p) for p in {n.process.pid: n.process for n in state.nodes if n.process}.values()))
     if not state.fake:
@@ -38,10 +49,7 @@ async def down(layout: Layout, report: Reporter, *, purge: bool = False) -> None
     if not state.fake and os.geteuid() == 0:
         await asyncio.to_thread(Hosts(layout).remove)
         _remove_runtime_dirs(layout, state.nodes)
-    layout.state_file.unlink(missing_ok=True)
-    if purge:
-        with report.step("Data removed"):
-            await asyncio.to_thread(shutil.rmtree, layout.data_dir)
+    layout.state_file.replace(layout.stopped_file)
 
 
 async def halt(layout: Layout) -> None:

@@ -41,6 +41,11 @@ class Layout:
         return self.data_dir / "state.json"
 
     @property
+    def stopped_file(self) -> Path:
+        """What ``state_file`` was when the cluster was taken down."""
+        return self.data_dir / "stopped.json"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.data_dir / "kubeconfig"
 

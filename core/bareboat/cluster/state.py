@@ -65,7 +65,8 @@ def load(layout: Layout) -> ClusterState | None:
 
 
 def save(layout: Layout, state: ClusterState) -> None:
-    """Atomically, mode 0600."""
+    """Atomically, mode 0600. What is taken down and started again is no longer stopped."""
+    layout.stopped_file.unlink(missing_ok=True)
     write_private(layout.state_file, msgspec.json.format(msgspec.json.encode(state), indent=2))
 
 

@@ -49,6 +49,7 @@ def prepare(layout: Layout, cluster: ClusterFile, address: str, clock: Clock, *,
         raise ClusterError("server.port is 0, any free one: machines that join need one that stays; choose it with --port")
     pki = Authority(layout.pki, clock, common_name=f"bareboat-{cluster.name}")
     signing_key(layout.pki / "sa.key")
+    layout.stopped_file.unlink(missing_ok=True)
     write_private(layout.cluster_file, dump(cluster))
     endpoint = f"{address}:{cluster.server.port}"
     identities.write(layout, pki, f"https://{endpoint}", cluster.name)
