@@ -161,7 +161,7 @@ class Answering(Process):
 class Asking(Process):
     def __init__(self, netns, address, port):
         script = (
-            "import socket,sys; s=socket.socket(2,2); s.bind(('',4000)); s.settimeout(0.5); print('up')\n"
+            "import socket,sys; s=socket.socket(2,2); s.bind(('',4000)); s.settimeout(3); print('up')\n"
             "for _ in sys.stdin:\n"
             " try: s.sendto(b'?', (sys.argv[1], int(sys.argv[2]))); print(s.recv(9).decode())\n"
             " except OSError: print()"
