@@ -286,13 +286,13 @@ async def told_while_it_hangs(store: SharedStore, pause: Callable[[], None], res
 
 
 async def asked_when_it_hung(store: SharedStore, pause: Callable[[], None], resume: Callable[[], None]) -> None:
-    """Of an empty store with a timeout of a second, whose database stands still for longer than that: a write is not given up before
-    the database was asked for what became of it. Closes the store."""
+    """Of an empty store with a timeout of three seconds, whose database stands still for longer than that: a write is not given up
+    before the database was asked for what became of it. Closes the store."""
     await store.append([row(1, A)])
     pause()
     try:
         writing = asyncio.ensure_future(store.extend([row(2, B)], 1))
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3.3)
     finally:
         resume()
     try:

@@ -82,4 +82,4 @@ async def test_an_etcd_that_hangs_is_told_in_time_and_what_it_did_is_known_later
 
 
 async def test_a_write_that_etcd_hung_on_is_asked_about_before_it_is_given_up(etcd):
-    await asked_when_it_hung(await opened(etcd, "/hung"), etcd.pause, etcd.resume)
+    await asked_when_it_hung(await opened(etcd, "/hung", timeout=3.0), etcd.pause, etcd.resume)

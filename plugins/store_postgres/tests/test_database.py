@@ -132,7 +132,7 @@ async def test_a_database_that_hangs_is_told_in_time_and_what_it_did_is_known_la
 
 
 async def test_a_write_that_the_database_hung_on_is_asked_about_before_it_is_given_up(postgres):
-    await asked_when_it_hung(await opened(postgres, "hung"), postgres.pause, postgres.resume)
+    await asked_when_it_hung(await opened(postgres, "hung", timeout=3.0), postgres.pause, postgres.resume)
 
 
 async def test_a_server_whose_row_was_tidied_away_writes_on(postgres):
