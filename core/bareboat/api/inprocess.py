@@ -16,7 +16,7 @@ from bareboat.client.transport import NO_QUERY, Answer, Listed, RawEvent, raw_ev
 from bareboat.contracts.auth import UserInfo
 from bareboat.models.status import ApiError, ServiceUnavailable
 from bareboat.store.entry import Change
-from bareboat.store.log import StoreFailed
+from bareboat.store.errors import StoreFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

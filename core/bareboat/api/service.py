@@ -26,7 +26,8 @@ from bareboat.base.clock import Clock
 from bareboat.base.ids import Ids
 from bareboat.models.scheme import Resource, Scheme
 from bareboat.models.status import ApiError, Conflict, Forbidden, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable, Timeout
-from bareboat.store.log import Log, Raced, StoreFailed
+from bareboat.store.errors import Raced, StoreFailed
+from bareboat.store.log import Log
 from bareboat.store.shared import StoreUncertain
 
 log = logging.getLogger("bareboat.api")

@@ -18,7 +18,7 @@ from bareboat.contracts.admission import Operation as AdmissionOperation
 from bareboat.models.codec import DecodeError, decode, encode, encode_with
 from bareboat.models.status import AlreadyExists, BadRequest, Cause, Conflict, Invalid
 from bareboat.store.entry import PREFIX, Entry, head, serve, strip
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.allocation.services import Plan

@@ -26,7 +26,8 @@ from bareboat.contracts.errors import DriverError
 from bareboat.contracts.store import Compacted
 from bareboat.models.scheme import Scheme
 from bareboat.plugins.loader import LoadedDriver
-from bareboat.store.log import Log, StoreFailed
+from bareboat.store.errors import StoreFailed
+from bareboat.store.log import Log
 from bareboat.store.maintenance import Maintenance
 from bareboat.store.shared import log_over
 from bareboat.store.verifying import Progress

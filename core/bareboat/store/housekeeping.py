@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bareboat.base.clock import Clock
 from bareboat.contracts.errors import DriverError
+from bareboat.store.errors import CompareFailed, StoreFailed
 
 if TYPE_CHECKING:
     from bareboat.store.log import Log
@@ -50,8 +51,6 @@ class Housekeeping:
 
     async def expire(self) -> None:
         """Delete keys whose time has come, unless they were written again with a later one."""
-        from bareboat.store.log import CompareFailed, StoreFailed
-
         now = self._clock.now().timestamp()
         for _ in range(EXPIRE_AT_ONCE):
             if not self._expiring or self._expiring[0][0] > now:

@@ -19,10 +19,12 @@ from typing import Final, TypeVar
 
 from bareboat.base.clock import Clock
 from bareboat.base.tasks import Tasks
+from bareboat.base.turn import Turn
 from bareboat.contracts.errors import DriverError
 from bareboat.contracts.store import Compacted, Row, Store
 from bareboat.store.broadcast import CAPACITY, Broadcast, Subscription
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
+from bareboat.store.errors import CompareFailed, Raced, StoreFailed
 from bareboat.store.history import entries
 from bareboat.store.housekeeping import Housekeeping
 from bareboat.store.index import Index
@@ -48,22 +50,6 @@ PATIENT, PATIENCE = "coordination.k8s.io/leases/kube-node-lease/", 0.02
 
 
 _key = attrgetter("key")
-
-
-class CompareFailed(Exception):
-    """The key is not at the expected revision; ``current`` is what it is at (None = it does not exist)."""
-
-    def __init__(self, key: str, current: Entry | None) -> None:
-        super().__init__(f"{key} is at revision {current.revision if current else 0}")
-        self.current = current
-
-
-class StoreFailed(Exception):
-    """The write may not have become durable and was not applied; the store's own error is the cause."""
-
-
-class Raced(Exception):
-    """What the write was decided on is no longer so; nothing was written: decide again."""
 
 
 class Log:
@@ -96,9 +82,9 @@ class Log:
         self._tasks = Tasks()
         self._housekeeping = Housekeeping(self, clock)
         self._busy = asyncio.Lock()
-        #: batches that were not stored; and who waits for the end of the one under way
+        #: batches that have ended, whichever way; and how many were not stored
+        self._turn = Turn()
         self._failures = 0
-        self._ending: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Open the store and load the live rows. Raises DriverError."""
@@ -214,20 +200,9 @@ class Log:
         find it so. Raises StoreFailed if they were lost, Raced if another server was faster."""
         last, failures = self._next - 1, self._failures
         while self.head < last:
-            await self._batch_ended()
+            await self._turn.next()
             if self._failures != failures:
                 raise StoreFailed(self.fault)
-
-    async def _batch_ended(self) -> None:
-        """Until the next batch has ended, whichever way."""
-        if self._ending is None:
-            self._ending = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._ending)
-
-    def _end_batch(self) -> None:
-        ending, self._ending = self._ending, None
-        if ending is not None:
-            ending.set_result(None)
 
     async def snapshot(self, prefix: str, revision: int) -> list[Entry]:
         """The entries under ``prefix`` as they were at ``revision``, in key order. Raises Compacted."""
@@ -402,7 +377,7 @@ class Log:
         for _, change, future in batch:
             if not future.done():
                 future.set_result(change.entry)
-        self._end_batch()
+        self._turn.over()
 
     def _fail(self, batch: list[tuple[Row, Change, asyncio.Future[Entry]]], error: Exception) -> None:
         log.error("a batch of %d writes was not stored: %s", len(batch), error, exc_info=None if isinstance(error, DriverError) else error)
@@ -417,4 +392,4 @@ class Log:
                 failure.__cause__ = error
                 future.set_exception(failure)
         self._failures += 1
-        self._end_batch()
+        self._turn.over()

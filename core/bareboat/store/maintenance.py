@@ -18,7 +18,8 @@ from bareboat.contracts.store import Maintained
 from bareboat.models.scheme import Scheme
 from bareboat.store.backup import CHUNK, Header, Writer, sealing_keys
 from bareboat.store.entry import Entry, resource_of
-from bareboat.store.log import CompareFailed, Log
+from bareboat.store.errors import CompareFailed
+from bareboat.store.log import Log
 from bareboat.store.verifying import Progress, Verification
 
 STEP = 100

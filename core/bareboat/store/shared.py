@@ -20,8 +20,9 @@ from bareboat.contracts.errors import DriverError, Unavailable
 from bareboat.contracts.store import Compacted, LostRace, Row, SharedStore, Store, Uncertain
 from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import Change, Entry, resource_of, serve, strip
+from bareboat.store.errors import CompareFailed, Raced, StoreFailed
 from bareboat.store.freshness import Freshness
-from bareboat.store.log import WINDOW, CompareFailed, Log, Raced, StoreFailed
+from bareboat.store.log import WINDOW, Log
 from bareboat.store.pending import PROVISIONAL, Pending, first, overtaken, rows_of
 from bareboat.store.resync import differences
 from bareboat.store.window import Window
@@ -138,7 +139,7 @@ class SharedLog(Log):
     async def confirmed(self) -> None:
         for p in list(self._provisional.values()):
             while p.entry.revision in self._provisional:
-                await self._batch_ended()
+                await self._turn.next()
             if isinstance(p.error, CompareFailed):
                 raise Raced(f"{p.key}: another server was faster")
             if p.error is not None:
@@ -198,7 +199,7 @@ class SharedLog(Log):
             self._forget(p)
             p.succeed()
         self._freshness.reached(self.head)
-        self._end_batch()
+        self._turn.over()
 
     async def _catch_up_to(self, revision: int) -> None:
         """Publish what others wrote up to ``revision`` and nothing after."""
@@ -259,7 +260,7 @@ class SharedLog(Log):
         for p, guarded in lost:
             p.fail(Raced(f"{p.key}: another server was faster") if guarded else Overtaken(p.key, self._index.entries.get(p.key)))
         if lost:
-            self._end_batch()
+            self._turn.over()
 
     def _lose_all(self, error: Exception) -> None:
         dropped = [*self._under_way, *self._waiting]
@@ -272,7 +273,7 @@ class SharedLog(Log):
             failure = (StoreUncertain if isinstance(error, Uncertain) else StoreFailed)(str(error))
             failure.__cause__ = error
             p.fail(failure)
-        self._end_batch()
+        self._turn.over()
 
     def _forget(self, p: Pending) -> None:
         self._provisional.pop(p.entry.revision, None)

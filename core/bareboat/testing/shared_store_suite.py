@@ -21,7 +21,7 @@ from bareboat.base.clock import SystemClock
 from bareboat.contracts.errors import Conflict, DriverError, Unavailable
 from bareboat.contracts.store import Compacted, LostRace, SharedStore
 from bareboat.store.entry import head
-from bareboat.store.log import StoreFailed
+from bareboat.store.errors import StoreFailed
 from bareboat.store.shared import SharedLog, StoreUncertain
 from bareboat.testing.store_suite import StoreSuite, row
 

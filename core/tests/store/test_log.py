@@ -11,7 +11,8 @@ from bareboat.contracts.errors import Exhausted
 from bareboat.contracts.store import Compacted
 from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import head
-from bareboat.store.log import ENOUGH, NO_CHANGE, PATIENCE, PATIENT, QUIET_TURNS, CompareFailed, Log, StoreFailed
+from bareboat.store.errors import CompareFailed, StoreFailed
+from bareboat.store.log import ENOUGH, NO_CHANGE, PATIENCE, PATIENT, QUIET_TURNS, Log
 from bareboat.store.memory import MemoryStore
 
 KEY = "core/configmaps/ns/a"

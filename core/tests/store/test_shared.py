@@ -8,7 +8,7 @@ import pytest
 from bareboat.base.clock import LoopClock
 from bareboat.store.broadcast import SlowSubscriber
 from bareboat.store.entry import head
-from bareboat.store.log import CompareFailed, Raced, StoreFailed
+from bareboat.store.errors import CompareFailed, Raced, StoreFailed
 from bareboat.store.memory import MemoryStore
 from bareboat.store.pending import PROVISIONAL
 from bareboat.store.shared import SharedLog, StoreUncertain

@@ -17,7 +17,8 @@ from bareboat.models import core_v1
 from bareboat.models.codec import decode
 from bareboat.models.status import Cause, InternalError
 from bareboat.store.entry import Change
-from bareboat.store.log import Log, Raced
+from bareboat.store.errors import Raced
+from bareboat.store.log import Log
 
 SERVICES = "core/services"
 #: Ports 1 … of the service range that are only given when asked for (the API server, DNS).

@@ -19,7 +19,7 @@ from bareboat.models.custom import CustomObject
 from bareboat.models.selectors import parse_labels
 from bareboat.models.status import Cause, InternalError
 from bareboat.store.entry import Entry
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

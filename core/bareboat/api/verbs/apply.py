@@ -29,7 +29,7 @@ from bareboat.api.yaml_body import as_one, repeated_keys, yaml_to_json
 from bareboat.models.codec import DecodeError, decode, has_duplicates
 from bareboat.models.status import AlreadyExists, ApiError, BadRequest, Conflict
 from bareboat.store.entry import Entry
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

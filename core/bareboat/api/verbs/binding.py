@@ -20,7 +20,7 @@ from bareboat.models import core_v1, meta_v1, scalars
 from bareboat.models.meta import set_condition
 from bareboat.models.status import BadRequest, Conflict, NotFound
 from bareboat.store.entry import head
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

@@ -24,7 +24,7 @@ from bareboat.base.clock import rfc3339
 from bareboat.models import meta_v1
 from bareboat.models.status import BadRequest, Cause, Invalid, NotFound
 from bareboat.store.entry import Entry
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

@@ -21,7 +21,7 @@ from bareboat.models.meta import is_condition_true, set_condition
 from bareboat.models.selectors import from_label_selector
 from bareboat.models.status import InternalError, TooManyRequests
 from bareboat.store.entry import Entry, head
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

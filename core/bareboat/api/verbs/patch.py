@@ -26,7 +26,7 @@ from bareboat.api.writing import ChangedRow, changed_row, check_name, conflict, 
 from bareboat.models.codec import DecodeError, decode_strict, encode, to_tree
 from bareboat.models.status import BadRequest, Cause, Invalid, UnsupportedMediaType
 from bareboat.store.entry import Entry
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

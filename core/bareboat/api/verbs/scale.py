@@ -18,7 +18,7 @@ from bareboat.models.codec import copy, encode, to_tree
 from bareboat.models.selectors import from_label_selector, from_labels
 from bareboat.models.status import BadRequest, Cause, Invalid
 from bareboat.store.entry import Entry
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

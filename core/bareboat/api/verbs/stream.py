@@ -20,7 +20,7 @@ from bareboat.client.transport import EventType
 from bareboat.models.status import ApiError
 from bareboat.store.broadcast import SlowSubscriber, Subscription
 from bareboat.store.entry import Change, Entry
-from bareboat.store.log import StoreFailed
+from bareboat.store.errors import StoreFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

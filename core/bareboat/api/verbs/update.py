@@ -18,7 +18,7 @@ from bareboat.api.verbs.read import not_found
 from bareboat.api.writing import ChangedRow, changed_row, check_name, conflict, invalid, load, write_changed
 from bareboat.models.status import BadRequest, Cause, Conflict
 from bareboat.store.entry import Entry
-from bareboat.store.log import CompareFailed
+from bareboat.store.errors import CompareFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

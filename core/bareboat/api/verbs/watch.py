@@ -25,7 +25,7 @@ from bareboat.models.protobuf import CONTENT_TYPE
 from bareboat.models.status import ApiError, Cause, Invalid
 from bareboat.store.broadcast import SlowSubscriber, Subscription
 from bareboat.store.entry import Change, head, serve, strip
-from bareboat.store.log import StoreFailed
+from bareboat.store.errors import StoreFailed
 
 if TYPE_CHECKING:
     from bareboat.api.service import Service

@@ -23,7 +23,7 @@ from bareboat.server.connector import Connector
 from bareboat.server.health import Health
 from bareboat.server.listening import Listener
 from bareboat.server.shell import Shell
-from bareboat.store.log import StoreFailed
+from bareboat.store.errors import StoreFailed
 from bareboat.testing.world.plane import Plane
 
 LOOPBACK = "127.0.0.1"

@@ -22,8 +22,8 @@ from bareboat.contracts.store import Row
 from bareboat.models import status
 from bareboat.store.broadcast import CAPACITY, Broadcast, SlowSubscriber, Subscription
 from bareboat.store.entry import Change
+from bareboat.store.errors import StoreFailed
 from bareboat.store.followers import Make, Offer
-from bareboat.store.log import StoreFailed
 from bareboat.store.memory import MemoryStore
 
 #: Who the world's own verbs are done by.
